@@ -1,0 +1,1 @@
+"""What the parts agree on. Imports none of them (docs/architecture.md)."""
