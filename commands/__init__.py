@@ -1,0 +1,1 @@
+"""The sub-commands of `sekimori`: each composes parts that do not know each other."""
