@@ -1,0 +1,321 @@
+"""Whether the logs are whole: sequence numbers, heartbeats, and sources that fall silent.
+
+Everything here groups by agent or source, never by actor, so it belongs to stage two (design §9). `note` folds events
+into a small state; `judge` says what is missing. The order in which events are noted does not matter: an agent numbers
+lines as it receives them, while the core sees them in the order in which they happened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+_RANGES: Final = {
+    "agent.id": pl.String(), "agent.boot": pl.String(), "lo": pl.Int64(), "hi": pl.Int64(), "t_lo": pl.Int64(),
+    "t_hi": pl.Int64(), "id_lo": pl.String(), "id_hi": pl.String(),
+}  # fmt: skip
+_HEARTBEATS: Final = {
+    "agent.id": pl.String(), "agent.boot": pl.String(), "agent.seq": pl.Int64(), "time": pl.Int64(),
+    "count": pl.Int64(), "event.id": pl.String(),
+}  # fmt: skip
+_HOURS: Final = {
+    "source.id": pl.String(), "time.date": pl.Date(), "time.hour": pl.Int64(), "day_off": pl.Boolean(),
+    "n": pl.Int64(), "first": pl.Int64(), "last": pl.Int64(), "first_id": pl.String(), "last_id": pl.String(),
+}  # fmt: skip
+
+FINDINGS: Final = {
+    "check": pl.String(), "who": pl.String(), "time": pl.Int64(), "from": pl.Int64(), "to": pl.Int64(),
+    "related": pl.List(pl.String()), "observed": pl.Float64(), "usual": pl.Float64(),
+}  # fmt: skip
+
+# A source counts as silent only where it always spoke: on so many other days of the kind, so many lines at least.
+SILENCE_DAYS: Final = 8
+SILENCE_LINES: Final = 30
+SILENCE_SHARE: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is remembered.
+
+    Attributes:
+        ranges: Gapless runs of sequence numbers seen, per agent and boot.
+        heartbeats: One row per heartbeat.
+        hours: Lines per source and local hour.
+        last: Newest event time seen, UTC ms; 0 before any.
+    """
+
+    ranges: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_RANGES))
+    heartbeats: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_HEARTBEATS))
+    hours: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_HOURS))
+    last: int = 0
+
+
+def note(evidence: Evidence, rows: pl.DataFrame) -> Evidence:
+    """Remember which numbers, heartbeats and hours were seen.
+
+    Args:
+        evidence: What earlier events left.
+        rows: Enriched events, each of them once; any order.
+    """
+    if rows.is_empty():
+        return evidence
+    time = pl.col("time.occurred")
+    numbered = rows.filter(pl.col("agent.seq").is_not_null() & pl.col("agent.boot").is_not_null())
+    heartbeats = numbered.filter(pl.col("event.class") == "heartbeat").select(
+        "agent.id", "agent.boot", "agent.seq", time.alias("time"), pl.col("resource.count").alias("count"), "event.id"
+    )
+    seq = pl.col("agent.seq")
+    singles = numbered.select(
+        "agent.id", "agent.boot", seq.alias("lo"), seq.alias("hi"), time.alias("t_lo"), time.alias("t_hi"),
+        pl.col("event.id").alias("id_lo"), pl.col("event.id").alias("id_hi"),
+    )  # fmt: skip
+    hours = (
+        rows.filter(pl.col("source.id").is_not_null() & (pl.col("event.class") != "heartbeat"))
+        .sort(time, "event.id")
+        .group_by("source.id", "time.date", pl.col("time.hour").cast(pl.Int64))
+        .agg(
+            pl.col("time.day_off").fill_null(False).first().alias("day_off"),
+            pl.len().cast(pl.Int64).alias("n"),
+            time.first().alias("first"),
+            time.last().alias("last"),
+            pl.col("event.id").first().alias("first_id"),
+            pl.col("event.id").last().alias("last_id"),
+        )
+    )
+    merged = (
+        pl.concat([evidence.hours, hours])
+        .sort("source.id", "time.date", "time.hour", "first", "first_id")
+        .group_by("source.id", "time.date", "time.hour", maintain_order=True)
+        .agg(
+            pl.col("day_off").first(),
+            pl.col("n").sum(),
+            pl.col("first").first(),
+            pl.col("last").max(),
+            pl.col("first_id").first(),
+            pl.col("last_id").sort_by("last", "last_id").last(),
+        )
+    )
+    return Evidence(
+        _runs(pl.concat([evidence.ranges, singles])),
+        pl.concat([evidence.heartbeats, heartbeats]).unique(["agent.id", "agent.boot", "agent.seq"], keep="any"),
+        merged,
+        max(evidence.last, rows.select(time.max()).item()),
+    )
+
+
+def _runs(ranges: pl.DataFrame) -> pl.DataFrame:
+    """Join ranges that touch or overlap."""
+    boot = ["agent.id", "agent.boot"]
+    hi = pl.col("hi")
+    return (
+        ranges.sort(*boot, "lo", "hi", "id_lo")
+        .with_columns(hi.cum_max().shift(1).over(boot).alias("_before"))
+        .with_columns(((pl.col("lo") - pl.col("_before")) > 1).fill_null(True).cum_sum().over(boot).alias("_run"))
+        .group_by(*boot, "_run", maintain_order=True)
+        .agg(
+            pl.col("lo").first(),
+            hi.max(),
+            pl.col("t_lo").first(),
+            pl.col("t_hi").sort_by("hi").last(),
+            pl.col("id_lo").first(),
+            pl.col("id_hi").sort_by("hi").last(),
+        )
+        .drop("_run")
+        .cast(_RANGES)  # type: ignore[arg-type]
+    )
+
+
+def _missing_numbers(evidence: Evidence) -> pl.DataFrame:
+    boot = ["agent.id", "agent.boot"]
+    before = pl.all().exclude(boot).shift(1).over(boot).name.prefix("p.")
+    runs = evidence.ranges.sort(*boot, "lo").with_columns(before)
+    gaps = runs.filter(pl.col("p.hi").is_not_null())
+    return gaps.select(
+        pl.lit("sequence_gap").alias("check"),
+        pl.col("agent.id").alias("who"),
+        pl.col("t_lo").alias("time"),
+        pl.col("p.t_hi").alias("from"),
+        pl.col("t_lo").alias("to"),
+        pl.concat_list("p.id_hi", "id_lo").alias("related"),
+        (pl.col("lo") - pl.col("p.hi") - 1).cast(pl.Float64).alias("observed"),
+        pl.lit(0.0).alias("usual"),
+    )
+
+
+def _rounds(evidence: Evidence) -> pl.DataFrame:
+    """Heartbeats of one round (one per partition, numbers in a row) as one row."""
+    boot = ["agent.id", "agent.boot"]
+    beats = evidence.heartbeats.sort(*boot, "agent.seq")
+    new = ((pl.col("agent.seq") - pl.col("agent.seq").shift(1).over(boot)) > 1) | (
+        pl.col("time") - pl.col("time").shift(1).over(boot) > 1000
+    )
+    return (
+        beats.with_columns(new.fill_null(True).cum_sum().over(boot).alias("_round"))
+        .group_by(*boot, "_round", maintain_order=True)
+        .agg(
+            pl.col("agent.seq").min().alias("lo"),
+            pl.col("agent.seq").max().alias("hi"),
+            pl.col("time").min(),
+            pl.col("count").first(),
+            pl.col("event.id").first(),
+        )
+    )
+
+
+def _silences(rounds: pl.DataFrame, heartbeat_s: int, last: int) -> pl.DataFrame:
+    """Agents whose heartbeat stopped for longer than is in order, and those that stopped before the end."""
+    beats = rounds.sort("agent.id", "time", "event.id")
+    gap = pl.col("time") - pl.col("time").shift(1).over("agent.id")
+    beats = beats.with_columns(gap.alias("gap"), pl.col("event.id").shift(1).over("agent.id").alias("before"))
+    usual = pl.col("gap").median().over("agent.id")
+    # An agent that beats more slowly than declared is one finding of configuration, not one at every beat.
+    limit = pl.max_horizontal(pl.lit(heartbeat_s * 1000.0 * 1.1), usual * 2.5)
+    beats = beats.with_columns(limit.alias("limit"), usual.alias("usual"))
+    inside = beats.filter(pl.col("gap") > pl.col("limit")).select(
+        pl.lit("heartbeat_gap").alias("check"),
+        pl.col("agent.id").alias("who"),
+        "time",
+        (pl.col("time") - pl.col("gap")).alias("from"),
+        pl.col("time").alias("to"),
+        pl.concat_list("before", "event.id").alias("related"),
+        (pl.col("gap") / 1000).alias("observed"),
+        (pl.col("usual") / 1000).alias("usual"),
+    )
+    ended = (
+        beats.group_by("agent.id", maintain_order=True)
+        .agg(pl.col("time", "event.id", "limit", "usual").last())
+        .filter((last - pl.col("time")) > pl.col("limit").fill_null(heartbeat_s * 1100.0))
+        .select(
+            pl.lit("heartbeat_stopped").alias("check"),
+            pl.col("agent.id").alias("who"),
+            pl.lit(last, dtype=pl.Int64).alias("time"),
+            pl.col("time").alias("from"),
+            pl.lit(last, dtype=pl.Int64).alias("to"),
+            pl.concat_list("event.id").alias("related"),
+            ((last - pl.col("time")) / 1000).alias("observed"),
+            (pl.col("usual") / 1000).alias("usual"),
+        )
+    )
+    return pl.concat([inside, ended], how="vertical_relaxed")
+
+
+def _counts(evidence: Evidence, rounds: pl.DataFrame, gaps: pl.DataFrame) -> pl.DataFrame:
+    """Heartbeats whose declared count differs from the numbers seen, where no missing number says so already."""
+    boot = ["agent.id", "agent.boot"]
+    rounds = rounds.sort(*boot, "lo").with_columns(
+        (pl.col("lo") - pl.col("hi").shift(1).over(boot) - 1).alias("between"),
+        pl.col("time").shift(1).over(boot).alias("from"),
+        pl.col("event.id").shift(1).over(boot).alias("before"),
+    )
+    wrong = rounds.filter((pl.col("between") != pl.col("count")).fill_null(False))
+    known = gaps.select(pl.col("who").alias("agent.id"), pl.col("to").alias("gap.to"))
+    excused = (
+        wrong.join(known, on="agent.id")
+        .filter(pl.col("gap.to").is_between(pl.col("from"), pl.col("time")))
+        .select("event.id")
+    )
+    return wrong.join(excused, on="event.id", how="anti").select(
+        pl.lit("count_mismatch").alias("check"),
+        pl.col("agent.id").alias("who"),
+        "time",
+        "from",
+        pl.col("time").alias("to"),
+        pl.concat_list("before", "event.id").alias("related"),
+        pl.col("between").cast(pl.Float64).alias("observed"),
+        pl.col("count").cast(pl.Float64).alias("usual"),
+    )
+
+
+def _quiet_sources(evidence: Evidence) -> pl.DataFrame:
+    """Sources without agent that were silent in hours in which they spoke on every other day of the kind."""
+    hours = evidence.hours
+    if hours.is_empty():
+        return pl.DataFrame(schema=FINDINGS)
+    days = hours.select("time.date", "day_off").unique().filter(~pl.col("day_off")).sort("time.date")
+    # The first and the last day of the input may be cut.
+    days = days.slice(1, max(days.height - 2, 0))
+    usual = (
+        hours.join(days.select("time.date"), on="time.date")
+        .group_by("source.id", "time.hour")
+        .agg(pl.len().alias("days"), pl.col("n").min().alias("least"), pl.col("n").median().alias("usual"))
+        .filter((pl.col("days") >= SILENCE_DAYS) & (pl.col("usual") >= SILENCE_LINES))
+    )
+    grid = usual.join(days.select("time.date"), how="cross").join(
+        hours, on=["source.id", "time.date", "time.hour"], how="left"
+    )
+    # Every day but the silent ones themselves must have spoken: at most one day in ten is silent in this hour.
+    quiet = grid.filter(
+        (pl.col("n").fill_null(0) <= SILENCE_SHARE * pl.col("usual")) & (pl.col("days") >= 0.9 * days.height)
+    ).select("source.id", "time.date", "time.hour", "usual")
+    if quiet.is_empty():
+        return pl.DataFrame(schema=FINDINGS)
+    run = ["source.id", "time.date", "_run"]
+    blocks = (
+        quiet.sort("source.id", "time.date", "time.hour")
+        .with_columns((pl.col("time.hour") - pl.int_range(pl.len()).over("source.id", "time.date")).alias("_run"))
+        .group_by(run, maintain_order=True)
+        .agg(pl.col("time.hour").min().alias("h0"), pl.col("time.hour").max().alias("h1"), pl.col("usual").sum())
+    )
+    ordered = hours.sort("source.id", "time.date", "time.hour")
+    slot = pl.col("time.date").cast(pl.Datetime("ms")).dt.epoch("ms")
+    ordered = ordered.with_columns((slot + pl.col("time.hour") * 3_600_000).alias("slot")).sort("slot")
+    blocks = blocks.with_columns(
+        (slot + pl.col("h0") * 3_600_000).alias("slot0"), (slot + pl.col("h1") * 3_600_000).alias("slot1")
+    )
+    side = {"by": "source.id", "coalesce": False}
+    before = blocks.sort("slot0").join_asof(
+        ordered.select("source.id", "slot", "last", "last_id"), left_on="slot0", right_on="slot", strategy="backward",
+        allow_exact_matches=False, check_sortedness=False, **side,
+    )  # type: ignore[arg-type]  # fmt: skip
+    both = before.sort("slot1").join_asof(
+        ordered.select("source.id", "slot", "first", "first_id"), left_on="slot1", right_on="slot", strategy="forward",
+        allow_exact_matches=False, check_sortedness=False, suffix=".after", **side,
+    )  # type: ignore[arg-type]  # fmt: skip
+    return both.filter(pl.col("first").is_not_null() & pl.col("last").is_not_null()).select(
+        pl.lit("source_silent").alias("check"),
+        pl.col("source.id").alias("who"),
+        pl.col("first").alias("time"),
+        pl.col("last").alias("from"),
+        pl.col("first").alias("to"),
+        pl.concat_list("last_id", "first_id").alias("related"),
+        ((pl.col("first") - pl.col("last")) / 1000).alias("observed"),
+        pl.col("usual").cast(pl.Float64),
+    )
+
+
+def judge(evidence: Evidence, heartbeat_s: int, expected_sources: tuple[str, ...] = ()) -> pl.DataFrame:
+    """Say what is missing.
+
+    Args:
+        evidence: What was noted over the whole period.
+        heartbeat_s: Longest silence of an agent that is still in order (`limits.heartbeat_s`).
+        expected_sources: Sources that must speak (`systems.*.sources`).
+
+    Returns:
+        One row per incident, sorted by (time, check, who): `check` (sequence_gap, heartbeat_gap, heartbeat_stopped,
+        count_mismatch, source_silent, source_never), `who` (agent or source), `time`, `from`, `to` (UTC ms),
+        `related` (ids of the events on both sides), `observed`, `usual` (numbers, seconds or lines).
+    """
+    gaps = _missing_numbers(evidence)
+    rounds = _rounds(evidence)
+    spoken = set(evidence.hours["source.id"].to_list())
+    never = [source for source in sorted(set(expected_sources)) if source not in spoken]
+    silent = pl.DataFrame(
+        {
+            "check": ["source_never"] * len(never), "who": never, "time": [evidence.last] * len(never),
+            "from": [None] * len(never), "to": [None] * len(never), "related": [[] for _ in never],
+            "observed": [0.0] * len(never), "usual": [None] * len(never),
+        },
+        schema=FINDINGS,
+    )  # fmt: skip
+    parts = [
+        gaps,
+        _silences(rounds, heartbeat_s, evidence.last),
+        _counts(evidence, rounds, gaps),
+        _quiet_sources(evidence),
+        silent if evidence.last else silent.clear(),
+    ]
+    return pl.concat([part.select(list(FINDINGS)).cast(FINDINGS) for part in parts]).sort("time", "check", "who")  # type: ignore[arg-type]
