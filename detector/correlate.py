@@ -1,0 +1,249 @@
+"""Sigma correlations: what several events say together.
+
+First `candidates` picks the few events that a correlation's plain rules match and keeps of them what is needed: group,
+time, id, value. Then `advance` moves a window over them. Candidates are taken in the order of (time, event id), so
+interleaving of inputs never matters, and what is carried from one batch to the next is the content of the windows only.
+https://github.com/SigmaHQ/sigma-specification/blob/main/specification/sigma-correlation-rules-specification.md
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from detector import sigma
+
+CONDITIONS: Final = ("event_count", "value_count", "temporal", "temporal_ordered")
+
+CANDIDATES: Final[dict[str, pl.DataType]] = {
+    "rule": pl.String(),
+    "base": pl.String(),
+    "group": pl.String(),
+    "time.occurred": pl.Int64(),
+    "event.id": pl.String(),
+    "value": pl.String(),
+    "actor.id": pl.String(),
+}
+HITS: Final[dict[str, pl.DataType]] = {
+    "rule": pl.String(),
+    "group": pl.String(),
+    "time.occurred": pl.Int64(),
+    "event.id": pl.String(),
+    "first": pl.Int64(),
+    "count": pl.Int64(),
+    "related": pl.List(pl.String()),
+    "actors": pl.List(pl.String()),
+}
+# Between the values of several group-by fields; no text of a log holds it.
+SEPARATOR: Final = "\x1f"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A plain rule that is correlated: its name in the file, and its condition."""
+
+    name: str
+    where: sigma.Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """How hits of plain rules are put together.
+
+    Attributes:
+        kind: One of `CONDITIONS`.
+        bases: The plain rules; for `temporal_ordered` in the order in which they must happen.
+        group_by: Fields (or aliases) whose values must be the same.
+        timespan_ms: Length of the trailing window (t − timespan, t].
+        operator, count: What the number of events or of distinct values or rules must be.
+        field: Whose distinct values are counted (`value_count`).
+        aliases: (alias, ((base, field), …)): a group-by that is another field in each base.
+    """
+
+    kind: str
+    bases: tuple[Base, ...]
+    group_by: tuple[str, ...]
+    timespan_ms: int
+    operator: str
+    count: int | float
+    field: str | None = None
+    aliases: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+
+    @property
+    def stage(self) -> int:
+        """1 if all events of a group are of one actor and so in one place; else 2 (design §9)."""
+        return 1 if "actor.id" in self.group_by else 2
+
+    def fields_of(self, group: str) -> tuple[str, ...]:
+        """Columns behind a group-by."""
+        return next((tuple(name for _, name in pairs) for alias, pairs in self.aliases if alias == group), (group,))
+
+    def field_in(self, group: str, base: str) -> str:
+        """The column behind a group-by in the events of one base."""
+        aliases = {alias: dict(pairs) for alias, pairs in self.aliases}
+        return aliases.get(group, {}).get(base, group)
+
+    def holds(self, number: int) -> bool:
+        """Whether the condition holds for a number."""
+        match self.operator:
+            case "lt":
+                return number < self.count
+            case "lte":
+                return number <= self.count
+            case "gt":
+                return number > self.count
+            case "gte":
+                return number >= self.count
+            case "neq":
+                return number != self.count
+            case _:
+                return number == self.count
+
+
+class Item(NamedTuple):
+    """A candidate inside a window."""
+
+    time: int
+    event: str
+    base: str
+    value: str | None
+    actor: str | None
+
+
+@dataclass(slots=True)
+class Window:
+    """What is remembered of one group: the candidates of the trailing window, and whether the condition held."""
+
+    items: deque[Item] = field(default_factory=deque)
+    values: Counter[str] = field(default_factory=Counter)
+    held: bool = False
+
+
+State = dict[tuple[str, str], Window]
+
+
+def candidates(frame: pl.DataFrame, rule: str, correlation: Correlation) -> pl.DataFrame:
+    """Pick the events that a correlation needs, and keep what it needs of them.
+
+    Args:
+        frame: Enriched events.
+        rule: Name of the correlation's rule.
+        correlation: What to pick for.
+
+    Returns:
+        Rows of `CANDIDATES`, sorted by (time, event id, base). An event whose group-by is not known is left out: it
+        belongs to nobody. An event may stand for several bases.
+    """
+    parts = [_picked(frame, rule, correlation, base) for base in correlation.bases]
+    return pl.concat(parts).sort("time.occurred", "event.id", "base")
+
+
+def _picked(frame: pl.DataFrame, rule: str, correlation: Correlation, base: Base) -> pl.DataFrame:
+    keys = [correlation.field_in(group, base.name) for group in correlation.group_by]
+    if any(key not in frame.columns for key in keys):
+        return pl.DataFrame(schema=CANDIDATES)
+    counted = correlation.field if correlation.field in frame.columns else None
+    chosen = frame.filter(sigma.expression(base.where, frame.schema) & pl.all_horizontal(pl.col(keys).is_not_null()))
+    return chosen.select(
+        pl.lit(rule).alias("rule"),
+        pl.lit(base.name).alias("base"),
+        pl.concat_str([pl.col(key).cast(pl.String) for key in keys], separator=SEPARATOR).alias("group"),
+        "time.occurred",
+        "event.id",
+        (pl.col(counted).cast(pl.String) if counted else pl.lit(None, dtype=pl.String)).alias("value"),
+        pl.col("actor.id") if "actor.id" in frame.columns else pl.lit(None, dtype=pl.String).alias("actor.id"),
+    )
+
+
+def correlate(found: pl.DataFrame, correlation: Correlation) -> pl.DataFrame:
+    """Find where a condition begins to hold.
+
+    Args:
+        found: Rows of `CANDIDATES` of one rule, any order.
+        correlation: The condition.
+
+    Returns:
+        One row per rising edge, sorted by (time, event id, group): a candidate at which the condition holds over the
+        trailing window, after one of the same group at which it did not (or none). `first` is the time of the oldest
+        event in the window, `count` what was counted, `related` all event ids and `actors` all distinct actors in the
+        window, in order.
+    """
+    return advance({}, found, correlation)
+
+
+def advance(state: State, found: pl.DataFrame, correlation: Correlation) -> pl.DataFrame:
+    """As `correlate`, going on from the windows in `state`, which are moved forward in place.
+
+    Candidates must not be older than those of earlier calls. Cutting a stream of candidates differently gives the
+    same hits, as long as candidates of one millisecond stay together.
+    """
+    rows: list[tuple[object, ...]] = []
+    ordered = found.sort("time.occurred", "event.id", "base")
+    for rule, base, group, time, event, value, actor in ordered.select(list(CANDIDATES)).iter_rows():
+        window = state.setdefault((rule, group), Window())
+        _push(window, Item(time, event, base, value, actor), correlation)
+        number = _number(window, correlation)
+        holds = correlation.holds(number)
+        if holds and not window.held:
+            events = tuple(dict.fromkeys(item.event for item in window.items))
+            actors = tuple(dict.fromkeys(item.actor for item in window.items if item.actor is not None))
+            rows.append((rule, group, time, event, window.items[0].time, number, events, actors))
+        window.held = holds
+    hits = pl.DataFrame(rows, schema=HITS, orient="row")
+    return hits.sort("time.occurred", "event.id", "group", maintain_order=True)
+
+
+def forget(state: State, watermark: int, correlations: Mapping[str, Correlation]) -> State:
+    """The windows that can still matter once every event up to the watermark (UTC ms) has been seen."""
+    return {
+        key: window
+        for key, window in state.items()
+        if window.items and window.items[-1].time + correlations[key[0]].timespan_ms > watermark
+    }
+
+
+def _push(window: Window, item: Item, correlation: Correlation) -> None:
+    window.items.append(item)
+    if item.value is not None:
+        window.values[item.value] += 1
+    edge = item.time - correlation.timespan_ms
+    while window.items[0].time <= edge:
+        old = window.items.popleft()
+        if old.value is not None:
+            window.values[old.value] -= 1
+            if not window.values[old.value]:
+                del window.values[old.value]
+
+
+def _number(window: Window, correlation: Correlation) -> int:
+    match correlation.kind:
+        case "event_count":
+            return len(window.items)
+        case "value_count":
+            return len(window.values)
+        case "temporal":
+            return len({item.base for item in window.items})
+        case _:
+            return _in_order(window.items, [base.name for base in correlation.bases])
+
+
+def _in_order(items: Iterable[Item], bases: list[str]) -> int:
+    """How many of the bases happened one after the other, from the first on, each by an event of its own.
+
+    Events of one moment count in either order: the clock does not tell which came first.
+    """
+    by_base: dict[str, list[Item]] = {}
+    for item in items:
+        by_base.setdefault(item.base, []).append(item)
+    time, used = -1, set[str]()
+    for number, base in enumerate(bases):
+        following = [item for item in by_base.get(base, ()) if item.time >= time and item.event not in used]
+        if not following:
+            return number
+        time = following[0].time
+        used.add(following[0].event)
+    return len(bases)
