@@ -1,0 +1,1 @@
+"""The agent's side: log files in, events out (docs/architecture.md)."""
