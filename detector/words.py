@@ -1,0 +1,168 @@
+"""Words for numbers: what findings call features, checks, families and circumstances, in Japanese and English."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+Words = dict[str, str]
+
+
+def _w(ja: str, en: str) -> Words:
+    return {"ja": ja, "en": en}
+
+
+FAMILIES: Final[dict[str, Words]] = {
+    "leaver": _w("退職・異動後の利用", "use after leaving or moving"),
+    "permission": _w("権限を超える利用", "use beyond permission"),
+    "relation": _w("本人・家族・同僚・近隣の閲覧", "looking at oneself, family, colleagues or neighbours"),
+    "volume": _w("件数の多さ", "volume"),
+    "export": _w("持ち出し", "taking data out"),
+    "time": _w("時間外・不在時の利用", "use outside hours or while absent"),
+    "auth": _w("認証", "authentication"),
+    "session": _w("セッションの使い方", "way of using a session"),
+    "evidence": _w("証跡の欠け", "missing evidence"),
+    "money": _w("支給・振込", "payments"),
+    "admin": _w("管理操作", "administration"),
+    "vendor": _w("委託先の作業", "work of contractors"),
+    "device": _w("端末・媒体", "terminals and media"),
+    "law": _w("照会・提供の根拠", "legal ground of inquiry and provision"),
+    "peer_surprise": _w("同じ部署では珍しい使い方", "rare among peers"),
+    "context": _w("状況による補正", "adjustment by circumstances"),
+}
+
+CONTEXT: Final[dict[str, Words]] = {
+    "explained": _w("閲覧の9割以上に記録された理由がある", "nine in ten accesses have a recorded reason"),
+    "protected": _w("支援措置対象者を含む", "a protected person is concerned"),
+    "vendor": _w("委託先の要員", "works for a contractor"),
+    "leaving": _w("30日以内に退職予定", "leaves within 30 days"),
+    "emergency": _w("宣言された緊急対応中", "during a declared emergency"),
+}
+
+FEATURES: Final[dict[str, Words]] = {
+    "events": _w("操作件数", "events"),
+    "subjects": _w("閲覧した人数", "distinct subjects"),
+    "n.accesses": _w("個人情報への操作件数", "accesses to a subject"),
+    "n.unexplained": _w("理由の記録がない閲覧件数", "accesses without a recorded reason"),
+    "n.to_check": _w("理由の確認が必要な閲覧件数", "accesses whose reason is to be checked"),
+    "n.unexplained_subjects": _w("理由の記録がない閲覧人数", "subjects without a recorded reason"),
+    "n.read": _w("照会件数", "reads"),
+    "n.search": _w("検索件数", "searches"),
+    "n.list": _w("一覧表示件数", "lists"),
+    "n.print": _w("印刷件数", "prints"),
+    "n.export": _w("出力・複写・送信件数", "exports, copies and sendings"),
+    "n.write": _w("登録・更新件数", "entries written"),
+    "n.delete": _w("削除件数", "deletions"),
+    "n.failure": _w("失敗した操作件数", "failures"),
+    "n.denied": _w("拒否された操作件数", "denials"),
+    "n.logon_failure": _w("ログオン失敗件数", "failed log-ons"),
+    "n.name_search": _w("氏名検索件数", "searches by name"),
+    "n.wildcard": _w("あいまい検索件数", "wildcard searches"),
+    "n.households": _w("閲覧した世帯数", "distinct households"),
+    "n.areas": _w("閲覧した地区数", "distinct areas"),
+    "n.ops": _w("使った機能の数", "distinct functions"),
+    "n.devices": _w("使った端末の数", "distinct terminals"),
+    "n.colleagues": _w("理由の記録なく閲覧した同僚の人数", "colleagues without a recorded reason"),
+    "n.neighbours": _w("理由の記録なく閲覧した近隣住民の人数", "neighbours without a recorded reason"),
+    "n.family": _w("自分の世帯の閲覧件数", "accesses to the own household"),
+    "n.protected": _w("理由の記録がない支援措置対象者の閲覧件数", "unexplained accesses to protected people"),
+    "rows.max": _w("一度に扱った最大行数", "most rows at once"),
+    "rows.sum": _w("一覧・出力した行数", "rows listed or taken out"),
+    "bytes.sum": _w("出力バイト数", "bytes taken out"),
+    "amount.sum": _w("金額の合計（円）", "money in yen"),
+    "n.after_hours": _w("時間外の操作件数", "events outside hours"),
+    "n.day_off": _w("休日の操作件数", "events on days off"),
+    "duration_min": _w("利用時間（分）", "minutes of use"),
+    "pace_per_min": _w("1分あたりの操作件数", "events per minute"),
+    "gap_max_s": _w("最長の空白（秒）", "longest pause in seconds"),
+    "step.share": _w("番号が隣り合う閲覧の割合", "share of neighbouring numbers"),
+    "step.run": _w("番号順に続いた閲覧件数", "longest run in number order"),
+    "repeat.max": _w("同じ人を繰り返し閲覧した回数", "repeated looks at one subject"),
+    "warn.fast": _w("1秒未満で閉じた警告の数", "warnings closed within a second"),
+    "shift.ops": _w("空白前後の機能の違い（0〜1）", "change of functions after a pause (0 to 1)"),
+    "shift.unexplained": _w("空白後に増えた理由なし閲覧の割合", "rise of the unexplained share after a pause"),
+    "first.ops": _w("本人が初めて使った機能の数", "functions new to the person"),
+}
+
+EVIDENCE: Final[dict[str, dict[str, Words]]] = {
+    "sequence_gap": {
+        "title": _w("ログの連番の欠け", "Gap in the sequence numbers of an agent"),
+        "text": _w(
+            "エージェント {who} の連番が {observed} 件欠けています（{from} から {to} の間）。",
+            "{observed} sequence numbers of agent {who} are missing between {from} and {to}.",
+        ),
+    },
+    "heartbeat_gap": {
+        "title": _w("ハートビートの途絶", "Heartbeat of an agent interrupted"),
+        "text": _w(
+            "エージェント {who} からの連絡が {observed} 秒間（通常 {usual} 秒）途絶えました（{from} から {to}）。",
+            "Agent {who} sent no heartbeat for {observed} seconds (usually {usual}), from {from} to {to}.",
+        ),
+    },
+    "heartbeat_stopped": {
+        "title": _w("ハートビートの停止", "Heartbeat of an agent stopped"),
+        "text": _w(
+            "エージェント {who} からの連絡が {from} を最後に途絶えたままです（期間の終わりまで {observed} 秒）。",
+            "Agent {who} has not been heard of since {from}, {observed} seconds before the end of the period.",
+        ),
+    },
+    "count_mismatch": {
+        "title": _w("申告件数と受信件数の不一致", "Declared and received counts differ"),
+        "text": _w(
+            "エージェント {who} は {usual} 件送ったと申告しましたが、受信は {observed} 件です（{from} から {to}）。",
+            "Agent {who} declared {usual} events, {observed} were received between {from} and {to}.",
+        ),
+    },
+    "source_silent": {
+        "title": _w("ログの沈黙", "A log source fell silent"),
+        "text": _w(
+            "ログ {who} に {from} から {to} まで記録がありません（同じ時間帯は通常 {usual} 件）。",
+            "Source {who} wrote nothing from {from} to {to}, where it usually writes {usual} lines.",
+        ),
+    },
+    "source_never": {
+        "title": _w("届いていないログ", "A declared log source never spoke"),
+        "text": _w(
+            "届くはずのログ {who} が期間中に1件もありません。",
+            "The declared source {who} did not write one line in the period.",
+        ),
+    },
+}
+
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
+UNKNOWN: Final = {"ja": "不明", "en": "unknown"}
+
+
+def number(value: float | int) -> str:
+    """`1,234`, `0.5`, `12`: thousands grouped, at most one decimal below 100."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if float(value).is_integer():
+        return f"{int(value):,}"
+    return f"{value:,.1f}" if abs(value) >= 1 else f"{value:.2g}"
+
+
+def render(template: str, values: Mapping[str, object], language: str) -> str:
+    """Fill `{column}` placeholders.
+
+    Args:
+        template: Text with placeholders; a column that is missing or null reads "unknown".
+        values: Column values of the row.
+        language: `ja` or `en`.
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        value = values.get(match.group(1))
+        if value is None:
+            return UNKNOWN[language]
+        if isinstance(value, int | float):
+            return number(value)
+        return str(value)
+
+    return _PLACEHOLDER.sub(fill, template)
+
+
+def placeholders(template: str) -> list[str]:
+    """Columns that a template names, in order of appearance."""
+    return _PLACEHOLDER.findall(template)
