@@ -155,8 +155,10 @@ def _shifts(rows: pl.DataFrame) -> pl.DataFrame:
     # Log-on and log-off belong to neither pattern.
     work = idle.filter(~_action("logon", "logoff", "timeout", "lock"))
     after = pl.col("after")
-    per_op = work.filter(pl.col("op.code").is_not_null()).group_by("session", "op.code").agg(
-        (~after).any().alias("b"), after.any().alias("a")
+    per_op = (
+        work.filter(pl.col("op.code").is_not_null())
+        .group_by("session", "op.code")
+        .agg((~after).any().alias("b"), after.any().alias("a"))
     )
     ops = per_op.group_by("session").agg(
         pl.when(pl.col("a").any() & pl.col("b").any())

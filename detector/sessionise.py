@@ -88,9 +88,9 @@ def assign(open_events: pl.DataFrame, events: pl.DataFrame, limits: Limits) -> p
     limit = pl.when(pl.col("session.id").is_not_null()).then(limits.own_gap_ms).otherwise(limits.gap_ms)
     before = pl.col("event.action").shift(1).over("_key")
     rows = rows.with_columns(
-        (
-            ((time - time.shift(1).over("_key")) > limit).fill_null(True) | before.is_in(CLOSERS).fill_null(False)
-        ).alias("_break"),
+        (((time - time.shift(1).over("_key")) > limit).fill_null(True) | before.is_in(CLOSERS).fill_null(False)).alias(
+            "_break"
+        ),
     ).with_columns(pl.col("_break").cast(pl.Int32).cum_sum().over("_key").alias("_part"))
     group = ["_key", "_part", "_cut"]
     rows = rows.with_columns((pl.int_range(pl.len()).over("_key", "_part") // limits.events).alias("_cut"))

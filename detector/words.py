@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from typing import Final
 
 Words = dict[str, str]
@@ -129,40 +127,3 @@ EVIDENCE: Final[dict[str, dict[str, Words]]] = {
         ),
     },
 }
-
-_PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
-UNKNOWN: Final = {"ja": "不明", "en": "unknown"}
-
-
-def number(value: float | int) -> str:
-    """`1,234`, `0.5`, `12`: thousands grouped, at most one decimal below 100."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if float(value).is_integer():
-        return f"{int(value):,}"
-    return f"{value:,.1f}" if abs(value) >= 1 else f"{value:.2g}"
-
-
-def render(template: str, values: Mapping[str, object], language: str) -> str:
-    """Fill `{column}` placeholders.
-
-    Args:
-        template: Text with placeholders; a column that is missing or null reads "unknown".
-        values: Column values of the row.
-        language: `ja` or `en`.
-    """
-
-    def fill(match: re.Match[str]) -> str:
-        value = values.get(match.group(1))
-        if value is None:
-            return UNKNOWN[language]
-        if isinstance(value, int | float):
-            return number(value)
-        return str(value)
-
-    return _PLACEHOLDER.sub(fill, template)
-
-
-def placeholders(template: str) -> list[str]:
-    """Columns that a template names, in order of appearance."""
-    return _PLACEHOLDER.findall(template)

@@ -1,0 +1,186 @@
+"""Which rules matched where, and what a finding needs to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import polars as pl
+
+from detector import rulebook, wording
+from detector.features import UNEXPLAINED
+
+# One row per match. `unit` is the session, day or group that it counts for.
+HITS: Final = {
+    "unit": pl.String(), "rule": pl.String(), "time": pl.Int64(), "event.id": pl.String(),
+    "related": pl.List(pl.String()), "values": pl.String(), "observed": pl.Float64(), "excused": pl.Boolean(),
+}  # fmt: skip
+
+# One row per unit and rule.
+SUMS: Final = {
+    "unit": pl.String(), "rule": pl.String(), "n": pl.Int64(), "time": pl.Int64(), "event.id": pl.String(),
+    "related": pl.List(pl.String()), "values": pl.String(), "observed": pl.Float64(), "excused": pl.Boolean(),
+}  # fmt: skip
+
+# A unit of more events than this lists the first ones; nobody reads more, and one finding stays under a megabyte.
+MOST_RELATED: Final = 5000
+
+# Columns that every sentence may use, whatever its rule names.
+ALWAYS: Final = ("actor.id", "person.id", "person.dept", "system.id", "time.occurred", "src.device", "src.ip")
+
+_TAKEN_OUT: Final = pl.col("event.action").is_in(["export", "copy", "send", "print", "delete"]).fill_null(False)
+
+
+def none() -> pl.DataFrame:
+    """No hits."""
+    return pl.DataFrame(schema=HITS)
+
+
+def _excused(rule: rulebook.Rule) -> pl.Expr:
+    """Whether what is known of the row explains the hit away."""
+    # Of an event `explained` is a word, of a session or day the share of its accesses.
+    explained = pl.col("explained") == "explained" if rule.category == "event" else pl.col("explained") >= 0.9
+    conditions = {
+        "explained": explained,
+        "emergency": pl.col("emergency.active"),
+        "overtime": pl.col("presence.overtime"),
+    }
+    chosen = [conditions[name].fill_null(False) for name in rule.block.excused_by]
+    return pl.any_horizontal(chosen) if chosen else pl.lit(False)
+
+
+def wanted_columns(rule: rulebook.Rule) -> list[str]:
+    """Columns that the sentences of a rule name."""
+    block = rule.block
+    templates = (block.text.ja, block.text.en, block.check_first.ja, block.check_first.en)
+    named = [field for template in templates for _, field in wording.placeholders(template)]
+    if block.observed:
+        named.append(block.observed.field)
+    return list(dict.fromkeys([*ALWAYS, *named]))
+
+
+def _values(rule: rulebook.Rule, schema: pl.Schema, extra: Sequence[str] = ()) -> pl.Expr:
+    names = [name for name in dict.fromkeys([*wanted_columns(rule), *extra]) if name in schema]
+    columns = [
+        pl.col(name).cast(pl.String) if schema[name] == pl.Date else pl.col(name)
+        for name in names
+        if schema[name] != pl.List(pl.String)
+    ]
+    return pl.struct(columns).struct.json_encode()
+
+
+def _observed(rule: rulebook.Rule, schema: pl.Schema) -> pl.Expr:
+    observed = rule.block.observed
+    if observed is None or observed.field not in schema or not schema[observed.field].is_numeric():
+        return pl.lit(None, dtype=pl.Float64)
+    return pl.col(observed.field).cast(pl.Float64)
+
+
+def match(rows: pl.DataFrame, rules: Iterable[rulebook.Rule], unit: str, event: str, time: str) -> pl.DataFrame:
+    """Match plain rules against rows.
+
+    Args:
+        rows: Rows of one category; for units also `related` (event ids concerned).
+        rules: Plain rules of that category.
+        unit, event, time: Columns that hold the unit, the id of the (first) event, and the moment in UTC ms.
+
+    Returns:
+        Rows of `HITS`.
+    """
+    by_name = {rule.name: rule for rule in rules}
+    found = rulebook.match(rows, by_name.values())
+    parts = [none()]
+    has_related = "related" in rows.columns
+    for (name,), group in found.group_by(["rule"], maintain_order=True):
+        rule = by_name[str(name)]
+        chosen = rows[group["row"]]
+        parts.append(
+            chosen.select(
+                pl.col(unit).alias("unit"),
+                pl.lit(rule.name).alias("rule"),
+                pl.col(time).alias("time"),
+                pl.col(event).alias("event.id"),
+                pl.col("related") if has_related else pl.concat_list(pl.col(event)).alias("related"),
+                _values(rule, chosen.schema).alias("values"),
+                _observed(rule, chosen.schema).alias("observed"),
+                _excused(rule).alias("excused"),
+            )
+        )
+    return pl.concat(parts)
+
+
+def correlated(rows: pl.DataFrame, edges: pl.DataFrame, rule: rulebook.Rule) -> pl.DataFrame:
+    """Turn rising edges of a stage-one correlation into hits of the session in which they happened.
+
+    Args:
+        rows: Enriched events with sessions; holds every triggering event.
+        edges: What `correlate.advance` returned for this rule.
+        rule: The correlation.
+    """
+    if edges.is_empty():
+        return none()
+    joined = edges.select("event.id", "count", "first", "related").join(rows, on="event.id", how="inner")
+    observed = pl.col("count").cast(pl.Float64)
+    return joined.select(
+        pl.col("session").alias("unit"),
+        pl.lit(rule.name).alias("rule"),
+        pl.col("time.occurred").alias("time"),
+        "event.id",
+        "related",
+        _values(rule, joined.schema, ("count", "first")).alias("values"),
+        observed.alias("observed"),
+        _excused(rule).alias("excused"),
+    )
+
+
+def total(found: pl.DataFrame) -> pl.DataFrame:
+    """One row per unit and rule.
+
+    Hits that are not excused come first: they decide what is shown. `excused` is true only where all are.
+
+    Args:
+        found: Rows of `HITS`, any order.
+
+    Returns:
+        Rows of `SUMS`, sorted by (unit, rule).
+    """
+    ordered = found.sort(
+        ["unit", "rule", "excused", "observed", "time", "event.id"],
+        descending=[False, False, False, True, False, False],
+        nulls_last=True,
+    )
+    counted = ~pl.col("excused") | pl.col("excused").all()
+    return (
+        ordered.group_by("unit", "rule", maintain_order=True)
+        .agg(
+            counted.sum().cast(pl.Int64).alias("n"),
+            pl.col("time").filter(counted).min(),
+            pl.col("event.id").sort_by("time", "event.id").first(),
+            pl.col("related").filter(counted).list.explode(keep_nulls=False, empty_as_null=False).unique().sort().head(MOST_RELATED),
+            pl.col("values").first(),
+            pl.col("observed").first(),
+            pl.col("excused").all(),
+        )
+        .sort("unit", "rule")
+    )  # fmt: skip
+
+
+def concerned(rows: pl.DataFrame, group: Sequence[str]) -> pl.DataFrame:
+    """The events of a unit that a finding about the unit as a whole is about.
+
+    Where something has no recorded reason, that and what was taken out or deleted; else everything.
+
+    Args:
+        rows: Events with `explained`, in event order.
+        group: Columns that name the unit.
+
+    Returns:
+        One row per unit: `group`, `related`.
+    """
+    core = UNEXPLAINED | (_TAKEN_OUT & UNEXPLAINED.any().over(group))
+    some = UNEXPLAINED.any().over(group)
+    return (
+        rows.filter(core | ~some)
+        .group_by(group, maintain_order=True)
+        .agg(pl.col("event.id").head(MOST_RELATED).alias("related"))
+    )

@@ -1,0 +1,237 @@
+"""From closed sessions, days, groups and incidents to decided units: what contributes, how much, to which queue.
+
+Pure: everything that is known goes in as frames, a frame of decided units comes out. `detector.findings` puts them into
+words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+from detector import correlate, decide, delivery, features, hits
+from detector.model import Model
+from detector.rulebook import RuleBook
+
+UNIT: Final = {
+    "unit": pl.String(), "kind": pl.String(), "group": pl.String(), "actors": pl.List(pl.String()),
+    "session": pl.String(), "session.id": pl.String(), "system.id": pl.String(), "src.device": pl.String(),
+    "src.ip": pl.String(), "first": pl.Int64(), "last": pl.Int64(), "related": pl.List(pl.String()),
+    "event.id": pl.String(), "explained": pl.Float64(), "n.accesses": pl.Int64(), "n.unexplained": pl.Int64(),
+    "n.to_check": pl.Int64(), "n.protected": pl.Int64(), "person.type": pl.String(), "person.days_to_end": pl.Int64(),
+    "emergency.active": pl.Boolean(),
+}  # fmt: skip
+
+# Families that bypass the risk: whoever blinds the watch is always seen (design §9).
+ALWAYS_PAGES: Final = "evidence"
+MODEL: Final = "peer_surprise"
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Everything that stage one and two gave for the sessions to be judged.
+
+    Attributes:
+        sessions, days: Rows of `step.Output`.
+        hits: Rows of `hits.SUMS`.
+        groups: Rows of `correlate.HITS` of stage two.
+        incidents: Rows of `evidence.FINDINGS`.
+    """
+
+    sessions: pl.DataFrame
+    days: pl.DataFrame
+    hits: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=hits.SUMS))
+    groups: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=correlate.HITS))
+    incidents: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was decided.
+
+    Attributes:
+        units: Rows of `UNIT` that are published, with `risk`, `plain`, `odds`, `reasons`, `queue`, `severity_id`,
+            `suppressed`, `learning`, `over`; sorted by (last, unit).
+        families: Rows of `decide.families` of these units.
+        hits: Rows of `hits.SUMS` of these units (also those that were excused).
+        scores: One row per session: `session`, and `model.SCORES`; empty without a model.
+    """
+
+    units: pl.DataFrame
+    families: pl.DataFrame
+    hits: pl.DataFrame
+    scores: pl.DataFrame
+
+
+def _unit(frame: pl.DataFrame) -> pl.DataFrame:
+    """Bring a frame to the columns of `UNIT`; what it lacks is null."""
+    have = frame.columns
+    return frame.select(
+        (pl.col(name) if name in have else pl.lit(None)).cast(dtype).alias(name) for name, dtype in UNIT.items()
+    )
+
+
+def _units(period: Period) -> pl.DataFrame:
+    sessions = period.sessions.with_columns(
+        pl.col("session").alias("unit"), pl.lit("session").alias("kind"), pl.col("session").alias("group"),
+        pl.concat_list("actor.id").list.drop_nulls().alias("actors"),
+    )  # fmt: skip
+    days = period.days.with_columns(
+        pl.lit("day").alias("kind"), pl.col("unit").alias("group"),
+        pl.concat_list("actor.id").list.drop_nulls().alias("actors"),
+    )  # fmt: skip
+    groups = period.groups.with_columns(
+        group_unit().alias("unit"), pl.lit("group").alias("kind"), pl.col("time.occurred").alias("last"),
+        pl.col("related").list.first().alias("event.id"),
+    )  # fmt: skip
+    parts = [_unit(sessions), _unit(days), _unit(groups)]
+    if period.incidents.width:
+        incidents = period.incidents.with_columns(
+            incident_unit().alias("unit"), pl.lit("evidence").alias("kind"), pl.col("who").alias("group"),
+            pl.concat_list("who").alias("actors"), pl.coalesce("from", "time").alias("first"),
+            pl.col("time").alias("last"), pl.col("related").list.first().alias("event.id"),
+        )  # fmt: skip
+        parts.append(_unit(incidents))
+    return pl.concat(parts)
+
+
+def group_unit() -> pl.Expr:
+    """Name of the unit of a filled group."""
+    return pl.concat_str(pl.lit("g"), "rule", "group", "event.id", separator="\x1f")
+
+
+def incident_unit() -> pl.Expr:
+    """Name of the unit of an incident of evidence."""
+    return pl.concat_str(pl.lit("e"), "check", "who", pl.col("time").cast(pl.String), separator="\x1f")
+
+
+def _from_rules(found: pl.DataFrame, rules: RuleBook) -> pl.DataFrame:
+    weights = pl.DataFrame(
+        [(rule.name, rule.family, rule.level, rule.block.precision) for rule in rules.rules],
+        schema={"rule": pl.String, "family": pl.String, "level": pl.String, "precision": pl.Float64},
+        orient="row",
+    )
+    return (
+        found.filter(~pl.col("excused"))
+        .join(weights, on="rule", how="inner")
+        .select(
+            "unit", "family", pl.col("rule").alias("analytic"),
+            decide.hit_p(pl.col("level"), pl.col("precision")).alias("p"),
+        )
+    )  # fmt: skip
+
+
+def _group_hits(groups: pl.DataFrame) -> pl.DataFrame:
+    """Filled groups as hits of their own unit."""
+    values = pl.struct("group", "count", "first", "actors", pl.col("actors").list.len().alias("actors.count"),
+                       pl.col("time.occurred")).struct.json_encode()  # fmt: skip
+    return groups.select(
+        group_unit().alias("unit"), "rule", pl.lit(1, dtype=pl.Int64).alias("n"), pl.col("time.occurred").alias("time"),
+        "event.id", "related", values.alias("values"), pl.col("count").cast(pl.Float64).alias("observed"),
+        pl.lit(False).alias("excused"),
+    )  # fmt: skip
+
+
+def scores(sessions: pl.DataFrame, model: Model | None) -> pl.DataFrame:
+    """The model's word on every session; an empty frame without a model."""
+    if model is None or sessions.is_empty():
+        return pl.DataFrame(schema={"session": pl.String, "p": pl.Float64})
+    return pl.concat([sessions.select("session"), model.score(for_model(sessions))], how="horizontal")
+
+
+def for_model(sessions: pl.DataFrame) -> pl.DataFrame:
+    """What the model reads of sessions: numbers, and the peer group (department, else kind of account)."""
+    peers = pl.coalesce("person.dept", "person.type", pl.lit("unknown")).alias("peers")
+    return sessions.select(
+        "session", "last", peers, *(pl.col(name).cast(pl.Float64) for name in features.MODEL_FEATURES)
+    )
+
+
+def judge(
+    period: Period,
+    rules: RuleBook,
+    model: Model | None,
+    staff_by_day: Sequence[tuple[object, int]],
+    zone: str,
+    thresholds: decide.Thresholds | None = None,
+    budget: delivery.Budget | None = None,
+) -> Judged:
+    """Decide every unit of a period.
+
+    Args:
+        period: What is to be judged.
+        rules: The rule book whose hits these are.
+        model: The fitted model, or None: then only rules speak.
+        staff_by_day: (calendar day, people of type staff employed that day), ascending, for the budget.
+        zone: The site's time zone, for the day on which a finding is delivered.
+        thresholds, budget: Pinned; the defaults of their classes.
+    """
+    thresholds, budget = thresholds or decide.Thresholds(), budget or delivery.Budget()
+    scored = scores(period.sessions, model)
+    found = pl.concat([period.hits, _group_hits(period.groups)])
+    surprise = scored.filter(pl.col("p") < thresholds.surprise_floor).select(
+        pl.col("session").alias("unit"), pl.lit(MODEL).alias("family"), pl.lit(MODEL).alias("analytic"),
+        decide.surprise_p(pl.col("p"), thresholds).alias("p"),
+    )  # fmt: skip
+    by_family = decide.families(pl.concat([_from_rules(found, rules), surprise]))
+    units = _units(period)
+    concerned = pl.concat([by_family["unit"], found["unit"]]).unique()
+    units = units.filter(pl.col("unit").is_in(concerned.implode()) | (pl.col("kind") == "evidence"))
+    context = decide.context_odds(units)
+    units = units.join(decide.risk(by_family, context), on="unit", how="left").join(
+        context.select("unit", "reasons"), on="unit", how="left"
+    )
+    units = _queues(units, by_family, found, rules, model, thresholds)
+    units = _budgeted(units, staff_by_day, zone, budget)
+    units = units.sort("last", "unit")
+    kept = units["unit"].implode()
+    return Judged(units, by_family.filter(pl.col("unit").is_in(kept)), found.filter(pl.col("unit").is_in(kept)), scored)
+
+
+def _queues(
+    units: pl.DataFrame,
+    by_family: pl.DataFrame,
+    found: pl.DataFrame,
+    rules: RuleBook,
+    model: Model | None,
+    thresholds: decide.Thresholds,
+) -> pl.DataFrame:
+    pages = by_family.filter(pl.col("family") == ALWAYS_PAGES)["unit"].implode()
+    only_model = by_family.group_by("unit").agg((pl.col("family") == MODEL).all().alias("only_model"))
+    worth_keeping = [rule.name for rule in rules.rules if decide.LEVELS[rule.level] >= decide.LEVELS["medium"]]
+    excused = found.filter(pl.col("excused") & pl.col("rule").is_in(worth_keeping))["unit"].implode()
+    units = units.join(only_model, on="unit", how="left").with_columns(
+        pl.col("risk").fill_null(0.0),
+        (pl.col("only_model").fill_null(False) & pl.lit(model is not None and model.small)).alias("learning"),
+    )
+    always = (pl.col("kind") == "evidence") | pl.col("unit").is_in(pages)
+    units = units.with_columns(
+        pl.when(always).then(pl.max_horizontal("risk", pl.lit(0.9))).otherwise("risk").alias("risk"),
+        pl.col("plain").fill_null(0.0),
+        pl.col("odds").fill_null(1.0),
+        always.alias("always"),
+    ).with_columns(decide.queue(pl.col("risk"), thresholds).alias("queue"))
+    units = units.with_columns(
+        pl.when(pl.col("learning") & pl.col("queue").is_in(["alert", "review"]))
+        .then(pl.lit("digest"))
+        .otherwise("queue")
+        .alias("queue"),
+        decide.severity_id(pl.col("risk"), thresholds).alias("severity_id"),
+    )
+    suppressed = (pl.col("queue") == "none") & pl.col("unit").is_in(excused)
+    return units.with_columns(suppressed.alias("suppressed")).filter((pl.col("queue") != "none") | suppressed)
+
+
+def _budgeted(
+    units: pl.DataFrame, staff_by_day: Sequence[tuple[object, int]], zone: str, budget: delivery.Budget
+) -> pl.DataFrame:
+    day = pl.from_epoch("last", time_unit="ms").dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.date()
+    exempt = pl.col("always") | (pl.col("severity_id") == 5)
+    items = units.select(
+        pl.col("unit").alias("uid"), day.alias("date"), "queue", "risk", exempt.fill_null(False).alias("exempt")
+    )
+    spent = delivery.spend(items, staff_by_day, budget)
+    return units.with_columns(spent["queue"].alias("queue"), spent["over"].alias("over"))

@@ -1,0 +1,218 @@
+"""The core: `step(state, events, watermark)` gives what is decided about a stretch of time.
+
+Stage one (`step`) sees the events of some actors and closes sessions and days. Stage two (`group`) sees what groups by
+something else than the actor. Both are pure: same state and input, same output; how the input is cut into calls, and
+how actors are spread over several stage ones, does not change what comes out in the end.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from contract import event
+from detector import correlate, evidence, features, history, hits, sessionise
+from detector.enrich import enrich
+from detector.explain import explain
+from detector.rulebook import RuleBook
+from registers.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What does not change from call to call.
+
+    Attributes:
+        site: The organisation's registers.
+        rules: The rule book.
+        limits: When a session ends.
+    """
+
+    site: Site
+    rules: RuleBook
+    limits: sessionise.Limits = field(default_factory=sessionise.Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What stage one remembers between calls.
+
+    Attributes:
+        watermark: UTC ms up to which (inclusive) every event has been seen.
+        open_rows: Enriched events of sessions that may go on.
+        open_hits: Hits in these sessions.
+        day_rows: Events of days that are not over.
+        history: What is remembered of each actor.
+        windows: Windows of the correlations by actor.
+    """
+
+    watermark: int = -1
+    open_rows: pl.DataFrame = field(default_factory=pl.DataFrame)
+    open_hits: pl.DataFrame = field(default_factory=hits.none)
+    day_rows: pl.DataFrame = field(default_factory=pl.DataFrame)
+    history: history.History = field(default_factory=history.History)
+    windows: correlate.State = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What one call decided.
+
+    Attributes:
+        rows: The events of this call in event order: the event's columns, `session`, `explained`, `explained.by`.
+        sessions: Sessions that closed (`features.sessions`, and `related`).
+        days: Days that ended (`features.days`, and `unit`, `related`).
+        hits: Hits in these sessions and days, one row per unit and rule (`hits.SUMS`).
+        candidates: Rows for stage two (`correlate.CANDIDATES`).
+        notes: Columns of the events that `evidence.note` needs, for stage two.
+    """
+
+    rows: pl.DataFrame
+    sessions: pl.DataFrame
+    days: pl.DataFrame
+    hits: pl.DataFrame
+    candidates: pl.DataFrame
+    notes: pl.DataFrame
+
+
+ARCHIVE = (*event.KEYS, "session", "explained", "explained.by")
+NOTES = (
+    "event.id", "event.class", "time.occurred", "time.date", "time.hour", "time.day_off", "agent.id", "agent.boot",
+    "agent.seq", "source.id", "resource.count",
+)  # fmt: skip
+
+
+def step(state: State, events: pl.DataFrame, watermark: int, context: Context) -> tuple[State, Output]:
+    """Move stage one forward.
+
+    Args:
+        state: What the call before returned; `State()` at first.
+        events: Events later than `state.watermark` and up to `watermark`, any order, `contract.event` columns, each
+            of them once.
+        watermark: UTC ms; no event up to it will come any more.
+        context: Registers and rules.
+    """
+    new = explain(enrich(events, context.site))
+    new = new.sort(sessionise.order(), maintain_order=True)
+    remembered, new = history.arrive(state.history, new)
+    rows = sessionise.assign(state.open_rows, new.with_columns(pl.lit(True).alias("_new")), context.limits)
+    fresh = rows.filter(pl.col("_new").fill_null(False)).drop("_new")
+    rows = rows.drop("_new")
+    found, windows = _event_hits(fresh, state.windows, context)
+
+    closed = sessionise.is_closed(watermark, context.limits)
+    rows = rows.with_columns(closed.alias("_closed"))
+    done, left = rows.filter("_closed").drop("_closed"), rows.filter(~pl.col("_closed")).drop("_closed")
+    sessions, session_hits = _sessions(done, context)
+    found = pl.concat([state.open_hits, found])
+    ended = pl.col("unit").is_in(sessions["session"].implode()) if sessions.height else pl.lit(False)
+
+    day_rows = fresh.select(features.DAY_COLUMNS)
+    if state.day_rows.width:
+        day_rows = pl.concat([state.day_rows, day_rows])
+    today = _local_date(watermark + 1, context.site)
+    over = pl.col("time.date") < today
+    remembered, days, day_hits = _days(remembered, day_rows.filter(over), context)
+
+    output = Output(
+        rows=fresh.select(ARCHIVE),
+        sessions=sessions,
+        days=days,
+        hits=hits.total(pl.concat([found.filter(ended), session_hits, day_hits])),
+        candidates=_candidates(fresh, context, stage=2),
+        notes=fresh.select(NOTES),
+    )
+    after = State(
+        watermark=watermark,
+        open_rows=left,
+        open_hits=found.filter(~ended),
+        day_rows=day_rows.filter(~over),
+        history=remembered,
+        windows=correlate.forget(windows, watermark, _correlations(context, stage=1)),
+    )
+    return after, output
+
+
+def _event_hits(
+    fresh: pl.DataFrame, windows: correlate.State, context: Context
+) -> tuple[pl.DataFrame, correlate.State]:
+    found = [hits.match(fresh, context.rules.of("event"), "session", "event.id", "time.occurred")]
+    windows = copy.deepcopy(windows)
+    candidates = _candidates(fresh, context, stage=1)
+    for rule in context.rules.correlations(1):
+        if rule.correlation is None:
+            continue
+        edges = correlate.advance(windows, candidates.filter(pl.col("rule") == rule.name), rule.correlation)
+        found.append(hits.correlated(fresh, edges, rule))
+    return pl.concat(found), windows
+
+
+def _correlations(context: Context, stage: int) -> dict[str, correlate.Correlation]:
+    return {rule.name: rule.correlation for rule in context.rules.correlations(stage) if rule.correlation is not None}
+
+
+def _candidates(fresh: pl.DataFrame, context: Context, stage: int) -> pl.DataFrame:
+    parts = [pl.DataFrame(schema=correlate.CANDIDATES)]
+    parts += [correlate.candidates(fresh, name, what) for name, what in _correlations(context, stage).items()]
+    return pl.concat(parts)
+
+
+def _sessions(done: pl.DataFrame, context: Context) -> tuple[pl.DataFrame, pl.DataFrame]:
+    sessions = features.sessions(done)
+    sessions = sessions.join(hits.concerned(done, ["session"]), on="session", how="left", maintain_order="left")
+    sessions = sessions.with_columns(pl.col("session").str.strip_prefix("w-").alias("event.id"))
+    return sessions, hits.match(sessions, context.rules.of("session"), "session", "event.id", "last")
+
+
+def _days(
+    remembered: history.History, rows: pl.DataFrame, context: Context
+) -> tuple[history.History, pl.DataFrame, pl.DataFrame]:
+    limit = context.site.config.limits.export_rows_needing_approval
+    days = features.days(rows, limit)
+    remembered, days = history.look_back(remembered, days, rows)
+    key = ["time.date", "actor.id"]
+    days = days.join(hits.concerned(rows, key), on=key, how="left", maintain_order="left").with_columns(
+        pl.concat_str(pl.lit("d-"), pl.col("time.date").cast(pl.String), pl.lit("-"), "actor.id").alias("unit"),
+        pl.col("related").list.first().alias("event.id"),
+    )
+    return remembered, days, hits.match(days, context.rules.of("actor_day"), "unit", "event.id", "last")
+
+
+def _local_date(at: int, site: Site) -> date:
+    moment = datetime.fromtimestamp(max(at, 0) / 1000, UTC)
+    return moment.astimezone(ZoneInfo(site.config.time_zone)).date()
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """What stage two remembers between calls: windows of its correlations, and the evidence."""
+
+    windows: correlate.State = field(default_factory=dict)
+    evidence: evidence.Evidence = field(default_factory=evidence.Evidence)
+
+
+def group(
+    state: Groups, candidates: pl.DataFrame, notes: pl.DataFrame, watermark: int, context: Context
+) -> tuple[Groups, pl.DataFrame]:
+    """Move stage two forward.
+
+    Args:
+        state: What the call before returned; `Groups()` at first.
+        candidates, notes: What all stage ones gave for the stretch of time up to the watermark.
+        watermark: UTC ms; no candidate up to it will come any more.
+        context: Registers and rules.
+
+    Returns:
+        The new state, and one row per group that filled (`correlate.HITS`), sorted by (time, event id, rule, group).
+    """
+    windows = copy.deepcopy(state.windows)
+    edges = [pl.DataFrame(schema=correlate.HITS)]
+    for name, what in _correlations(context, stage=2).items():
+        edges.append(correlate.advance(windows, candidates.filter(pl.col("rule") == name), what))
+    windows = correlate.forget(windows, watermark, _correlations(context, stage=2))
+    after = replace(state, windows=windows, evidence=evidence.note(state.evidence, notes))
+    return after, pl.concat(edges).sort("time.occurred", "event.id", "rule", "group")
