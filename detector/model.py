@@ -1,0 +1,282 @@
+"""The model: how surprising is a session? Forest and peer surprise, calibrated and joined.
+
+    features → forest score ─┐ calibrate ┐
+             → peer score   ─┘ calibrate ┴→ smaller of both → calibrate → p, and which member it was
+
+The forest sees combinations that are rare as a whole, the peers see single values that are rare in their group; one
+misses what the other finds (docs/model.md). The members learn from the earlier part of the sessions, and the calibration
+from the later, held-out part. In retrospective use the sessions scored are those learned from; what an extreme session
+adds to its own background is bounded by the allowance of `detector.survival`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from detector import calibrate, forest, npz, surprise, survival
+from detector.calibrate import Calibration
+from detector.forest import FlatForest
+from detector.surprise import Direction, PeerTails
+
+Float64 = NDArray[np.float64]
+
+VERSION: Final = 1
+MOST: Final = 50_000  # sessions learned from, and calibrated on, at most
+LEAST_TO_SPLIT: Final = 200  # fewer sessions are learned from and calibrated on together
+EARLIER: Final = 0.7  # share of the sessions, by time, that the members learn from
+
+# Features that are not suspicious for being large. What is not named here is: counts, durations, shares of odd things.
+DIRECTIONS: Final[Mapping[str, Direction]] = {
+    "explained": "lower",
+    "dwell_s": "lower",
+    "hour.first": "both",
+    "person.days_to_end": "lower",
+}
+
+SCORES: Final = {
+    "p": pl.Float64,
+    "member": pl.String,
+    "feature": pl.String,
+    "observed": pl.Float64,
+    "usual": pl.Float64,
+    "peers": pl.Float64,
+    "peers_n": pl.Int64,
+    "p_forest": pl.Float64,
+    "p_peer": pl.Float64,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A fitted model.
+
+    Attributes:
+        features: Columns of the sessions it reads, in order.
+        group: Column that holds the peer group.
+        seed: Seed of the forest.
+        small: True if it learned and calibrated on the same sessions, because there were fewer than 200.
+        rows: Sessions learned from, and calibrated on.
+        fill: Stands in for an unknown value in the forest: 0 for features suspicious when large ("none happened"), else
+            the median. The peers leave an unknown value out.
+        flat, tails: The members.
+        forest, peer, joint: Calibrations of the members' scores and of the smaller of their probabilities.
+    """
+
+    features: tuple[str, ...]
+    group: str
+    seed: int
+    small: bool
+    rows: tuple[int, int]
+    fill: Float64
+    flat: FlatForest
+    tails: PeerTails
+    forest: Calibration
+    peer: Calibration
+    joint: Calibration
+
+    def score(self, sessions: pl.DataFrame) -> pl.DataFrame:
+        """Score sessions.
+
+        Args:
+            sessions: One row per session with the columns `features` and `group`; others are not read. Null is unknown.
+
+        Returns:
+            One row per session, in the same order, with `p` (0 to 1; how often an ordinary session is as odd; the lower
+            the odder), `member` (`forest` or `peer`, whichever found it odder), the most surprising `feature` with its
+            `observed` value, its `usual` one (median of all), that of the `peers` (median of the group; of all where
+            the group has fewer than 10 sessions) and `peers_n` (sessions in that comparison), and `p_forest`,
+            `p_peer`. Feature and values are null where no feature stands out. A row's score does not depend
+            on the rows beside it.
+
+        Raises:
+            ValueError: Columns are missing, no numbers, or hold NaN or infinite values; all of them at once.
+        """
+        table, groups = _read(sessions, self.features, self.group)
+        log_forest, log_peer, log_union = self._logs(table, groups)
+        joint = self.joint.log_p(-log_union, groups)
+        # A union cannot be rarer than its rarer member.
+        p = np.exp(np.maximum(joint, np.minimum(log_forest, log_peer)))
+        _, member = calibrate.union(np.exp(log_forest), np.exp(log_peer))
+        peers = self.tails.score(table, groups)
+        names = np.array([*self.features, None], dtype=object)  # −1 is the last: none
+        columns = {
+            "p": p,
+            "member": member.tolist(),
+            "feature": names[peers.feature].tolist(),
+            "observed": peers.observed,
+            "usual": peers.usual,
+            "peers": peers.peers,
+            "peers_n": peers.peers_n,
+            "p_forest": np.exp(log_forest),
+            "p_peer": np.exp(log_peer),
+        }
+        return pl.DataFrame(columns, schema=SCORES).with_columns(pl.col("observed", "usual", "peers").fill_nan(None))
+
+    def _logs(self, table: Float64, groups: Sequence[str]) -> tuple[Float64, Float64, Float64]:
+        """ln p of the forest, of the peers, and of their union before its calibration."""
+        log_forest = self.forest.log_p(-self.flat.score(_forest_input(table, self.fill)), groups)
+        log_peer = self.peer.log_p(self.tails.score(table, groups).score, groups)
+        return log_forest, log_peer, np.minimum(0.0, np.minimum(log_forest, log_peer) + np.log(2))
+
+    def to_bytes(self) -> bytes:
+        """Serialise; equal models give equal bytes."""
+        header = {
+            "features": self.features,
+            "group": self.group,
+            "seed": self.seed,
+            "small": self.small,
+            "rows": self.rows,
+        }
+        parts = {name: getattr(self, name).to_bytes() for name in ("flat", "tails", "forest", "peer", "joint")}
+        arrays: npz.Arrays = {name: np.frombuffer(data, dtype=np.uint8) for name, data in parts.items()}
+        return npz.dumps("model", VERSION, header, arrays | {"fill": self.fill})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Model:
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            detector.npz.StateError: Damaged, another kind, or an unknown version.
+        """
+        header, arrays = npz.loads(data, "model", VERSION)
+        return cls(
+            features=tuple(header["features"]),
+            group=header["group"],
+            seed=int(header["seed"]),
+            small=bool(header["small"]),
+            rows=(int(header["rows"][0]), int(header["rows"][1])),
+            fill=arrays["fill"],
+            flat=FlatForest.from_bytes(arrays["flat"].tobytes()),
+            tails=PeerTails.from_bytes(arrays["tails"].tobytes()),
+            forest=Calibration.from_bytes(arrays["forest"].tobytes()),
+            peer=Calibration.from_bytes(arrays["peer"].tobytes()),
+            joint=Calibration.from_bytes(arrays["joint"].tobytes()),
+        )
+
+    @property
+    def id(self) -> str:
+        """Identity by content: 16 hex digits."""
+        return npz.digest(self.to_bytes())
+
+    def save(self, path: Path) -> None:
+        """Write to a file.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        path.write_bytes(self.to_bytes())
+
+
+def load(path: Path) -> Model:
+    """Read a model from a file.
+
+    Raises:
+        detector.npz.StateError: It is no model, damaged, or of an unknown version; the message begins with the path.
+        OSError: It cannot be read.
+    """
+    try:
+        return Model.from_bytes(path.read_bytes())
+    except npz.StateError as error:
+        raise npz.StateError(f"{path}: {error}") from error
+
+
+def fit(
+    sessions: pl.DataFrame,
+    features: Sequence[str],
+    group: str,
+    seed: int,
+    directions: Mapping[str, Direction] = DIRECTIONS,
+    allowance: float = survival.ALLOWANCE,
+) -> Model:
+    """Fit a model.
+
+    Args:
+        sessions: One row per session, any order, with `session` (unique), `last` (sortable), `group`, and the features
+            (numbers or booleans; null is unknown). At most 50,000 earlier and 50,000 later ones are used, picked
+            by a hash of `session`.
+        features: Columns to learn from.
+        group: Column with the peer group, for example `person.dept`; null is a group of its own.
+        seed: Of the forest; same sessions, same seed: same bytes.
+        directions: Suspicious direction of a feature, by name; `upper` where none is given.
+        allowance: Share of sessions that may be misuse without counting as usual.
+
+    Returns:
+        The model: learned from the earlier 70 % of the sessions and calibrated on the rest; with fewer than 200, both
+        on all of them (`small`).
+
+    Raises:
+        ValueError: There is no session or feature, or as `Model.score`.
+    """
+    missing = [name for name in ("session", "last") if name not in sessions.columns]
+    if missing or not features:
+        raise ValueError(f"model: sessions lack {', '.join(missing)}" if missing else "model: no feature given")
+    if sessions.is_empty():
+        raise ValueError("model: no session to learn from; give a longer period")
+    ordered = sessions.sort("last", "session")
+    small = ordered.height < LEAST_TO_SPLIT
+    cut = ordered.height if small else int(EARLIER * ordered.height)
+    earlier, later = _pick(ordered.head(cut)), _pick(ordered if small else ordered.slice(cut))
+
+    table, groups = _read(earlier, features, group)
+    fill = _fill(table, [directions.get(name, "upper") for name in features])
+    flat = forest.compile(forest.fit(_forest_input(table, fill), seed))
+    tails = surprise.fit(table, groups, features, directions, allowance)
+
+    held, peers = _read(later, features, group)
+    by_forest = calibrate.fit(-flat.score(_forest_input(held, fill)), peers, allowance)
+    by_peer = calibrate.fit(tails.score(held, peers).score, peers, allowance)
+    nothing = calibrate.fit(np.empty(0), [], allowance)
+    rows = (earlier.height, later.height)
+    model = Model(tuple(features), group, seed, small, rows, fill, flat, tails, by_forest, by_peer, nothing)
+    joint = calibrate.fit(-model._logs(held, peers)[2], peers, allowance)
+    return Model(tuple(features), group, seed, small, rows, fill, flat, tails, by_forest, by_peer, joint)
+
+
+def _pick(sessions: pl.DataFrame) -> pl.DataFrame:
+    """At most `MOST` sessions, whatever else is there: those with the smallest hash of their id. Order is kept."""
+    if sessions.height <= MOST:
+        return sessions
+    keys = [hashlib.sha256(str(name).encode()).digest() for name in sessions["session"]]
+    chosen = sorted(sorted(range(len(keys)), key=keys.__getitem__)[:MOST])
+    return sessions[chosen]
+
+
+def _read(sessions: pl.DataFrame, features: Sequence[str], group: str) -> tuple[Float64, list[str]]:
+    """Feature table (NaN where unknown) and peer groups of sessions; see `Model.score` for errors."""
+    problems = [f"{name}: no such column" for name in (*features, group) if name not in sessions.columns]
+    for name in features:
+        if name not in sessions.columns:
+            continue
+        column = sessions[name]
+        if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
+            problems.append(f"{name}: expected numbers, got {column.dtype}")
+        elif column.dtype.is_float() and (bad := int((~column.is_finite()).sum())):
+            problems.append(f"{name}: {bad} of {len(column)} values are NaN or infinite; leave them null instead")
+    if problems:
+        raise ValueError("model: the sessions do not fit\n  " + "\n  ".join(problems))
+    table = sessions.select(pl.col(name).cast(pl.Float64).fill_null(float("nan")) for name in features).to_numpy()
+    return table.astype(np.float64), sessions[group].cast(pl.String).fill_null("").to_list()
+
+
+def _fill(table: Float64, directions: Sequence[Direction]) -> Float64:
+    known = [column[~np.isnan(column)] for column in table.T]
+    return np.array(
+        [
+            0.0 if way == "upper" or not len(column) else float(np.sort(column)[(len(column) - 1) // 2])
+            for column, way in zip(known, directions, strict=True)
+        ]
+    )
+
+
+def _forest_input(table: Float64, fill: Float64) -> NDArray[np.float32]:
+    """Filled, and on a logarithmic scale: cuts are drawn evenly between the extremes, and counts are heavy-tailed."""
+    filled = np.where(np.isnan(table), fill, table)
+    return np.asarray(np.sign(filled) * np.log1p(np.abs(filled)), dtype=np.float32)

@@ -1,0 +1,135 @@
+"""How rare is a value this large? Survival functions learned from a sample, for many columns at once.
+
+Up to a high quantile the answer is counted: the share of the sample that reached the value (ties included, so the many
+zeros of a count are not surprising). Beyond it counting ends at 1/n, so an exponential tail continues: the excess over a
+high threshold is, for a large class of distributions, close to a generalised Pareto distribution (Pickands 1975), and
+its exponential case is the conservative one for tails that are bounded or fall like a normal. Callers whose values have
+heavy tails take logarithms first, which turns a Pareto tail into an exponential one.
+
+Conservative, and robust at once, since the sample may hold the very misuse that is looked for:
+
+- counts are inclusive and one higher than seen; the mean excess is raised by its standard error;
+- the largest quarter of the excesses counts as "at least this much" only (type II censoring), so that one huge
+  session does not stretch the tail and hide the next one;
+- beyond the threshold the tail is believed against the count only while no more than `allowance` of the sample got so
+  far. What is more frequent than that is ordinary, whatever the fitted tail says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
+
+ALLOWANCE: Final = 0.001
+_LEVELS: Final = 64  # counted points kept: neighbours differ by at most 1/5 in frequency at 50,000 values
+_TAIL_SHARE, _TAIL_MOST, _TAIL_LEAST = 0.02, 1000, 10  # values beyond the threshold that the tail is fitted to
+_CENSORED: Final = 0.25
+_PRIOR: Final = 2.0  # weight of the spread of the whole column against the excesses, in values
+
+
+@dataclass(frozen=True, eq=False)
+class Survival:
+    """Survival functions of several columns ("blocks"); row b of each array belongs to block b.
+
+    Attributes:
+        values: Counted points, ascending, filled up with +∞.
+        logs: ln of the share that reached each point; −∞ where the tail alone decides.
+        start: Threshold from which the tail is fitted.
+        log_start: ln of the share beyond the threshold.
+        scale: Mean excess of the tail, > 0.
+        median: Middle value.
+        n: Size of the sample; 0 for an empty block, where nothing is rare.
+    """
+
+    values: Float64
+    logs: Float64
+    start: Float64
+    log_start: Float64
+    scale: Float64
+    median: Float64
+    n: NDArray[np.int64]
+
+    def log_of(self, block: int, x: Float64) -> Float64:
+        """ln P(X ≥ x) in one block.
+
+        Args:
+            block: Index of the column.
+            x: Values; NaN means unknown.
+
+        Returns:
+            Between −700 and 0, not increasing in x; 0 for NaN and in an empty block.
+        """
+        if not self.n[block]:
+            return np.zeros(len(x))
+        rank = np.searchsorted(self.values[block], x, side="right")
+        counted = np.where(rank > 0, self.logs[block][rank - 1], 0.0)
+        beyond = x > self.start[block]  # False for NaN
+        excess = np.where(beyond, x, self.start[block]) - self.start[block]
+        tail = self.log_start[block] - excess / self.scale[block]
+        logs = np.where(beyond, np.maximum(counted, tail), counted)
+        return np.where(np.isnan(x), 0.0, np.clip(logs, -700.0, 0.0))
+
+    def arrays(self) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
+        """The arrays by name, for serialisation; `Survival(**arrays)` is the same again."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def fit(columns: Sequence[Float64], allowance: float = ALLOWANCE) -> Survival:
+    """Learn survival functions.
+
+    Args:
+        columns: One sample per block, any order; NaN is left out.
+        allowance: Share of a sample that may be extreme without counting as ordinary.
+
+    Returns:
+        One block per sample, in their order.
+    """
+    blocks = [_fit_one(np.sort(column[~np.isnan(column)]), allowance) for column in columns]
+    values = np.full((len(blocks), _LEVELS), np.inf)
+    logs = np.zeros((len(blocks), _LEVELS))
+    for row, (points, shares, *_) in enumerate(blocks):
+        values[row, : len(points)] = points
+        logs[row, : len(points)] = shares
+    start, log_start, scale, median, n = np.array([block[2:] for block in blocks], dtype=np.float64).reshape(-1, 5).T
+    return Survival(values, logs, start, log_start, scale, median, n.astype(np.int64))
+
+
+def _fit_one(x: Float64, allowance: float) -> tuple[Float64, Float64, float, float, float, float, int]:
+    """(points, ln shares, threshold, ln share beyond it, mean excess, median, n) of one sorted sample."""
+    n = len(x)
+    if not n:
+        return np.empty(0), np.empty(0), 0.0, 0.0, 1.0, 0.0, 0
+    reach = max(min(_TAIL_LEAST, n // 2), min(int(_TAIL_SHARE * n), _TAIL_MOST))
+    start = float(x[n - 1 - reach]) if reach else float(x[-1])
+    excess = x[x > start] - start
+
+    # Positions from the end, evenly spaced in the logarithm: the interest is in the far end.
+    ends = np.unique(np.geomspace(1, n, _LEVELS).round().astype(np.intp))
+    points = np.unique(x[n - ends])
+    reached = n - np.searchsorted(x, points, side="left")
+    spared = np.where(points > start, max(1, int(allowance * n)), -1)
+    with np.errstate(divide="ignore"):
+        shares = np.log(np.maximum(reached - spared, 0) / (n + 1))
+    log_start = float(np.log((len(excess) + 1) / (n + 1)))
+    return points, shares, start, log_start, _mean_excess(x, excess), float(x[(n - 1) // 2]), n
+
+
+def _mean_excess(x: Float64, excess: Float64) -> float:
+    """Scale of the exponential tail: censored mean excess, drawn to the spread of the sample, plus a standard error."""
+    n, m = len(x), len(excess)
+    spread = float(x[n - 1 - n // 10] - x[(n - 1) // 2]) / np.log(5)  # = scale, if all of the sample were exponential
+    if spread <= 0:
+        spread = float(x[-1] - x[0]) / max(1.0, np.log(n))
+    if spread <= 0:
+        spread = 0.35  # a constant: half the step that a doubling makes on a logarithmic scale
+    cut = int(_CENSORED * m)
+    kept = excess[: m - cut]
+    total = float(kept.sum()) + (cut * float(kept[-1]) if cut else 0.0)
+    scale = (total + _PRIOR * spread) / (len(kept) + _PRIOR)
+    return float(scale * (1 + 1 / np.sqrt(len(kept) + _PRIOR)))
