@@ -1,0 +1,192 @@
+"""What the parts of `enrich` share: a register with its gaps, a batch of events, and columns that may be undecided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from detector.enrich.intervals import BEGINNING, FOREVER, Bools, Codes, Ints, ends, starts
+from registers.site import Site
+
+# Registers name people on file by the tokens that took the place of the raw ids in the files.
+_WRITTEN: Final = {"subject.token": "subject_id", "household.token": "household_id"}
+
+
+class Register:
+    """One register of the site, with what is missing from it.
+
+    Attributes:
+        table: Its rows, possibly none.
+        absent: The site has no such register: nothing can be said from it.
+    """
+
+    def __init__(self, site: Site, name: str) -> None:
+        self.name = name
+        self.table = site.tables.get(name, pl.DataFrame())
+        self.absent = name in site.missing
+        self._missing = site.missing
+
+    def lacks(self, *columns: str) -> bool:
+        """Whether the register or any of these columns is missing."""
+        return self.absent or any(self._no(column) for column in columns)
+
+    def column(self, name: str) -> pl.Series:
+        """A column, all null if it is missing."""
+        if name in self.table.columns:
+            return self.table[name]
+        return pl.repeat(None, self.table.height, dtype=pl.String, eager=True).alias(name)
+
+    def start(self, own: str = "valid_from") -> Ints:
+        """When each row begins to hold: its own time if it has one, else its validity (site.md)."""
+        return starts(_moments(self.column(own)).fill_null(_moments(self.column("valid_from"))))
+
+    def end(self, own: str = "valid_to") -> Ints:
+        """When each row ends to hold."""
+        return ends(_moments(self.column(own)).fill_null(_moments(self.column("valid_to"))))
+
+    def flag(self, name: str) -> Bools:
+        """A mark such as `protected` or `vip`: 1 or true."""
+        text = self.column(name).cast(pl.String).str.strip_chars().str.to_lowercase()
+        return text.is_in(["1", "1.0", "true", "yes"]).fill_null(False).to_numpy()
+
+    def _no(self, column: str) -> bool:
+        names = (column, _WRITTEN.get(column, column))
+        return column not in self.table.columns or any(f"{self.name}.{name}" in self._missing for name in names)
+
+
+class Batch:
+    """A batch of events on its way to being enriched.
+
+    Attributes:
+        events: The events, in their order.
+        times: `time.occurred`.
+        made: Columns made so far, in order; parts read what earlier parts made.
+        days: Local calendar day, counted from 1970-01-01.
+        person, system, subject: Codes of what the event names; −1 where no register speaks of it.
+        span: Place of the person and time in `Staff.spans`.
+        posts: Departments that the person acts for (`Posts.of`).
+    """
+
+    def __init__(self, events: pl.DataFrame) -> None:
+        self.events = events
+        self.times: Ints = events["time.occurred"].cast(pl.Int64).fill_null(BEGINNING).to_numpy()
+        self.made: dict[str, pl.Series] = {}
+        nothing = np.full(events.height, -1, dtype=np.int64)
+        self.days: Ints = nothing
+        self.person: Ints = nothing
+        self.system: Ints = nothing
+        self.subject: Ints = nothing
+        self.span: Ints = nothing
+        self.posts: list[Ints] = []
+
+    def __len__(self) -> int:
+        return self.events.height
+
+    def column(self, name: str) -> pl.Series:
+        """A column made by an earlier part, else of the events; all null where the key is absent."""
+        if name in self.made:
+            return self.made[name]
+        if name in self.events.columns:
+            return self.events[name]
+        return pl.repeat(None, len(self), dtype=pl.String, eager=True).alias(name)
+
+    def present(self, *names: str) -> Bools:
+        """Rows in which none of these columns is null."""
+        result = np.ones(len(self), dtype=np.bool_)
+        for name in names:
+            result &= self.column(name).is_not_null().to_numpy()
+        return result
+
+    def add(self, name: str, values: pl.Series) -> None:
+        self.made[name] = values.alias(name)
+
+    def add_bool(self, name: str, values: Bools, known: Bools | None = None) -> None:
+        """Add a yes or no, null where it is not known."""
+        self.add(name, booleans(values, known))
+
+    def add_int(self, name: str, values: Ints, known: Bools) -> None:
+        """Add a number, null where it is not known."""
+        self.add(name, integers(values, known))
+
+    def add_null(self, dtype: pl.DataType | type[pl.DataType], *names: str) -> None:
+        """Add columns about which nothing can be said."""
+        for name in names:
+            self.add(name, pl.repeat(None, len(self), dtype=dtype, eager=True))
+
+
+def booleans(values: Bools, known: Bools | None = None) -> pl.Series:
+    """Boolean series, null where not known."""
+    series = pl.Series("value", np.ascontiguousarray(values, dtype=np.bool_))
+    return series if known is None else _masked(series, known)
+
+
+def integers(values: Ints, known: Bools) -> pl.Series:
+    """Int64 series, null where not known."""
+    return _masked(pl.Series("value", np.ascontiguousarray(values, dtype=np.int64)), known)
+
+
+def take(values: pl.Series, rows: Ints) -> pl.Series:
+    """The value of each row of a register; null for row −1."""
+    if not len(values):
+        return pl.repeat(None, len(rows), dtype=values.dtype, eager=True)
+    found = pl.Series("row", np.maximum(rows, 0)).cast(pl.UInt32)
+    return _masked(values.gather(found), rows >= 0)
+
+
+def first_known(*columns: pl.Series) -> pl.Series:
+    """The first value that is not null, of several series of the same length."""
+    result = columns[0]
+    for column in columns[1:]:
+        result = result.zip_with(result.is_not_null(), column)
+    return result
+
+
+def local_days(moments: Ints, time_zone: str) -> Ints:
+    """Calendar days since 1970-01-01 in a time zone. Open ends stay far outside every calendar."""
+    inside = np.clip(moments, 0, 253_402_300_799_999 - 86_400_000)
+    stamps = pl.from_epoch(pl.Series("at", inside), time_unit="ms")
+    days = stamps.dt.replace_time_zone("UTC").dt.convert_time_zone(time_zone).dt.date().to_physical()
+    result = days.cast(pl.Int64).to_numpy().copy()
+    result[moments <= BEGINNING] = BEGINNING // 2
+    result[moments >= FOREVER] = FOREVER // 2
+    return result
+
+
+def departments(site: Site) -> dict[str, str]:
+    """Words for a department (its code, its name) → its code: people write both in registers."""
+    return {name: code for code, name in site.config.departments.items() if name not in site.config.departments}
+
+
+def as_codes(texts: pl.Series, words: dict[str, str]) -> pl.Series:
+    """Departments by code where a declared name was written."""
+    if not words:
+        return texts.cast(pl.String)
+    return texts.cast(pl.String).replace(list(words), list(words.values()))
+
+
+def encode_present(codes: Codes, texts: pl.Series) -> Ints:
+    """Like `Codes.encode`, but without the join where the column is all null (most keys of most events)."""
+    if texts.null_count() == len(texts):
+        return np.full(len(texts), -1, dtype=np.int64)
+    return codes.encode(texts)
+
+
+def any_of(columns: Sequence[Bools], size: int) -> Bools:
+    """Whether any is true, row by row."""
+    result = np.zeros(size, dtype=np.bool_)
+    for column in columns:
+        result |= column
+    return result
+
+
+def _masked(series: pl.Series, known: Bools) -> pl.Series:
+    if known.all():
+        return series
+    return series.to_frame("value").select(pl.when(pl.Series(known)).then(pl.col("value")))["value"]
+
+
+def _moments(column: pl.Series) -> pl.Series:
+    return column.cast(pl.Int64)
