@@ -143,6 +143,7 @@ def _one(parts: _Parts, subjects: list[str], rules: Mapping[str, Rule], maker: M
             "controls": sorted({control for rule, _ in used for control in rule.controls}),
             "scenarios": sorted({number for rule, _ in used for number in rule.scenarios}),
             "kind": unit["kind"],
+            "unit": unit["unit"],
             "queue": unit["queue"],
             "over_budget": unit["over"],
             "learning": unit["learning"],

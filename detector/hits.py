@@ -165,6 +165,22 @@ def total(found: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
+def total_again(sums: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `SUMS` of several calls as one frame. Late events amend a unit, so it may come twice."""
+    ordered = sums.sort("unit", "rule", "excused", "time", "event.id")
+    return (
+        ordered.group_by("unit", "rule", maintain_order=True)
+        .agg(
+            pl.col("n").sum(),
+            pl.col("time", "event.id").first(),
+            pl.col("related").list.explode(keep_nulls=False, empty_as_null=False).unique().sort().head(MOST_RELATED),
+            pl.col("values", "observed").first(),
+            pl.col("excused").all(),
+        )
+        .sort("unit", "rule")
+    )
+
+
 def concerned(rows: pl.DataFrame, group: Sequence[str]) -> pl.DataFrame:
     """The events of a unit that a finding about the unit as a whole is about.
 

@@ -1,0 +1,281 @@
+"""The core over a whole period: feed stretches of time, then finish.
+
+This is what `sekimori analyze` runs over files and what tests run over frames. The streaming detector calls the same
+`step`, `group`, `judge` and `publish`; it only keeps their state elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from contract import event
+from detector import decide, delivery, evidence, features, findings, hits, judge
+from detector import model as models
+from detector.enrich import ENRICHED
+from detector.model import Model
+from detector.rulebook import RuleBook
+from detector.step import Context, Groups, Output, State, group, step
+from registers.site import Site
+
+CODE: Final = "0.1.0"
+DAY_MS: Final = 86_400_000
+# Fewer sessions than this say nothing about what is usual.
+LEAST_SESSIONS: Final = 100
+# How far beyond the last event the clock is moved to close what is open: longer than any session or day.
+CLOSING_MS: Final = 3 * DAY_MS
+DEFAULT_HEARTBEAT_S: Final = 600
+
+# Finds the subjects of events: ids in, frame of `event.id` and `subject.token` out.
+Lookup = Callable[[pl.Series], pl.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What is known at the end.
+
+    Attributes:
+        findings: OCSF objects, sorted by (time, uid).
+        sessions: One row per session: `session`, `actor.id`, `system.id`, `src.device`, `first`, `last`, `events`,
+            `subjects`, `explained`, `p`, `queue`, `finding`; sorted by (first, session).
+        accesses, explained: Accesses to a subject that could be judged, and those of them that are explained.
+        first, last: UTC ms of the first and last event; None without events.
+        model: The model that was used, or None.
+        mode: `pinned` (a given model), `retrospective` (fitted on the period itself) or `rules` (no model).
+        staff_days: Sum over days of the staff employed.
+        not_run: Checks that could not run, and what they need.
+    """
+
+    findings: list[dict[str, Any]]
+    sessions: pl.DataFrame
+    accesses: int
+    explained: int
+    first: int | None
+    last: int | None
+    model: Model | None
+    mode: str
+    staff_days: int
+    not_run: list[dict[str, Any]]
+    versions: Mapping[str, str]
+
+
+class Analysis:
+    """Gathers what the core says about successive stretches of time. Not pure: it is the notebook of one run."""
+
+    def __init__(self, site: Site, rules: RuleBook) -> None:
+        self.context = Context(site, rules)
+        self._state, self._groups = State(), Groups()
+        self._sessions: list[pl.DataFrame] = []
+        self._days: list[pl.DataFrame] = []
+        self._hits: list[pl.DataFrame] = []
+        self._filled: list[pl.DataFrame] = []
+        self._accesses = self._explained = 0
+        self._first: int | None = None
+        self._last: int | None = None
+
+    def feed(self, events: pl.DataFrame, watermark: int) -> pl.DataFrame:
+        """Take the events up to the watermark (UTC ms); returns them for the archive (`step.Output.rows`)."""
+        self._state, output = step(self._state, events, watermark, self.context)
+        self._groups, filled = group(self._groups, output.candidates, output.notes, watermark, self.context)
+        self._keep(output, filled)
+        return output.rows
+
+    def _keep(self, output: Output, filled: pl.DataFrame) -> None:
+        for kept, new in (
+            (self._sessions, output.sessions), (self._days, output.days), (self._hits, output.hits),
+            (self._filled, filled),
+        ):  # fmt: skip
+            if new.height or not kept:
+                kept.append(new)
+        judged = output.rows["explained"].drop_nulls()
+        self._accesses += judged.len()
+        self._explained += int((judged == "explained").sum())
+        if output.rows.height:
+            times = output.rows["time.occurred"]
+            first, last = int(times.min()), int(times.max())  # type: ignore[arg-type]
+            self._first = first if self._first is None else min(self._first, first)
+            self._last = last if self._last is None else max(self._last, last)
+
+    def finish(
+        self,
+        lookup: Lookup,
+        model: Model | None = None,
+        *,
+        seed: int = 0,
+        run: str = "analyze",
+        thresholds: decide.Thresholds | None = None,
+        budget: delivery.Budget | None = None,
+    ) -> Result:
+        """Close what is open and decide.
+
+        Args:
+            lookup: Finds the subjects of events.
+            model: A fitted model; without one a model is fitted on these sessions themselves, if they are enough.
+            seed: Of the forest that is fitted.
+            run: Name of the run, for `unmapped.run`.
+            thresholds, budget: Pinned; the defaults of their classes.
+        """
+        if self._last is not None:
+            self.feed(event.empty(), self._last + CLOSING_MS)
+        else:
+            self.feed(event.empty(), 0)
+        site, rules = self.context.site, self.context.rules
+        period = self._period(site)
+        mode = "pinned" if model else "rules"
+        if model is None and period.sessions.height >= LEAST_SESSIONS:
+            mode, model = "retrospective", fit(period.sessions, seed)
+        staff = staff_by_day(site, period.sessions, self._first, self._last)
+        zone = site.config.time_zone
+        judged = judge.judge(period, rules, model, staff, zone, thresholds, budget)
+        versions = self._versions(model)
+        maker = findings.Maker(rules, versions, zone, _names(site), run, CODE)
+        published = findings.publish(judged, period.incidents, _subjects(judged, lookup), maker)
+        return Result(
+            findings=published,
+            sessions=_session_table(period.sessions, judged, published),
+            accesses=self._accesses,
+            explained=self._explained,
+            first=self._first,
+            last=self._last,
+            model=model,
+            mode=mode,
+            staff_days=sum(count for _, count in staff),
+            not_run=not_run(site, rules, mode),
+            versions=versions,
+        )
+
+    def _period(self, site: Site) -> judge.Period:
+        limits = site.config.limits
+        sources = tuple(name for system in site.config.systems.values() for name in system.sources or ())
+        return judge.Period(
+            sessions=pl.concat(self._sessions).sort("last", "session"),
+            days=pl.concat(self._days).sort("unit"),
+            hits=hits.total_again(pl.concat(self._hits)),
+            groups=pl.concat(self._filled).sort("time.occurred", "event.id", "rule", "group"),
+            incidents=evidence.judge(
+                self._groups.evidence, int(limits.heartbeat_s or DEFAULT_HEARTBEAT_S), sources
+            ),
+        )  # fmt: skip
+
+    def _versions(self, model: Model | None) -> dict[str, str]:
+        name = model.id if model else "none"
+        return {
+            "code": CODE,
+            "rules": self.context.rules.version,
+            "model": name,
+            "calibration": name,
+            "baseline": name,
+            "registers": self.context.site.version,
+            "exceptions": "none",
+        }
+
+
+def fit(sessions: pl.DataFrame, seed: int) -> Model:
+    """Fit the model on sessions (rows of `features.sessions`, any order)."""
+    return models.fit(judge.for_model(sessions), list(features.MODEL_FEATURES), "peers", seed)
+
+
+def analyse(
+    events: pl.DataFrame, site: Site, rules: RuleBook, model: Model | None = None, cuts: Iterable[int] = ()
+) -> Result:
+    """Run the core over a frame of events.
+
+    Args:
+        events: `contract.event` columns, any order; an event that comes twice counts once.
+        site, rules, model: As for `Analysis`.
+        cuts: UTC ms at which the input is cut into pieces; the result does not depend on them.
+    """
+    events = events.unique("event.id", keep="first", maintain_order=True).sort("time.occurred", "event.id")
+    analysis = Analysis(site, rules)
+    end = int(events["time.occurred"].max() or 0)  # type: ignore[arg-type]
+    before = -1
+    for cut in [*sorted(at for at in set(cuts) if at < end), end]:
+        analysis.feed(events.filter(pl.col("time.occurred").is_between(before + 1, cut)), cut)
+        before = cut
+    return analysis.finish(lambda ids: events.filter(pl.col("event.id").is_in(ids.implode())), model)
+
+
+def staff_by_day(site: Site, sessions: pl.DataFrame, first: int | None, last: int | None) -> list[tuple[date, int]]:
+    """People of type staff employed on each calendar day of the period; without a register, the people seen in it."""
+    if first is None or last is None:
+        return []
+    zone = ZoneInfo(site.config.time_zone)
+    start = datetime.fromtimestamp(first / 1000, UTC).astimezone(zone).date()
+    end = datetime.fromtimestamp(last / 1000, UTC).astimezone(zone).date()
+    days = [start + timedelta(days=n) for n in range((end - start).days + 1)]
+    staff = site.tables["staff"]
+    if staff.is_empty():
+        people = sessions.filter(~pl.col("actor.type").is_in(["service", "system"]).fill_null(False))
+        return [(day, people["actor.id"].n_unique()) for day in days]
+    people = staff.filter(pl.col("type").fill_null("staff") == "staff")
+    out = []
+    for day in days:
+        noon = int(datetime(day.year, day.month, day.day, 12, tzinfo=zone).timestamp() * 1000)
+        there = people.filter(
+            (pl.col("start").fill_null(0) <= noon) & (pl.col("end").fill_null(event.MAX_TIME) >= noon)
+        )
+        out.append((day, there["actor_id"].n_unique()))
+    return out
+
+
+def not_run(site: Site, rules: RuleBook, mode: str) -> list[dict[str, Any]]:
+    """Checks that could not run, or only in part, for want of a register: `check` and `needs`, sorted."""
+    out = []
+    for rule in rules.rules:
+        needs = {need for name in rule.fields if name in ENRICHED for need in ENRICHED[name].needs}
+        missing = sorted(needs & set(site.missing))
+        if missing:
+            out.append({"check": rule.name, "title": rule.title.model_dump(), "needs": missing})
+    if mode == "rules":
+        title = {"ja": "統計モデル", "en": "model"}
+        out.append({"check": judge.MODEL, "title": title, "needs": [f"{LEAST_SESSIONS} sessions"]})
+    return out
+
+
+def _names(site: Site) -> dict[str, dict[str, str]]:
+    systems = {name: system.name or name for name, system in site.config.systems.items()}
+    departments = dict(site.config.departments)
+    return {"system.id": systems, "person.dept": departments, "person.previous_dept": departments}
+
+
+def _subjects(judged: judge.Judged, lookup: Lookup) -> pl.DataFrame:
+    """Tokens of the subjects that the events of each unit concern."""
+    related = pl.concat(
+        [
+            judged.hits.filter(~pl.col("excused")).select("unit", "related"),
+            judged.units.select("unit", "related"),
+        ]
+    ).explode("related").drop_nulls().unique()  # fmt: skip
+    if related.is_empty():
+        return pl.DataFrame(schema={"unit": pl.String, "subjects": pl.List(pl.String)})
+    tokens = lookup(related["related"].unique()).select("event.id", "subject.token").drop_nulls()
+    return (
+        related.join(tokens, left_on="related", right_on="event.id")
+        .group_by("unit")
+        .agg(pl.col("subject.token").unique().sort().alias("subjects"))
+        .sort("unit")
+    )
+
+
+def _session_table(sessions: pl.DataFrame, judged: judge.Judged, published: list[dict[str, Any]]) -> pl.DataFrame:
+    uids = pl.DataFrame(
+        [(item["unmapped"]["unit"], item["finding_info"]["uid"], item["unmapped"]["queue"]) for item in published],
+        schema={"session": pl.String, "finding": pl.String, "queue": pl.String},
+        orient="row",
+    )
+    scores = judged.scores.select("session", "p")
+    return (
+        sessions.join(scores, on="session", how="left")
+        .join(uids, on="session", how="left")
+        .select(
+            "session", "actor.id", "system.id", "src.device", "first", "last",
+            pl.col("events", "subjects").cast(pl.Int64), "explained", "p",
+            pl.col("queue").fill_null("none"), "finding",
+        )
+        .sort("first", "session")
+    )  # fmt: skip

@@ -1,0 +1,167 @@
+"""The command `sekimori`. Every sub-command is one import away (design §8)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+__version__ = "0.1.0"
+
+DONE, REFUSALS, COULD_NOT_RUN = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a sub-command.
+
+    Returns:
+        0 done; 1 done, with refusals above the declared share; 2 could not run.
+    """
+    options = _parser().parse_args(argv)
+    from commands.failure import Failure
+
+    try:
+        return int(options.run(options))
+    except Failure as failure:
+        print(failure, file=sys.stderr)
+        return COULD_NOT_RUN
+    except KeyboardInterrupt:
+        print("sekimori: stopped by the keyboard; what was written so far is incomplete", file=sys.stderr)
+        return COULD_NOT_RUN
+    except BrokenPipeError:
+        # The reader (`head`, a pager) has seen enough.
+        sys.stderr.close()
+        return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sekimori",
+        description="Keeps the promise of a privacy impact assessment that access logs are analysed.",
+    )
+    parser.add_argument("--version", action="version", version=f"sekimori {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _demo(commands.add_parser("demo", help="a month in a fictional office: logs, findings, report"))
+    _simulate(commands.add_parser("simulate", help="raw logs of a fictional office, its site and the truth"))
+    _analyze(commands.add_parser("analyze", help="raw logs or archived events → findings, sessions, report"))
+    _rules(commands.add_parser("rules", help="look at the rule book"))
+    return parser
+
+
+def _office(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=_natural, default=1, metavar="N", help="same seed, same office (default 1)")
+    parser.add_argument("--days", type=_positive, default=30, metavar="N", help="calendar days (default 30)")
+    parser.add_argument("--staff", type=_positive, default=160, metavar="N", help="people of type staff (default 160)")
+    parser.add_argument(
+        "--misuse", type=_factor, default=1.0, metavar="F", help="how much misuse; 0 none, 1 each scenario (default 1)"
+    )
+    parser.add_argument(
+        "--volume", type=_factor, default=1.0, metavar="F", help="how much ordinary work, as a factor (default 1)"
+    )
+
+
+def _outputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object and nothing else")
+    parser.add_argument("--lang", choices=["ja", "en"], default="ja", help="language of the report (default ja)")
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="where to write (default demo)")
+    _office(parser)
+    _outputs(parser)
+
+    def run(options: argparse.Namespace) -> int:
+        from commands import demo
+
+        return demo.run(options)
+
+    parser.set_defaults(run=run)
+
+
+def _simulate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write logs, site and truth")
+    _office(parser)
+
+    def run(options: argparse.Namespace) -> int:
+        from commands import demo
+
+        return demo.simulate(options)
+
+    parser.set_defaults(run=run)
+
+
+def _analyze(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="log files, archived events, or folders")
+    parser.add_argument(
+        "--site", type=Path, metavar="DIR", help="what the organisation declares (site.toml, registers)"
+    )
+    parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="where to write (default out)")
+    parser.add_argument(
+        "--sources", type=Path, metavar="DIR", help="further source files (*.toml), tried before the ones that ship"
+    )
+    parser.add_argument("--source", metavar="ID", help="read every file as this source instead of recognising it")
+    parser.add_argument("--rules", type=Path, metavar="DIR", help="rule book to use instead of the one that ships")
+    parser.add_argument("--model", type=Path, metavar="FILE", help="score with this model instead of fitting one")
+    parser.add_argument("--save-model", type=Path, metavar="FILE", help="keep the model that was used")
+    parser.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the model (default 0)")
+    parser.add_argument("--year", type=_positive, metavar="YYYY", help="year of the last line whose stamp has none")
+    parser.add_argument(
+        "--max-refused", type=_share, default=0.01, metavar="SHARE",
+        help="share of refused lines above which the exit status is 1 (default 0.01)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--piece", type=_positive, default=200_000, metavar="N", help="events worked on at once (default 200000)"
+    )
+    _outputs(parser)
+
+    def run(options: argparse.Namespace) -> int:
+        from commands import analyze
+
+        return analyze.run(options)
+
+    parser.set_defaults(run=run)
+
+
+def _rules(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=["check", "list", "coverage"], help="load all; one line each; by scenario")
+    parser.add_argument("--rules", type=Path, metavar="DIR", help="rule book to look at instead of the one that ships")
+
+    def run(options: argparse.Namespace) -> int:
+        from commands import rules
+
+        return rules.run(options)
+
+    parser.set_defaults(run=run)
+
+
+def _natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
+
+
+def _factor(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1000")
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
