@@ -5,11 +5,10 @@ Everything may be left out; what is left out stays `None` (or empty) and is not 
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
 from typing import Annotated, Any, Final, get_args
 
@@ -17,6 +16,7 @@ import polars as pl
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from registers.dates import check_time_zone, moments
+from registers.text import did_you_mean, normalise
 
 
 class ConfigError(ValueError):
@@ -56,6 +56,13 @@ def _time_zone(value: str) -> str:
     return value
 
 
+def _word(value: str) -> str:
+    text: str | None = pl.select(normalise(pl.lit(value))).item()
+    if text is None:
+        raise ValueError("is empty: fill it in or remove the key")
+    return text
+
+
 def _network(value: str) -> str:
     try:
         return str(ipaddress.ip_network(value, strict=False))
@@ -68,13 +75,16 @@ def _country(value: str) -> str:
     import holidays
 
     if value not in (countries := holidays.list_supported_countries()):
-        raise ValueError(f"no country {value!r}{_did_you_mean(value, countries)}: use an ISO code such as JP")
+        raise ValueError(f"{value!r} is no country: use an ISO code such as JP{did_you_mean(value, countries)}")
     return value
 
 
 Moment = Annotated[str, BeforeValidator(_text_of_toml_time), AfterValidator(_moment)]
 Clock = Annotated[str, BeforeValidator(_text_of_toml_time), AfterValidator(_clock)]
 Count = Annotated[int, Field(ge=0)]
+# What is compared with registers and events, in the form that these get on loading.
+Word = Annotated[str, AfterValidator(_word)]
+Words = list[Word]
 
 
 class _Section(BaseModel):
@@ -114,7 +124,7 @@ class Limits(_Section):
     handover_days: Count | None = None
     grace_days: Count | None = None
     dormant_days: Count | None = None
-    inquiry_items: list[str] | None = None
+    inquiry_items: Words | None = None
 
 
 class Keys(_Section):
@@ -129,25 +139,25 @@ class Emergency(_Section):
     name: str = ""
     start: Moment = Field(alias="from")
     end: Moment | None = Field(default=None, alias="to")
-    systems: list[str] | None = None
+    systems: Words | None = None
 
 
 class Contractor(_Section):
     """A company that works for the organisation."""
 
-    company: str
+    company: Word
     approved: bool | None = None
     approved_on: Moment | None = None
     application_ref: str | None = None
-    systems: list[str] | None = None
-    subcontractor_of: str | None = None
+    systems: Words | None = None
+    subcontractor_of: Word | None = None
     max_handlers: Count | None = None
 
 
 class Office(_Section):
     """A building, and the network in it."""
 
-    id: str
+    id: Word
     name: str = ""
     network: Annotated[str, AfterValidator(_network)] | None = None
 
@@ -155,7 +165,7 @@ class Office(_Section):
 class Travel(_Section):
     """Shortest way between two offices, in minutes."""
 
-    between: Annotated[list[str], Field(min_length=2, max_length=2)]
+    between: Annotated[Words, Field(min_length=2, max_length=2)]
     minutes: Count
 
 
@@ -163,14 +173,14 @@ class System(_Section):
     """A business system and what its impact assessment says about it. `None`: not declared."""
 
     name: str = ""
-    pia: str | None = None
-    auth: str | None = None
-    sources: list[str] | None = None
-    departments: list[str] | None = None
-    inquiry_items: list[str] | None = None
-    provision_items: list[str] | None = None
-    prohibited: list[str] | None = None
-    import_from: list[str] | None = None
+    pia: Word | None = None
+    auth: Word | None = None
+    sources: Words | None = None
+    departments: Words | None = None
+    inquiry_items: Words | None = None
+    provision_items: Words | None = None
+    prohibited: Words | None = None
+    import_from: Words | None = None
 
 
 class SiteConfig(_Section):
@@ -187,8 +197,8 @@ class SiteConfig(_Section):
     contractors: list[Contractor] = []
     offices: list[Office] = []
     travel: list[Travel] = []
-    systems: dict[str, System] = {}
-    departments: dict[str, str] = {}
+    systems: dict[Word, System] = {}
+    departments: dict[Word, str] = {}
 
     def moment(self, text: str | None, end_of_day: bool = False) -> int | None:
         """UTC milliseconds of a date or moment of this file, in the site's zone; `end_of_day`: a date means its last one."""
@@ -207,9 +217,21 @@ def parse(text: str) -> SiteConfig:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([f"is no valid TOML: {error}"]) from None
     try:
-        return SiteConfig.model_validate(values)
+        config = SiteConfig.model_validate(values)
     except ValidationError as error:
         raise ConfigError(explain(error, SiteConfig)) from None
+    if backwards := list(_backwards(config)):
+        raise ConfigError(backwards)
+    return config
+
+
+def _backwards(config: SiteConfig) -> Iterator[str]:
+    for place, emergency in enumerate(config.emergencies, start=1):
+        end = config.moment(emergency.end, end_of_day=True)
+        if end is not None and end < (config.moment(emergency.start) or end):
+            yield f"emergencies.{place}.to: {emergency.end!r} lies before from {emergency.start!r}"
+    if config.office_hours and config.office_hours.to_min <= config.office_hours.from_min:
+        yield f"office_hours.to: {config.office_hours.end!r} is not after from {config.office_hours.start!r}"
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
@@ -227,11 +249,13 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
         where = ".".join(str(part + 1) if isinstance(part, int) else part for part in _path(problem["loc"]))
         if problem["type"] == "extra_forbidden":
             known = _known_keys(model, problem["loc"][:-1])
-            lines.append(f"{where}: unknown key{_did_you_mean(str(problem['loc'][-1]), known) or ', remove it'}")
+            lines.append(f"{where}: unknown key{did_you_mean(str(problem['loc'][-1]), known) or ', remove it'}")
         elif problem["type"] == "missing":
             lines.append(f"{where}: missing, add it")
         elif problem["type"] == "value_error":
             lines.append(f"{where}: {problem['ctx']['error']}")
+        elif problem["type"] in ("model_type", "dict_type"):
+            lines.append(f"{where}: must be a table of keys, got {problem['input']!r}")
         else:
             lines.append(f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}")
     return lines
@@ -258,11 +282,6 @@ def _section_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for part in get_args(annotation) if (found := _section_in(part))), None)
-
-
-def _did_you_mean(word: str, known: Iterable[str] | Mapping[str, object]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f', did you mean "{close[0]}"?' if close else ""
 
 
 def _minutes(clock: str) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import difflib
 import re
+from collections.abc import Iterable
 from typing import Final
 
 import polars as pl
@@ -158,3 +160,9 @@ def _rare_kanji(text: str) -> int:
     beyond_ascii = "".join(char for char in text if char > "\x7f" and not "\uff61" <= char <= "\uff9f")
     data = beyond_ascii.encode("euc_jp", errors="replace")
     return sum(lead >= 0xD0 or lead in (0x3F, 0x8F) for lead in data[::2])
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`, did you mean "…"?` where a known word is close to a mistyped one, else nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f', did you mean "{close[0]}"?' if close else ""
