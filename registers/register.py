@@ -187,11 +187,8 @@ def read(data: bytes, register: Register, time_zone: str, key: SiteKey | None, a
         return _unusable(
             register, [f"line 1: column {', '.join(duplicates)} stands there twice: the register is not used"]
         )
-    hidden = (
-        {}
-        if are_tokens or key
-        else {column for column in register.columns if register.columns[column] in ("subject", "household")}
-    )
+    nameless = key is None and not are_tokens
+    hidden = {column for column, kind in register.columns.items() if nameless and kind in ("subject", "household")}
     missing = tuple(column for column in register.columns if column not in header or column in hidden)
     absent = [group for group in register.keys if not set(group) & set(header)]
     if absent:
@@ -260,9 +257,7 @@ def _rows(text: str) -> tuple[list[str], list[Row], list[Refusal], list[str]]:
         if any(value.strip() for value in row):
             rows.append((line, row))
     if not rows:
-        raise ValueError(
-            problems[0] if problems else "is empty, not even a header line: the register counts as missing"
-        )
+        raise ValueError(broken[0] if broken else "is empty, not even a header line: the register counts as missing")
     header = [
         str(name)
         for name in pl.Series(rows[0][1]).to_frame("h").select(normalise(pl.col("h")).fill_null("")).to_series()
@@ -274,9 +269,7 @@ def _rows(text: str) -> tuple[list[str], list[Row], list[Refusal], list[str]]:
     ragged: list[Refusal] = []
     for line, row in rows[1:]:
         if len(row) < width or any(value.strip() for value in row[width:]):
-            problems.append(
-                f"line {line}: {len(row)} values under {width} columns: row not used; check commas and quotes"
-            )
+            ragged.append((line, f"{len(row)} values under {width} columns, check commas and quotes"))
         else:
             good.append((line, row[:width]))
     return header, good, ragged, broken
