@@ -1,0 +1,334 @@
+"""The finding: what we publish, an OCSF Detection Finding (class 2004) as one JSON object a line (design §5).
+
+`FIELDS` says every key once; validation, the order of keys on the wire and the table in `docs/event.md` follow from it.
+See https://schema.ocsf.io/1.8.0/classes/detection_finding; what OCSF has no word for stands under `unmapped`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Any, Final, Literal
+
+from contract.event import MAX_TIME
+
+OCSF_VERSION: Final = "1.8.0"
+CLASS_UID: Final = 2004
+CATEGORY_UID: Final = 2
+
+
+class Severity(IntEnum):
+    """`severity_id` in OCSF's numbers."""
+
+    INFORMATIONAL = 1
+    LOW = 2
+    MEDIUM = 3
+    HIGH = 4
+    CRITICAL = 5
+
+
+class Queue(StrEnum):
+    """Who looks at a finding: `alert` pages, `review` is for the week, `digest` for the month, `none` for nobody."""
+
+    ALERT = "alert"
+    REVIEW = "review"
+    DIGEST = "digest"
+    NONE = "none"
+
+
+class Kind(StrEnum):
+    """What a finding is about: a session, a person's day, a group of events, or the evidence itself."""
+
+    SESSION = "session"
+    DAY = "day"
+    GROUP = "group"
+    EVIDENCE = "evidence"
+
+
+class Activity(IntEnum):
+    """`activity_id`; `type_uid` is 100 × `class_uid` + `activity_id`."""
+
+    CREATE = 1
+    UPDATE = 2
+
+
+class Status(IntEnum):
+    """`status_id`; what is suppressed is kept, never dropped."""
+
+    NEW = 1
+    SUPPRESSED = 3
+
+
+class AnalyticType(IntEnum):
+    """`analytic.type_id` in OCSF's numbers."""
+
+    RULE = 1
+    BEHAVIORAL = 2
+    STATISTICAL = 3
+    LEARNING = 4
+
+
+class Explained(StrEnum):
+    """Whether the accesses of a finding have a recorded reason."""
+
+    EXPLAINED = "explained"
+    TO_CHECK = "to_check"
+    UNEXPLAINED = "unexplained"
+
+
+Type = Literal["str", "int", "number", "bool", "texts", "map"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One key of a finding.
+
+    Attributes:
+        path: Dotted place in the object; `[]` behind a name stands for each item of a list.
+        type: `number` takes int and finite float, `texts` a list of strings, `map` an object of strings.
+        meaning: One sentence for `docs/event.md`.
+        required: Whether the key must be there wherever the object around it is.
+        nullable: Whether null may stand in its place.
+        values: The closed set of values; empty if the value is free.
+        minimum, maximum: Inclusive bounds of a number.
+    """
+
+    path: str
+    type: Type
+    meaning: str
+    required: bool = True
+    nullable: bool = False
+    values: tuple[str | int, ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
+
+
+def _time(path: str, meaning: str) -> Field:
+    return Field(path, "int", meaning, minimum=0, maximum=MAX_TIME)
+
+
+def _words(words: type[StrEnum] | type[IntEnum]) -> tuple[str | int, ...]:
+    return tuple(word.value for word in words)
+
+
+_ANALYTIC_TYPES: Final = _words(AnalyticType)
+
+FIELDS: Final[tuple[Field, ...]] = (
+    Field("class_uid", "int", "OCSF's class: Detection Finding", values=(CLASS_UID,)),
+    Field("category_uid", "int", "OCSF's category: Findings", values=(CATEGORY_UID,)),
+    Field("type_uid", "int", "200401 created, 200402 updated", values=(200401, 200402)),
+    Field("activity_id", "int", "1 create, 2 update", values=_words(Activity)),
+    Field("metadata.version", "str", "Version of OCSF"),
+    Field("metadata.product.name", "str", "Sekimori"),
+    Field("metadata.product.version", "str", "Version of the code"),
+    _time("time", "When it was decided; event time, UTC milliseconds, never the wall clock"),
+    Field("severity_id", "int", "1 informational, 2 low, 3 medium, 4 high, 5 critical", values=_words(Severity)),
+    Field("risk_score", "number", "Decided risk in percent; higher is worse", minimum=0, maximum=100),
+    Field("risk_level_id", "int", "0 info, 1 low, 2 medium, 3 high, 4 critical", minimum=0, maximum=4),
+    Field("confidence_score", "number", "How often such a finding is right, in percent", minimum=0, maximum=100),
+    Field("is_alert", "bool", "Whether it pages somebody: true only for queue `alert`"),
+    Field("status_id", "int", "1 new, 3 suppressed (kept, never dropped)", values=_words(Status)),
+    Field("finding_info.uid", "str", "Stable: hash of kind, analytic, session or group and first event; no versions"),
+    Field("finding_info.title", "str", "What happened, in a few words"),
+    Field("finding_info.desc", "str", "What happened, in a sentence with numbers"),
+    _time("finding_info.created_time", "Same as `time` when it was created"),
+    _time("finding_info.first_seen_time", "The first event concerned"),
+    _time("finding_info.last_seen_time", "The last event concerned"),
+    Field("finding_info.analytic.type_id", "int", "1 rule, 2 behavioural, 3 statistical, 4 learning", values=_ANALYTIC_TYPES),
+    Field("finding_info.analytic.uid", "str", "The rule or model that contributed most"),
+    Field("finding_info.analytic.name", "str", "Its title"),
+    Field("finding_info.analytic.member", "str", "Member of the model that fired", required=False, nullable=True),
+    Field("finding_info.related_analytics[].type_id", "int", "As above, for every other that contributed", values=_ANALYTIC_TYPES),
+    Field("finding_info.related_analytics[].uid", "str", "Rule or model"),
+    Field("finding_info.related_analytics[].name", "str", "Its title"),
+    Field("finding_info.related_analytics[].member", "str", "Member of the model that fired", required=False, nullable=True),
+    Field("finding_info.related_events[].uid", "str", "`event.id` of every event concerned"),
+    Field("evidences[].actor.user.uid", "str", "Who acted; absent where nobody is named", required=False),
+    Field("evidences[].actor.session.uid", "str", "In which session", required=False),
+    Field("evidences[].src_endpoint.uid", "str", "At which terminal", required=False),
+    Field("evidences[].src_endpoint.ip", "str", "From which address", required=False),
+    Field("resources[].uid", "str", "Token of a person whose data it is"),
+    Field("resources[].type", "str", "subject", values=("subject",)),
+    Field("unmapped.text.ja", "str", "What happened, in Japanese"),
+    Field("unmapped.text.en", "str", "The same in English"),
+    Field("unmapped.title.ja", "str", "Title in Japanese", required=False),
+    Field("unmapped.title.en", "str", "Title in English", required=False),
+    Field("unmapped.check_first.ja", "str", "What to look at first, in Japanese", required=False),
+    Field("unmapped.check_first.en", "str", "The same in English", required=False),
+    Field("unmapped.shares[].family", "str", "Family of rules, or the model"),
+    Field("unmapped.shares[].share", "number", "Its additive part of the risk", minimum=0, maximum=1),
+    Field("unmapped.shares[].observed", "number", "What was measured", nullable=True),
+    Field("unmapped.shares[].usual", "number", "What is usual for this person", nullable=True),
+    Field("unmapped.shares[].peers", "number", "What is usual among peers", nullable=True),
+    Field("unmapped.shares[].unit", "str", "Unit of the three"),
+    Field("unmapped.context.odds", "number", "Factor of the context on the odds of the risk", minimum=0, required=False),
+    Field("unmapped.context.risk_without", "number", "Risk in percent without the context", minimum=0, maximum=100, required=False),
+    Field("unmapped.context.ja", "texts", "What the context is, in Japanese", required=False),
+    Field("unmapped.context.en", "texts", "The same in English", required=False),
+    Field("unmapped.explained", "str", "Whether the accesses have a recorded reason", values=_words(Explained)),
+    Field("unmapped.controls", "texts", "Promises of the assessment that it touches, `<pia>/<control>`"),
+    Field("unmapped.scenarios", "texts", "Numbers in the catalogue of misuse", required=False),
+    Field("unmapped.kind", "str", "What it is about", required=False, values=_words(Kind)),
+    Field("unmapped.unit", "str", "Which session, day, group or piece of evidence", required=False),
+    Field("unmapped.queue", "str", "Who looks at it", values=_words(Queue)),
+    Field("unmapped.over_budget", "bool", "Moved to the digest because the day's budget was spent", required=False),
+    Field("unmapped.learning", "bool", "Raised by a model still learning", required=False),
+    Field("unmapped.run", "str", "`live`, or the name of a re-run"),
+    Field("unmapped.versions", "map", "Code, rules, model, calibration, baseline, registers, exceptions: hashes or ids"),
+)  # fmt: skip
+
+
+def finding_uid(kind: str, analytic: str, group: str, first_event_id: str) -> str:
+    """The stable name of a finding: `f-` and 16 hex digits.
+
+    Args:
+        kind: A word of `Kind`.
+        analytic: The rule or model; fixed for units that may gather further hits.
+        group: Session, day or group key; empty where there is none.
+        first_event_id: `event.id` of the first event concerned; empty where there is none.
+    """
+    digest = hashlib.sha256()
+    for part in (kind, analytic, group, first_event_id):
+        raw = part.encode()
+        # The length in front keeps ("ab", "c") and ("a", "bc") apart.
+        digest.update(len(raw).to_bytes(4, "big") + raw)
+    return "f-" + digest.hexdigest()[:16]
+
+
+def to_json(finding: Mapping[str, Any]) -> str:
+    """One line of compact JSON without newline; keys in the order of `FIELDS`, unknown ones behind them by name.
+
+    Raises:
+        ValueError: A number is NaN or infinite, which JSON cannot say.
+    """
+    return json.dumps(_ordered(finding, _TREE), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def validate(finding: object) -> list[str]:
+    """What is wrong with a finding, as lines `path: problem` in the order of `FIELDS`; empty if nothing is."""
+    problems = list(_checked(finding, _TREE, ""))
+    if not problems and isinstance(finding, Mapping):
+        problems += _inconsistent(finding)
+    return problems
+
+
+@dataclass(slots=True)
+class _Node:
+    """One place in the tree of keys: a value with its `Field`, or an object, or a list of objects."""
+
+    known: Field | None = None
+    items: bool = False
+    children: dict[str, _Node] = field(default_factory=dict)
+
+    @property
+    def required(self) -> bool:
+        """An object or list is required if it is a list or anything in it is required."""
+        if self.known:
+            return self.known.required
+        return self.items or any(child.required for child in self.children.values())
+
+
+def _tree() -> _Node:
+    root = _Node()
+    for known in FIELDS:
+        node = root
+        for step in known.path.split("."):
+            node = node.children.setdefault(step.removesuffix("[]"), _Node(items=step.endswith("[]")))
+        node.known = known
+    return root
+
+
+_TREE: Final = _tree()
+
+
+def _ordered(value: Any, node: _Node) -> Any:
+    if isinstance(value, list | tuple):
+        return [_ordered(item, node) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    first = [key for key in node.children if key in value]
+    rest = sorted(key for key in value if key not in node.children)
+    return {key: _ordered(value[key], node.children.get(key, _Node())) for key in (*first, *rest)}
+
+
+def _checked(value: object, node: _Node, path: str, item: bool = False) -> Iterator[str]:
+    if node.known:
+        problem = _problem(node.known, value)
+        if problem:
+            yield f"{path}: {problem}"
+    elif node.items and not item:
+        if not isinstance(value, list):
+            yield f"{path}: should be a list, got {_shown(value)}"
+            return
+        for number, element in enumerate(value):
+            yield from _checked(element, node, f"{path}[{number}]", item=True)
+    elif not isinstance(value, Mapping):
+        yield f"{path or 'finding'}: should be an object, got {_shown(value)}"
+    else:
+        dot = f"{path}." if path else ""
+        for key, child in node.children.items():
+            if key in value:
+                yield from _checked(value[key], child, dot + key)
+            elif child.required:
+                yield f"{dot}{key}: missing"
+        yield from (f"{dot}{key}: unknown key" for key in sorted(map(str, value)) if key not in node.children)
+
+
+def _problem(known: Field, value: object) -> str:
+    """What is wrong with one value, or nothing."""
+    if value is None and known.nullable:
+        return ""
+    if not _is(known.type, value):
+        return f"should be {_EXPECTED[known.type]}, got {_shown(value)}"
+    if known.values and value not in known.values:
+        return f"{_shown(value)} is none of {' '.join(map(str, known.values))}"
+    if isinstance(value, int | float):
+        if known.minimum is not None and value < known.minimum:
+            return f"{value} is below {known.minimum}"
+        if known.maximum is not None and value > known.maximum:
+            return f"{value} is above {known.maximum}"
+    return ""
+
+
+_EXPECTED: Final[dict[Type, str]] = {
+    "str": "text, not empty",
+    "int": "an integer",
+    "number": "a number",
+    "bool": "true or false",
+    "texts": "a list of texts",
+    "map": "an object of texts",
+}
+
+
+def _is(kind: Type, value: object) -> bool:
+    match kind:
+        case "str":
+            return isinstance(value, str) and value != ""
+        case "bool":
+            return isinstance(value, bool)
+        case "int":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "number":
+            return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        case "texts":
+            return isinstance(value, list) and all(isinstance(item, str) for item in value)
+        case "map":
+            return isinstance(value, Mapping) and all(isinstance(item, str) for pair in value.items() for item in pair)
+
+
+def _inconsistent(finding: Mapping[str, Any]) -> Iterator[str]:
+    """What contradicts itself in a finding whose single values are right."""
+    if finding["type_uid"] != 100 * finding["class_uid"] + finding["activity_id"]:
+        yield f"type_uid: {finding['type_uid']} does not go with activity_id {finding['activity_id']}"
+    if finding["is_alert"] != (finding["unmapped"]["queue"] == Queue.ALERT):
+        yield f"is_alert: {_shown(finding['is_alert'])} does not go with queue {finding['unmapped']['queue']}"
+    if finding["finding_info"]["first_seen_time"] > finding["finding_info"]["last_seen_time"]:
+        yield "finding_info.first_seen_time: later than last_seen_time"
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=repr)[:60]
