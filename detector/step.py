@@ -16,7 +16,7 @@ import polars as pl
 
 from contract import event
 from detector import correlate, evidence, features, history, hits, sessionise
-from detector.enrich import enrich
+from detector.enrich import Enricher
 from detector.explain import explain
 from detector.rulebook import RuleBook
 from registers.site import Site
@@ -34,7 +34,13 @@ class Context:
 
     site: Site
     rules: RuleBook
+    enricher: Enricher
     limits: sessionise.Limits = field(default_factory=sessionise.Limits)
+
+    @staticmethod
+    def of(site: Site, rules: RuleBook) -> Context:
+        """Sort the site's registers for look-ups once."""
+        return Context(site, rules, Enricher(site))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ def step(state: State, events: pl.DataFrame, watermark: int, context: Context) -
         watermark: UTC ms; no event up to it will come any more.
         context: Registers and rules.
     """
-    new = explain(enrich(events, context.site))
+    new = explain(context.enricher(events))
     new = new.sort(sessionise.order(), maintain_order=True)
     remembered, new = history.arrive(state.history, new)
     rows = sessionise.assign(state.open_rows, new.with_columns(pl.lit(True).alias("_new")), context.limits)
