@@ -80,7 +80,7 @@ class Explained(StrEnum):
     UNEXPLAINED = "unexplained"
 
 
-Type = Literal["str", "int", "number", "bool", "texts", "map"]
+Type = Literal["str", "int", "number", "bool", "texts", "ints", "map"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Field:
 
     Attributes:
         path: Dotted place in the object; `[]` behind a name stands for each item of a list.
-        type: `number` takes int and finite float, `texts` a list of strings, `map` an object of strings.
+        type: `number` takes int and finite float, `texts` a list of strings, `ints` a list of integers, `map` an object of strings.
         meaning: One sentence for `docs/event.md`.
         required: Whether the key must be there wherever the object around it is.
         nullable: Whether null may stand in its place.
@@ -171,7 +171,7 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("unmapped.context.en", "texts", "The same in English", required=False),
     Field("unmapped.explained", "str", "Whether the accesses have a recorded reason", values=_words(Explained)),
     Field("unmapped.controls", "texts", "Promises of the assessment that it touches, `<pia>/<control>`"),
-    Field("unmapped.scenarios", "texts", "Numbers in the catalogue of misuse", required=False),
+    Field("unmapped.scenarios", "ints", "Numbers in the catalogue of misuse", required=False),
     Field("unmapped.kind", "str", "What it is about", required=False, values=_words(Kind)),
     Field("unmapped.unit", "str", "Which session, day, group or piece of evidence", required=False),
     Field("unmapped.queue", "str", "Who looks at it", values=_words(Queue)),
@@ -300,6 +300,7 @@ _EXPECTED: Final[dict[Type, str]] = {
     "number": "a number",
     "bool": "true or false",
     "texts": "a list of texts",
+    "ints": "a list of integers",
     "map": "an object of texts",
 }
 
@@ -316,6 +317,8 @@ def _is(kind: Type, value: object) -> bool:
             return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         case "texts":
             return isinstance(value, list) and all(isinstance(item, str) for item in value)
+        case "ints":
+            return isinstance(value, list) and all(type(item) is int for item in value)
         case "map":
             return isinstance(value, Mapping) and all(isinstance(item, str) for pair in value.items() for item in pair)
 
