@@ -68,7 +68,7 @@ class Analysis:
     """Gathers what the core says about successive stretches of time. Not pure: it is the notebook of one run."""
 
     def __init__(self, site: Site, rules: RuleBook) -> None:
-        self.context = Context.of(site, rules)
+        self.context = Context(site, rules)
         self._state, self._groups = State(), Groups()
         self._sessions: list[pl.DataFrame] = []
         self._days: list[pl.DataFrame] = []

@@ -265,15 +265,27 @@ def _quiet_sources(evidence: Evidence) -> pl.DataFrame:
     blocks = blocks.with_columns(
         (slot + pl.col("h0") * 3_600_000).alias("slot0"), (slot + pl.col("h1") * 3_600_000).alias("slot1")
     )
-    side = {"by": "source.id", "coalesce": False}
     before = blocks.sort("slot0").join_asof(
-        ordered.select("source.id", "slot", "last", "last_id"), left_on="slot0", right_on="slot", strategy="backward",
-        allow_exact_matches=False, check_sortedness=False, **side,
-    )  # type: ignore[arg-type]  # fmt: skip
+        ordered.select("source.id", "slot", "last", "last_id"),
+        left_on="slot0",
+        right_on="slot",
+        by="source.id",
+        strategy="backward",
+        allow_exact_matches=False,
+        check_sortedness=False,
+        coalesce=False,
+    )
     both = before.sort("slot1").join_asof(
-        ordered.select("source.id", "slot", "first", "first_id"), left_on="slot1", right_on="slot", strategy="forward",
-        allow_exact_matches=False, check_sortedness=False, suffix=".after", **side,
-    )  # type: ignore[arg-type]  # fmt: skip
+        ordered.select("source.id", "slot", "first", "first_id"),
+        left_on="slot1",
+        right_on="slot",
+        by="source.id",
+        strategy="forward",
+        allow_exact_matches=False,
+        check_sortedness=False,
+        coalesce=False,
+        suffix=".after",
+    )
     return both.filter(pl.col("first").is_not_null() & pl.col("last").is_not_null()).select(
         pl.lit("source_silent").alias("check"),
         pl.col("source.id").alias("who"),

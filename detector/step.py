@@ -34,13 +34,12 @@ class Context:
 
     site: Site
     rules: RuleBook
-    enricher: Enricher
     limits: sessionise.Limits = field(default_factory=sessionise.Limits)
+    enricher: Enricher = field(init=False)
 
-    @staticmethod
-    def of(site: Site, rules: RuleBook) -> Context:
-        """Sort the site's registers for look-ups once."""
-        return Context(site, rules, Enricher(site))
+    def __post_init__(self) -> None:
+        # The registers are sorted for look-ups once, not for every batch.
+        object.__setattr__(self, "enricher", Enricher(self.site))
 
 
 @dataclass(frozen=True, slots=True)
