@@ -25,13 +25,19 @@ _DIGITS: Final = {
 _TO_ASCII: Final = str.maketrans(_DIGITS)
 _DIGIT: Final = "[" + "".join(_DIGITS) + "]"
 _NO_DIGIT: Final = "[^" + "".join(_DIGITS) + "]"
-_HYPHENS: Final = "\\-\u00ad\u2010-\u2015\u2212\u30fc\ufe58\ufe63\uff0d\uff70"
-_BLANKS: Final = " \u00a0\u2000-\u200a\u202f\u3000"
-_GROUPS: Final = f"{_DIGIT}{{4}}[{_HYPHENS}{_BLANKS}]?{_DIGIT}{{4}}[{_HYPHENS}{_BLANKS}]?{_DIGIT}{{4}}"
+_HYPHEN: Final = "[\\-\u00ad\u2010-\u2015\u2212\u30fc\ufe58\ufe63\uff0d\uff70]"
+_GAP: Final = f"(?:{_HYPHEN}|[ \u00a0\u2000-\u200a\u202f\u3000])"
+_FOUR: Final = f"{_DIGIT}{{4}}"
+_GROUPS: Final = f"{_FOUR}{_GAP}?{_FOUR}{_GAP}?{_FOUR}"
 # The gate runs in Polars over all rows; only rows that pass it are looked at in Python, which has look-around.
 _GATE: Final = f"(?:^|{_NO_DIGIT}){_GROUPS}(?:$|{_NO_DIGIT})"
-# A digit with a hyphen beside makes it part of a longer number: a card (4-4-4-4), a corporate number (1-4-4-4).
-_NUMBER: Final = re.compile(f"(?<!{_DIGIT})(?<!{_DIGIT}[{_HYPHENS}]){_GROUPS}(?!{_DIGIT})(?![{_HYPHENS}]{_DIGIT})")
+# With hyphens, a group more beside it makes another number: a card (4-4-4-4), a corporate number (1-4-4-4).
+_LONGER_BEFORE: Final = "".join(
+    f"(?<!{edge}{group}{_HYPHEN})" for group in (_DIGIT, _FOUR) for edge in ("^", _NO_DIGIT)
+)
+_NUMBER: Final = re.compile(
+    f"(?<!{_DIGIT})(?:{_DIGIT}{{12}}|{_LONGER_BEFORE}{_GROUPS}(?!{_HYPHEN}{_FOUR}))(?!{_DIGIT})"
+)
 _WEIGHTS: Final = (6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2)
 
 
@@ -66,10 +72,19 @@ def _mask(text: pl.Series) -> pl.Series:
     suspects = text.str.contains(_GATE).fill_null(False).arg_true()
     if suspects.is_empty():
         return text
-    masked = [_NUMBER.sub(_replacement, line) for line in text.gather(suspects).to_list()]
+    masked = [_mask_one(line) for line in text.gather(suspects).to_list()]
     return text.clone().scatter(suspects, pl.Series(masked, dtype=pl.String))
 
 
-def _replacement(found: re.Match[str]) -> str:
-    digits = "".join(char for char in found.group().translate(_TO_ASCII) if char in "0123456789")
-    return MASK if is_my_number(digits) else found.group()
+def _mask_one(text: str) -> str:
+    parts = []
+    done = at = 0
+    while found := _NUMBER.search(text, at):
+        digits = "".join(char for char in found.group().translate(_TO_ASCII) if char in "0123456789")
+        if is_my_number(digits):
+            parts += [text[done : found.start()], MASK]
+            done = at = found.end()
+        else:
+            # The number may begin in the middle of what was no number: 2026 1234 5678 9018.
+            at = found.start() + 1
+    return "".join((*parts, text[done:]))

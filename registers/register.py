@@ -16,7 +16,7 @@ import polars as pl
 from registers.dates import moments
 from registers.mask import mask_my_numbers
 from registers.text import did_you_mean, normalise
-from registers.tokens import SiteKey, household_tokens, subject_tokens
+from registers.tokens import TOKEN_PATTERN, SiteKey, household_tokens, subject_tokens
 
 # word: compared with something, so normalised · text: read by people, so only trimmed and masked · start, end: a moment; a date
 # means its first or last millisecond · flag: 1 or 0 · int · subject, household: raw ids that become tokens
@@ -199,24 +199,18 @@ def read(data: bytes, register: Register, time_zone: str, key: SiteKey | None, a
         return _unusable(register, lines, _unknown_columns(header, register))
     texts = _texts(header, rows, register)
     typed = texts.with_columns(
-        *(
-            _typed(texts.get_column(column), kind, time_zone, key, are_tokens)
-            for column, kind in register.columns.items()
-        )
+        _typed(texts.get_column(column), kind, time_zone, key, are_tokens) for column, kind in register.columns.items()
     )
-    refused = _refusals(texts, typed, register, hidden)
-    bad = pl.DataFrame({"line": [line for line, _ in refused]}, schema={"line": pl.Int64}).unique()
-    kept = typed.join(bad, on="line", how="anti", maintain_order="left")
     if any(set(group) <= hidden for group in register.keys):
         return Loaded(_empty(register), False, missing, tuple(broken), _unknown_columns(header, register))
-    problems = _summary(sorted(ragged + refused)) + broken
-    table = kept.select(
+    refused = _refusals(texts, typed, register, hidden)
+    problems = [*_token_problems(texts, register, are_tokens), *_summary(sorted(ragged + refused)), *broken]
+    table = typed.filter(~pl.col("line").is_in(sorted({line for line, _ in refused}))).select(
         pl.col(column).alias(table_column(column, kind)).cast(_DTYPES[kind])
         for column, kind in register.columns.items()
     )
-    return Loaded(
-        table, True, missing, tuple(problems), (*_unknown_columns(header, register), *_unknown_kinds(table, register))
-    )
+    notes = (*_unknown_columns(header, register), *_unknown_kinds(table, register))
+    return Loaded(table, True, missing, tuple(problems), notes)
 
 
 def _empty(register: Register) -> pl.DataFrame:
@@ -347,6 +341,26 @@ def _refusals(texts: pl.DataFrame, typed: pl.DataFrame, register: Register, hidd
             for line, a, b in late.select("line", first, last).iter_rows()
         ]
     return sorted(found)
+
+
+def _token_problems(texts: pl.DataFrame, register: Register, are_tokens: bool) -> list[str]:
+    """Ids that look as if `subjects_are_tokens` said the wrong thing: nothing would join, and nobody would notice."""
+    found = []
+    for column, kind in register.columns.items():
+        ids = (
+            texts.get_column(column).drop_nulls()
+            if kind in ("subject", "household")
+            else pl.Series([], dtype=pl.String)
+        )
+        if not ids.is_empty() and are_tokens and ids.str.contains("^[0-9-]+$").all():
+            found.append(
+                f"{column}: values look like raw ids though site.toml says subjects_are_tokens = true: check it"
+            )
+        if not ids.is_empty() and not are_tokens and ids.str.contains(TOKEN_PATTERN).all():
+            found.append(
+                f"{column}: values look like tokens already: if so, set subjects_are_tokens = true in site.toml"
+            )
+    return found
 
 
 def _summary(refused: list[Refusal]) -> list[str]:
