@@ -1,0 +1,38 @@
+"""The key for tokens and event ids where no site declares one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from commands.failure import Failure
+from registers.tokens import KeyFileError, SiteKey
+
+
+def own() -> SiteKey:
+    """The key of this user on this machine, made on first use.
+
+    Without a site there is still something to hide: tokens under a published key could be enumerated. The price is
+    that ids differ from machine to machine; a site with a key of its own has the same ids everywhere.
+
+    Raises:
+        Failure: It can neither be read nor written.
+    """
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    path = Path(home) / "sekimori" / "site.key"
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # O_EXCL: of two runs that start together one wins and both read its key.
+            try:
+                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:
+                return SiteKey.read(path)
+            with os.fdopen(handle, "w", encoding="ascii") as file:
+                file.write(secrets.token_hex(32) + "\n")
+        return SiteKey.read(path)
+    except KeyFileError as error:
+        raise Failure(f"{path}: {error}; delete it and a new one is made") from error
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}; set XDG_DATA_HOME to a folder that can be written") from error
