@@ -1,0 +1,61 @@
+"""Bytes to text, line by line: one broken line costs that line, not its file."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from registers import text
+
+SAMPLE_LINES: Final = 2_000
+_ASCII: Final = ""  # not decided yet: nothing but ASCII so far
+
+
+def decode_lines(data: bytes, raws: list[bytes], encoding: str) -> tuple[pl.Series, str]:
+    """Decode the lines of a chunk.
+
+    Args:
+        data: The chunk; `raws` joined by newlines, or with one more at the end.
+        raws: Its lines without newline.
+        encoding: `auto`, or what the file's earlier chunks were found to be.
+
+    Returns:
+        String series, null where a line is not of the encoding, and the encoding; `auto` while all was ASCII.
+    """
+    if data.isascii():
+        return pl.Series("line", raws, dtype=pl.Binary).cast(pl.String), encoding
+    if encoding == "auto":
+        encoding = _guess(raws)
+    if encoding == "utf-8":
+        try:
+            return pl.Series("line", raws, dtype=pl.Binary).cast(pl.String), encoding
+        except pl.exceptions.ComputeError:
+            pass
+    try:
+        lines = text.decode(data, encoding)[0].split("\n")[: len(raws)]
+        if len(lines) == len(raws):
+            return pl.Series("line", lines, dtype=pl.String), encoding
+    except UnicodeDecodeError:
+        pass
+    return pl.Series("line", [_decode(raw, encoding) for raw in raws], dtype=pl.String), encoding
+
+
+def _decode(raw: bytes, encoding: str) -> str | None:
+    try:
+        return text.decode(raw, encoding)[0]
+    except UnicodeDecodeError:
+        return None
+
+
+def _guess(raws: list[bytes]) -> str:
+    """The encoding of a file by a majority of its first lines that are not ASCII, so that one broken line decides nothing."""
+    sample = [raw for raw in raws if not raw.isascii()][:SAMPLE_LINES]
+    not_utf8 = [raw for raw in sample if _decode(raw, "utf-8") is None]
+    if 2 * len(not_utf8) <= len(sample):
+        return "utf-8"
+    counts = {code: sum(_decode(raw, code) is not None for raw in not_utf8) for code in ("cp932", "euc_jp")}
+    if counts["cp932"] == counts["euc_jp"]:
+        both = [raw for raw in not_utf8 if _decode(raw, "cp932") is not None and _decode(raw, "euc_jp") is not None]
+        return text.decode(b"\n".join(both))[1] if both else "utf-8"
+    return max(counts, key=lambda code: counts[code])

@@ -1,0 +1,142 @@
+"""Files in, events out: find, recognise, cut, parse. Bad input becomes a line in `problems`; nothing stops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from collector.parse import FALLBACK_YEAR, Parsed, State, parse
+from collector.read import DEFAULT_LIMITS, Cutter, Limits, Unreadable, files, head, pieces
+from collector.recognise import recognise
+from collector.sources import Source
+from registers.tokens import SiteKey
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """One file and what it was taken for.
+
+    Attributes:
+        path: Where it is.
+        name: What it is called in positions: its path below the argument it came from.
+        source: How it is read.
+    """
+
+    path: Path
+    name: str
+    source: Source
+
+
+def find(
+    paths: Sequence[Path], sources: Sequence[Source], problems: list[str], source: Source | None = None
+) -> list[LogFile]:
+    """The log files below some paths.
+
+    Args:
+        paths: Files and folders.
+        sources: Candidates for recognition by content.
+        problems: Gets a line for every path that cannot be read and every file that is of no source.
+        source: If given, every file is of this source.
+
+    Returns:
+        The files sorted by source and name, each once.
+    """
+    found: dict[Path, LogFile] = {}
+    for path in paths:
+        try:
+            below = files(path)
+        except Unreadable as error:
+            problems.append(str(error))
+            continue
+        for file, name in below:
+            log = _look(file, name, sources, problems, source)
+            if log is not None:
+                found.setdefault(file.resolve(), log)
+    return sorted(found.values(), key=lambda log: (log.source.id, log.name, str(log.path)))
+
+
+def _look(
+    file: Path, name: str, sources: Sequence[Source], problems: list[str], source: Source | None
+) -> LogFile | None:
+    try:
+        data = head(file)
+    except Unreadable as error:
+        problems.append(_named(error, file, name))
+        return None
+    chosen = source or recognise(data, name, sources)
+    if chosen is None:
+        problems.append(
+            f"{name}: is of no known source, nothing of it was read: declare one for it (--source FILE.toml)"
+        )
+        return None
+    return LogFile(file, name, chosen)
+
+
+def _named(error: Unreadable, file: Path, name: str) -> str:
+    return str(error).replace(f"{file.name}: ", f"{name}: ", 1)
+
+
+def ingest(
+    paths: Sequence[Path],
+    sources: Sequence[Source],
+    site_key: SiteKey,
+    time_zone: str,
+    *,
+    problems: list[str],
+    source: Source | None = None,
+    reference_year: int | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Iterator[Parsed]:
+    """Read logs piece by piece; never raises for bad input.
+
+    Args:
+        paths: Files (plain or gzip) and folders.
+        sources: What files are recognised as.
+        site_key: Key of event ids, tokens and MACs.
+        time_zone: IANA name, for stamps without zone.
+        problems: Gets one line per file that could not be read, or not to its end, and per assumption made.
+        source: If given, every file is of this source and none is guessed.
+        reference_year: Year of the first stamp of files whose stamps have none; by default the year of the oldest
+            first stamp among the files that have one, else 2000.
+        limits: Bounds of memory.
+
+    Yields:
+        One `Parsed` per piece, sorted by source and name, in file order. A file that stands twice in the paths is read once;
+        a copy under another name gives the same event ids again.
+    """
+    logs = find(paths, sources, problems, source)
+    if reference_year is None and any(log.source.format == "syslog" for log in logs):
+        reference_year = _oldest_year(logs, site_key, time_zone)
+    states: dict[str, State] = {}
+    for log in logs:
+        state = states.get(log.source.id, State()).next_file()
+        yearless = False
+        try:
+            for piece in pieces(log.path, log.name, log.source, limits):
+                parsed = parse(piece, log.source, site_key, time_zone, state, reference_year)
+                state = parsed.state
+                yearless = yearless or parsed.yearless
+                yield parsed
+        except Unreadable as error:
+            problems.append(_named(error, log.path, log.name))
+        states[log.source.id] = state
+        if yearless and log.source.assume_year is None:
+            year = reference_year or FALLBACK_YEAR
+            problems.append(f"{log.name}: its stamps have no year, {year} was assumed: say assume_year in its source")
+
+
+def _oldest_year(logs: Sequence[LogFile], site_key: SiteKey, time_zone: str) -> int | None:
+    """The year of the oldest first stamp among the files whose stamps have a year."""
+    oldest: int | None = None
+    for log in logs:
+        cutter = Cutter(log.name, log.source)
+        first = head(log.path)
+        whole = first[: first.rfind(b"\n") + 1] or first
+        for piece in (*cutter.feed(whole), *cutter.finish()):
+            parsed = parse(piece, log.source, site_key, time_zone)
+            times = parsed.events.get_column("time.occurred")
+            if not parsed.yearless and times.len():
+                oldest = min(times.item(0), oldest if oldest is not None else times.item(0))
+    return None if oldest is None else datetime.fromtimestamp(oldest / 1000, tz=UTC).year

@@ -1,0 +1,196 @@
+"""Columns of text to keys of the event: which column, which word, which type. All vectorised, one column at a time."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from collector.sources import OWN_KEYS, TOKEN_KEYS, Source
+from contract.event import BY_KEY, FIELDS, Field
+from registers.mask import mask_my_numbers
+from registers.text import normalise, normalise_id
+
+# Keys that are compared with registers and with each other: brought into one form.
+ID_KEYS: Final = frozenset(
+    (
+        "actor.id", "actor.dept", "session.id", "auth.card", "src.ip", "src.device", "system.id", "op.code", "resource.id",
+        "target.actor", "target.function", "subject.area", "purpose.code", "basis.ref", "basis.law", "approver.id", "media.id",
+        "agent.id", "agent.boot", "origin", "channel", *TOKEN_KEYS,
+    )
+)  # fmt: skip
+_TRUE: Final = ("1", "true", "yes", "on", "y", "t", "有", "あり", "○", "はい")
+_FALSE: Final = ("0", "false", "no", "off", "n", "f", "無", "なし", "×", "いいえ")
+MY_NUMBER_DIGITS: Final = 12
+
+
+class Refusals:
+    """The first thing that is wrong with each row."""
+
+    def __init__(self, reason: pl.Series, detail: pl.Series) -> None:
+        self.reason = reason.cast(pl.String)
+        self.detail = detail.cast(pl.String)
+
+    def add(self, bad: pl.Series, reason: str, detail: pl.Expr | str, values: pl.Series | None = None) -> None:
+        """Refuse the rows where `bad` is true and nothing was wrong before.
+
+        Args:
+            bad: Boolean series.
+            reason: Word of `contract.rejected.Reason`.
+            detail: Text, or an expression over `value`.
+            values: The values that `detail` quotes.
+        """
+        bad = bad.fill_null(False)
+        if not bad.any():
+            return
+        frame = pl.DataFrame({"bad": bad, "reason": self.reason, "detail": self.detail})
+        frame = frame.with_columns(value=values if values is not None else pl.lit(None, dtype=pl.String))
+        now = pl.col("bad") & pl.col("reason").is_null()
+        said = pl.lit(detail) if isinstance(detail, str) else detail
+        frame = frame.with_columns(
+            detail=pl.when(now).then(said).otherwise("detail"),
+            reason=pl.when(now).then(pl.lit(reason)).otherwise("reason"),
+        )
+        self.reason, self.detail = frame.get_column("reason"), frame.get_column("detail")
+
+
+def texts(wide: pl.DataFrame, names: tuple[str, ...], source: Source) -> pl.Series:
+    """The columns of a time, joined by a blank; null where all are empty or none is there."""
+    columns = [clean(wide.get_column(name), source) for name in names if name in wide.columns]
+    if not columns:
+        return pl.Series("time", [None] * wide.height, dtype=pl.String)
+    if len(columns) == 1:
+        return columns[0].alias("time")
+    frame = pl.DataFrame([column.alias(str(at)) for at, column in enumerate(columns)])
+    joined = frame.select(pl.concat_str(pl.all(), separator=" ", ignore_nulls=True).alias("time")).to_series()
+    return joined.set(joined == "", None)
+
+
+def clean(column: pl.Series, source: Source) -> pl.Series:
+    """Trimmed text; what means "no value" is null."""
+    text = pl.col(column.name).str.strip_chars(" \t\r\n\u3000\ufeff")
+    return column.to_frame().select(pl.when(~text.is_in(["", *source.empty])).then(text)).to_series()
+
+
+def values(wide: pl.DataFrame, source: Source, refusals: Refusals) -> pl.DataFrame:
+    """The keys of the event that a source speaks of, typed; ids of people on file are still raw.
+
+    Args:
+        wide: String columns, one row per line.
+        source: The declaration.
+        refusals: Takes what is wrong.
+
+    Returns:
+        One row per line, one column per key with a value anywhere.
+    """
+    found: list[pl.Series] = []
+    for field in FIELDS:
+        if field.key in OWN_KEYS:
+            continue
+        text = _text(wide, field, source)
+        constant = source.constants.get(field.key)
+        if text is not None:
+            typed = _typed(text, field, source, refusals)
+            found.append((typed.fill_null(constant) if constant is not None else typed).alias(field.key))
+        elif constant is not None:
+            found.append(pl.Series(field.key, [constant], dtype=field.dtype).new_from_index(0, wide.height))
+    frame = pl.DataFrame(found) if found else pl.DataFrame()
+    _required(frame, wide, source, refusals)
+    return frame
+
+
+def _text(wide: pl.DataFrame, field: Field, source: Source) -> pl.Series | None:
+    names = [name for name in source.columns.get(field.key, ()) if name in wide.columns]
+    if field.key in wide.columns:
+        names.append(field.key)  # a self-described format's own reading, after what the source says
+    columns = [clean(wide.get_column(name), source).alias(str(at)) for at, name in enumerate(names)]
+    if not columns:
+        return None
+    text = columns[0] if len(columns) == 1 else pl.DataFrame(columns).select(pl.coalesce(pl.all())).to_series()
+    table = source.codes.get(field.key)
+    if not table:
+        return text
+    default = pl.col("word") if "*" not in table else pl.when(pl.col("word").is_not_null()).then(pl.lit(table["*"]))
+    words = {word: ours for word, ours in table.items() if word != "*"}
+    expr = pl.col("word").replace_strict(words, default=default, return_dtype=pl.String) if words else default
+    return text.to_frame("word").select(expr.replace("", None)).to_series()
+
+
+def _typed(text: pl.Series, field: Field, source: Source, refusals: Refusals) -> pl.Series:
+    if field.kind == "int":
+        return _integers(text, field, refusals)
+    if field.kind == "bool":
+        return _booleans(text, field, refusals)
+    if field.values:
+        wrong = text.is_not_null() & ~text.is_in(list(field.values))
+        hint = f'{field.key}: {{}} is none of its words; add it to [codes."{field.key}"]'
+        refusals.add(wrong, "value", pl.format(hint, "value"), text)
+        return text.set(wrong, None) if wrong.any() else text
+    if field.key in ID_KEYS:
+        strip = field.key in source.ids.strip_zeros and field.key not in TOKEN_KEYS
+        text = _one_form(text, strip)
+    return text if field.key in TOKEN_KEYS else masked(text)
+
+
+def _one_form(text: pl.Series, strip_zeros: bool) -> pl.Series:
+    """NFKC, only where there is anything to change: it costs more than all the rest."""
+    other = (text.str.len_bytes() != text.str.len_chars()).fill_null(False)
+    if other.any():
+        text = text.to_frame("id").select(normalise(pl.col("id"))).to_series()
+    return text.to_frame("id").select(normalise_id(pl.col("id"), True)).to_series() if strip_zeros else text
+
+
+def masked(text: pl.Series) -> pl.Series:
+    """My Numbers replaced; rows that are too short to hold one are not looked at."""
+    rows = (text.str.len_chars() >= MY_NUMBER_DIGITS).fill_null(False).arg_true()
+    if rows.is_empty():
+        return text
+    some = text.gather(rows)
+    unique = some.unique()
+    if 4 * unique.len() < some.len():
+        after = mask_my_numbers(unique)
+        if unique.equals(after):
+            return text
+    return text.clone().scatter(rows, mask_my_numbers(some))
+
+
+def _integers(text: pl.Series, field: Field, refusals: Refusals) -> pl.Series:
+    plain = text.cast(pl.Int64, strict=False)
+    odd = text.is_not_null() & plain.is_null()
+    if odd.any():
+        # 1,234 円 and full-width digits
+        other = text.to_frame("n").select(normalise(pl.col("n")).str.replace(r"\s*円$", "").str.replace(r"^[¥\\]", ""))
+        other = other.select(
+            pl.when(pl.col("n").str.contains(r"^[+-]?[0-9]{1,3}(?:,[0-9]{3})+$"))
+            .then(pl.col("n").str.replace_all(",", ""))
+            .otherwise("n")
+        )
+        plain = other.select(pl.col("n").str.replace(r"\.0+$", "")).to_series().cast(pl.Int64, strict=False)
+        odd = text.is_not_null() & plain.is_null()
+        refusals.add(odd, "value", pl.format(f"{field.key}: {{}} is no whole number", "value"), text)
+    if field.minimum is not None:
+        low = plain < field.minimum
+        refusals.add(low, "value", pl.format(f"{field.key}: {{}} is below {field.minimum}", "value"), text)
+    if field.maximum is not None:
+        high = plain > field.maximum
+        refusals.add(high, "value", pl.format(f"{field.key}: {{}} is above {field.maximum}", "value"), text)
+    return plain
+
+
+def _booleans(text: pl.Series, field: Field, refusals: Refusals) -> pl.Series:
+    table = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
+    low = text.to_frame("b").select(normalise(pl.col("b")).str.to_lowercase()).to_series()
+    found = low.replace_strict(table, default=None, return_dtype=pl.Boolean)
+    wrong = text.is_not_null() & found.is_null()
+    refusals.add(wrong, "value", pl.format(f"{field.key}: {{}} is neither yes nor no", "value"), text)
+    return found
+
+
+def _required(frame: pl.DataFrame, wide: pl.DataFrame, source: Source, refusals: Refusals) -> None:
+    everywhere = pl.Series([True]).new_from_index(0, wide.height)
+    for key in dict.fromkeys(["event.class", *source.required]):
+        if key in frame.columns:
+            refusals.add(frame.get_column(key).is_null(), "required", f"{key}: is missing or empty")
+        elif key in BY_KEY and key != "time.occurred":
+            names = ", ".join(source.columns.get(key, ())) or "none declared"
+            refusals.add(everywhere, "columns", f"{key}: its column ({names}) is not in the log")

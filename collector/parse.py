@@ -1,0 +1,298 @@
+"""Lines to events: parse → mask → tokenise (design §3). Pure: what earlier pieces left behind is an argument.
+
+The same lines give the same events, whatever the file is called and however it is cut into pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from collector import mapping
+from collector.formats import (
+    DETAIL,
+    REASON,
+    STAMP,
+    TIME,
+    cbs,
+    delimited,
+    jsonlines,
+    keyvalue,
+    syslog,
+    web,
+    windows_security,
+)
+from collector.read import Piece
+from collector.refused import hide, refuse
+from collector.sources import TOKEN_KEYS, Source
+from contract import wire
+from contract.event import FIELDS, MAX_TIME, SCHEMA_VERSION, Field, empty, schema
+from registers import tokens
+from registers.dates import moments
+from registers.text import normalise_id
+from registers.tokens import SiteKey
+
+# A leap year, so that no stamp without year is lost for want of a 29 February.
+FALLBACK_YEAR: Final = 2000
+STEP: Final = 9
+
+_CUT: Final[dict[str, Callable[[pl.Series, Source, str | None], pl.DataFrame]]] = {
+    "delimited": delimited.cut,
+    "json": jsonlines.cut,
+    "keyvalue": keyvalue.cut,
+    "combined": web.cut_access,
+    "apache_error": web.cut_error,
+    "syslog": syslog.cut,
+    "windows_security": windows_security.cut,
+    "windows_cbs": cbs.cut,
+}
+_TIME_FORMATS: Final = {"combined": (web.ACCESS_TIME,), "apache_error": web.ERROR_TIMES}
+
+
+def _no_subjects() -> pl.DataFrame:
+    return pl.DataFrame(schema={"actor.id": pl.String, "last": pl.Int64})
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What parsing a piece needs to know of the ones before.
+
+    Attributes:
+        subjects: `actor.id` and `last`, the raw number of the subject whom the actor touched last in this source.
+        year: Year of the file's newest stamp without year; None at a file's start.
+        month: Its month.
+    """
+
+    subjects: pl.DataFrame = field(default_factory=_no_subjects)
+    year: int | None = None
+    month: int | None = None
+
+    def next_file(self) -> State:
+        """The state at the start of the source's next file."""
+        return replace(self, year=None, month=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a piece held.
+
+    Attributes:
+        source: Id of the source.
+        name: Name of the file.
+        events: One row per event in `contract.event.schema()`, in line order.
+        rejected: One row per refused line in `contract.rejected.REJECTED_SCHEMA`, in line order, masked.
+        yearless: Some stamps had no year, and one was assumed.
+        state: For the source's next piece.
+    """
+
+    source: str
+    name: str
+    events: pl.DataFrame
+    rejected: pl.DataFrame
+    yearless: bool = False
+    state: State = field(default_factory=State)
+
+
+def parse(
+    piece: Piece,
+    source: Source,
+    site_key: SiteKey,
+    time_zone: str,
+    state: State | None = None,
+    reference_year: int | None = None,
+) -> Parsed:
+    """Turn the lines of a piece into events.
+
+    Args:
+        piece: Lines of one file.
+        source: How they are written.
+        site_key: Key of event ids, tokens and MACs.
+        time_zone: IANA name; for stamps without zone, unless the source names its own.
+        state: What the source's piece before left; None for the first.
+        reference_year: Year of a file's first stamp without year, unless the source says; else 2000.
+
+    Returns:
+        Events and refused lines; blank lines and repeated headers are neither.
+    """
+    before = state or State()
+    if source.format == "event":
+        events, refused = _contract(piece, source)
+        return Parsed(source.id, piece.name, events, refused, state=before)
+    lines, unread = _readable(piece, source)
+    if lines.is_empty():
+        return Parsed(source.id, piece.name, empty(), refuse(unread, source, piece.name), state=before)
+    wide = _CUT[source.format](lines.get_column("line"), source, piece.header)
+    refusals = mapping.Refusals(wide.get_column(REASON), wide.get_column(DETAIL))
+    refusals.add(lines.get_column("line").str.contains("\0", literal=True), "encoding", "holds a NUL")
+    times, after = _times(wide, source, time_zone, before, reference_year, refusals)
+    values = mapping.values(wide, source, refusals).with_columns(times, *_received(wide, source, time_zone))
+    good = refusals.reason.is_null()
+    frame, after = _steps(values.filter(good), source, after)
+    frame = _identified(_tokenised(frame, source, site_key), lines.filter(good), piece, source, site_key)
+    bad = lines.select("offset", refusals.reason.alias("reason"), refusals.detail.alias("detail"), "line").filter(~good)
+    refused = refuse(pl.concat([unread, bad]).sort("offset"), source, piece.name)
+    yearless = STAMP in wide.columns and bool(wide.get_column(STAMP).is_not_null().any())
+    return Parsed(source.id, piece.name, _complete(frame), refused, yearless, after)
+
+
+_REFUSED: Final = {"offset": pl.Int64, "reason": pl.String, "detail": pl.String, "line": pl.String}
+
+
+def _readable(piece: Piece, source: Source) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Lines that are text and say something, and those that are no text; blank lines and headers are neither."""
+    lines = piece.lines
+    blank = pl.col("line").str.strip_chars() == ""
+    if source.format == "delimited" and source.header and piece.header is not None:
+        blank = blank | (pl.col("line") == piece.header)
+    lines = lines.filter(~blank.fill_null(False))
+    unread = [_too_long(piece)]
+    broken = lines.filter(pl.col("line").is_null())
+    if broken.height:
+        shown = [raw[:2000].decode("utf-8", errors="replace") for raw in broken.get_column("raw").to_list()]
+        detail = f"the bytes are no text in the file's encoding ({piece.encoding})"
+        reasons = [pl.lit("encoding").alias("reason"), pl.lit(detail).alias("detail")]
+        unread.append(broken.select("offset", *reasons, pl.Series("line", shown, dtype=pl.String)))
+        lines = lines.filter(pl.col("line").is_not_null())
+    return lines, pl.concat(unread)
+
+
+def _too_long(piece: Piece) -> pl.DataFrame:
+    detail = pl.format("{} bytes; longer lines than 1 MiB are not read", "bytes")
+    return piece.too_long.select("offset", pl.lit("too_long").alias("reason"), detail.alias("detail"), "line")
+
+
+def _contract(piece: Piece, source: Source) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The contract's own lines: ids and all keys stay; free text is masked once more."""
+    raws = piece.lines.get_column("raw")
+    decoded = wire.decode(b"\n".join(raws.to_list()), source_id=source.id)
+    events = decoded.frame.with_columns(
+        mapping.masked(decoded.frame.get_column(known.key))
+        for known in FIELDS
+        if known.kind == "str" and _is_free(known)
+    )
+    places = decoded.rejected.get_column("source.position").str.strip_prefix(":").cast(pl.Int64).to_numpy()
+    starts = np.concatenate(([0], np.cumsum(raws.bin.size().cast(pl.Int64).to_numpy() + 1)))[:-1]
+    offsets = piece.lines.get_column("offset").to_numpy()[np.searchsorted(starts, places, side="right") - 1]
+    position = pl.Series("source.position", [f"{piece.name}:{offset}" for offset in offsets.tolist()], dtype=pl.String)
+    refused = hide(decoded.rejected.with_columns(position), source)
+    return events, pl.concat([refuse(_too_long(piece), source, piece.name), refused])
+
+
+def _is_free(known: Field) -> bool:
+    return not known.values and known.key not in ("event.id", "raw.mac", *TOKEN_KEYS)
+
+
+def _times(
+    wide: pl.DataFrame,
+    source: Source,
+    time_zone: str,
+    state: State,
+    reference_year: int | None,
+    refusals: mapping.Refusals,
+) -> tuple[pl.Series, State]:
+    zone = source.time_zone or time_zone
+    own = source.time or (TIME,)
+    text = mapping.texts(wide, own, source)
+    if STAMP in wide.columns:
+        years, state = _years(wide.get_column(STAMP), source.assume_year or reference_year or FALLBACK_YEAR, state)
+        stamped = pl.DataFrame({"year": years, "stamp": wide.get_column(STAMP), "text": text})
+        text = stamped.select(pl.coalesce(pl.format("{} {}", "year", "stamp"), "text")).to_series()
+        formats: tuple[str, ...] = (syslog.STAMP_FORMAT,)
+    else:
+        formats = (*source.time_formats, *_TIME_FORMATS.get(source.format, ()))
+    times = moments(text, zone, formats).alias("time.occurred")
+    refusals.add(text.is_null(), "time", "the line has no time")
+    refusals.add(times.is_null(), "time", pl.format("{} is no date", "value"), text)
+    refusals.add(~times.is_between(0, MAX_TIME), "time", pl.format("{} is before 1970 or after 9999", "value"), text)
+    return times, state
+
+
+def _years(stamps: pl.Series, start: int, state: State) -> tuple[pl.Series, State]:
+    """The year of each stamp that has none: the first gets `start`, December to January is a step forward.
+
+    A step back (a late line of December in January) is one back. Both are seen as a jump of six months or more.
+    """
+    names = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+    numbers = {name: at for at, name in enumerate(names, 1)}
+    months = stamps.str.slice(0, 3).replace_strict(numbers, default=None, return_dtype=pl.Int64)
+    known = months.drop_nulls()
+    if known.is_empty():
+        return pl.Series([None] * stamps.len(), dtype=pl.Int64), state
+    first = known[0] if state.month is None else state.month
+    jump = months.forward_fill().fill_null(first).diff().fill_null(months.fill_null(first)[0] - first)
+    turns = (jump <= -6).cast(pl.Int64) - (jump >= 6).cast(pl.Int64)
+    years = turns.cum_sum() + (start if state.year is None else state.year)
+    return years, replace(state, year=int(years[-1]), month=int(months.forward_fill().fill_null(first)[-1]))
+
+
+def _received(wide: pl.DataFrame, source: Source, time_zone: str) -> list[pl.Series]:
+    if not source.received:
+        return []
+    text = mapping.texts(wide, source.received, source)
+    return [moments(text, source.time_zone or time_zone, source.time_formats).alias("time.received")]
+
+
+def _steps(frame: pl.DataFrame, source: Source, state: State) -> tuple[pl.DataFrame, State]:
+    """`subject.step`: how far the raw number of this subject is from the actor's previous one, in line order."""
+    key = "subject.token"
+    if key not in frame.columns or "actor.id" not in frame.columns or key in source.ids.tokens:
+        return frame, state
+    digits = normalise_id(pl.col(key), True).str.extract(r"^[A-Za-z-]*([0-9]{1,18})$").cast(pl.Int64)
+    numbered = frame.select("actor.id", number=digits).with_row_index("row").drop_nulls()
+    first = numbered.join(state.subjects, on="actor.id", how="left", maintain_order="left")
+    previous = pl.coalesce(pl.col("number").shift(1).over("actor.id"), "last")
+    step = pl.col("number") - previous
+    steps = first.select("row", pl.when(step.is_between(-STEP, STEP)).then(step).alias("subject.step"))
+    now = numbered.group_by("actor.id", maintain_order=True).agg(last=pl.col("number").last())
+    subjects = pl.concat([state.subjects, now]).unique("actor.id", keep="last", maintain_order=True)
+    stepped = frame.with_row_index("row").join(steps, on="row", how="left", maintain_order="left").drop("row")
+    return stepped, replace(state, subjects=subjects)
+
+
+def _tokenised(frame: pl.DataFrame, source: Source, key: SiteKey) -> pl.DataFrame:
+    """Raw ids of people, households, accounts and records become tokens; nothing raw leaves this function."""
+    makers = {
+        "subject.token": tokens.subject_tokens,
+        "household.token": tokens.household_tokens,
+        "payee.token": tokens.payee_tokens,
+    }
+    done = [
+        make(frame.get_column(name), key, already=name in source.ids.tokens, strip_zeros=name in source.ids.strip_zeros)
+        for name, make in makers.items()
+        if name in frame.columns
+    ]
+    if {"resource.id", "resource.type"} <= set(frame.columns):
+        raw = frame.get_column("resource.id")
+        options = {
+            "already": "resource.id" in source.ids.tokens,
+            "strip_zeros": "resource.id" in source.ids.strip_zeros,
+        }
+        of_record = (frame.get_column("resource.type") == "record").fill_null(False)
+        if of_record.any():
+            record = tokens.record_tokens(raw.set(~of_record, None), key, **options)
+            done.append(record.zip_with(of_record, raw).alias("resource.id"))
+    return frame.with_columns(done)
+
+
+def _identified(frame: pl.DataFrame, lines: pl.DataFrame, piece: Piece, source: Source, key: SiteKey) -> pl.DataFrame:
+    raws, offsets = lines.get_column("raw"), lines.get_column("offset")
+    position = (pl.lit(f"{piece.name}:") + pl.col("offset").cast(pl.String)).alias("source.position")
+    return frame.with_columns(
+        tokens.event_ids(source.id, piece.generation, offsets, raws, key).alias("event.id"),
+        pl.lit(SCHEMA_VERSION, dtype=pl.Int64).alias("event.schema"),
+        pl.lit(source.id).alias("source.id"),
+        lines.select(position).to_series(),
+        tokens.raw_macs(raws, key).alias("raw.mac"),
+    )
+
+
+def _complete(frame: pl.DataFrame) -> pl.DataFrame:
+    """All columns of the contract; the ones without a value are null."""
+    return frame.select(
+        pl.col(name).cast(kind) if name in frame.columns else pl.lit(None, dtype=kind).alias(name)
+        for name, kind in schema().items()
+    )
