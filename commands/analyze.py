@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from audit import report
-from collector import ingest, sources
 from commands import keys, rules, show
 from commands.archive import Archive
 from commands.failure import Failure
@@ -126,7 +124,9 @@ def analyze(job: Job, progress: show.Progress) -> Done:
             archive.close()
             progress.start("decide", None)
             result = analysis.finish(archive.subjects, model, seed=job.seed)
-        done = Done(result, {}, problems, notes, read.refused_share, dict(sorted(spool.sources.items())), read.refused_by)
+        done = Done(
+            result, {}, problems, notes, read.refused_share, dict(sorted(spool.sources.items())), read.refused_by
+        )
         _write(job, site, done, read, started)
         progress.start("report", None)
         report.write(job.out, site, job.language)

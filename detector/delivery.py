@@ -58,7 +58,7 @@ def spend(items: pl.DataFrame, staff_by_day: Sequence[tuple[object, int]], budge
             most = max(daily * budget.carry_days, 1.0)
             saved = min(daily * budget.start_days if saved is None else saved + daily, most)
             waiting = by_day.get((day, queue), [])
-            kept = min(int(saved), len(waiting))
+            kept = min(int(saved + 1e-9), len(waiting))  # 10 × 0.1 is a whole one
             saved -= kept
             over.update(waiting[kept:])
     cut = pl.col("uid").is_in(sorted(over))

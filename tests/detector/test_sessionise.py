@@ -1,0 +1,90 @@
+"""Sessions: where they begin, where they end, and that the way the input is cut does not matter."""
+
+import polars as pl
+import pytest
+
+from contract import event
+from detector import sessionise
+
+MINUTE = 60_000
+LIMITS = sessionise.Limits()
+
+
+def events(*rows: dict[str, object]) -> pl.DataFrame:
+    filled = [
+        {"event.id": f"{n:016x}", "event.class": "access", "actor.id": "a", "src.device": "T1"} | row
+        for n, row in enumerate(rows)
+    ]
+    return pl.DataFrame(filled, schema={name: dtype for name, dtype in event.schema().items()})
+
+
+def at(minute: float, **more: object) -> dict[str, object]:
+    names = {
+        "action": "event.action",
+        "own": "session.id",
+        "device": "src.device",
+        "actor": "actor.id",
+        "subject": "subject.token",
+    }
+    return {"time.occurred": int(minute * MINUTE)} | {names[key]: value for key, value in more.items()}
+
+
+def sessions_of(frame: pl.DataFrame) -> list[str]:
+    return sessionise.assign(pl.DataFrame(), frame, LIMITS)["session"].to_list()
+
+
+def test_a_pause_of_half_an_hour_is_still_one_session():
+    assert len(set(sessions_of(events(at(0), at(30))))) == 1
+
+
+def test_a_longer_pause_begins_a_new_session():
+    assert len(set(sessions_of(events(at(0), at(30.001))))) == 2
+
+
+def test_a_session_of_the_system_itself_lasts_over_lunch():
+    assert len(set(sessions_of(events(at(0, own="W1"), at(90, own="W1"))))) == 1
+
+
+@pytest.mark.parametrize("closer", ["logoff", "timeout"])
+def test_what_comes_after_the_end_is_another_session(closer: str):
+    names = sessions_of(events(at(0, own="W1"), at(1, own="W1", action=closer), at(2, own="W1")))
+    assert names[0] == names[1] != names[2]
+
+
+def test_two_devices_are_two_sessions_and_so_are_two_people():
+    assert len(set(sessions_of(events(at(0), at(1, device="T2"), at(2, actor="b"))))) == 3
+
+
+def test_a_log_off_comes_after_what_happened_in_the_same_millisecond():
+    names = sessions_of(events(at(0, action="logoff"), at(0, action="read")))
+    assert len(set(names)) == 1
+
+
+def test_an_event_without_actor_has_a_session_too():
+    assert None not in sessions_of(events({"time.occurred": 0, "actor.id": None, "src.device": None}))
+
+
+def test_a_service_account_that_never_pauses_is_cut():
+    limits = sessionise.Limits(events=10)
+    rows = sessionise.assign(pl.DataFrame(), events(*(at(n) for n in range(25))), limits)
+    assert rows.group_by("session").len()["len"].sort().to_list() == [5, 10, 10]
+
+
+def test_what_was_said_of_an_event_is_not_changed_by_later_ones():
+    whole = events(*(at(n * 7 % 90, own="W1" if n % 3 else None, subject=f"s{n % 4}") for n in range(60)))
+    whole = whole.sort(sessionise.order())
+    everything = sessionise.assign(pl.DataFrame(), whole, LIMITS)
+    carried, parts = pl.DataFrame(), []
+    for start in range(0, 60, 9):
+        piece = whole.slice(start, 9)
+        rows = sessionise.assign(carried, piece, LIMITS)
+        parts.append(rows.filter(pl.col("event.id").is_in(piece["event.id"].implode())))
+        open_ = ~sessionise.is_closed(int(piece["time.occurred"].max()), LIMITS)
+        carried = rows.filter(open_)
+    assert pl.concat(parts).sort("event.id").equals(everything.sort("event.id"))
+
+
+def test_the_empty_frame_has_all_columns():
+    rows = sessionise.assign(pl.DataFrame(), event.empty(), LIMITS)
+    assert rows.is_empty()
+    assert set(sessionise.SEQUENCE) <= set(rows.columns)
