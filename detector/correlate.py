@@ -138,7 +138,9 @@ def candidates(frame: pl.DataFrame, rule: str, correlation: Correlation) -> pl.D
         Rows of `CANDIDATES`, sorted by (time, event id, base). An event whose group-by is not known is left out: it
         belongs to nobody. An event may stand for several bases.
     """
-    parts = [_picked(frame, rule, correlation, base) for base in correlation.bases]
+    # A base may be named several times: "five failures, then a log-on".
+    distinct = {base.name: base for base in correlation.bases}
+    parts = [_picked(frame, rule, correlation, base) for base in distinct.values()]
     return pl.concat(parts).sort("time.occurred", "event.id", "base")
 
 
