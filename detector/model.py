@@ -122,7 +122,7 @@ class Model:
 
     def _logs(self, table: Float64, groups: Sequence[str]) -> tuple[Float64, Float64, Float64]:
         """ln p of the forest, of the peers, and of their union before its calibration."""
-        log_forest = self.forest.log_p(-self.flat.score(_forest_input(table, self.fill)), groups)
+        log_forest = self.forest.log_p(-self.flat.score(_forest_input(table, self.fill, self.tails)), groups)
         log_peer = self.peer.log_p(self.tails.score(table, groups).score, groups)
         return log_forest, log_peer, np.minimum(0.0, np.minimum(log_forest, log_peer) + np.log(2))
 
@@ -227,11 +227,11 @@ def fit(
 
     table, groups = _read(earlier, features, group)
     fill = _fill(table, [directions.get(name, "upper") for name in features])
-    flat = forest.compile(forest.fit(_forest_input(table, fill), seed))
     tails = surprise.fit(table, groups, features, directions, allowance)
+    flat = forest.compile(forest.fit(_forest_input(table, fill, tails), seed))
 
     held, peers = _read(later, features, group)
-    by_forest = calibrate.fit(-flat.score(_forest_input(held, fill)), peers, allowance)
+    by_forest = calibrate.fit(-flat.score(_forest_input(held, fill, tails)), peers, allowance)
     by_peer = calibrate.fit(tails.score(held, peers).score, peers, allowance)
     nothing = calibrate.fit(np.empty(0), [], allowance)
     rows = (earlier.height, later.height)
@@ -276,7 +276,12 @@ def _fill(table: Float64, directions: Sequence[Direction]) -> Float64:
     )
 
 
-def _forest_input(table: Float64, fill: Float64) -> NDArray[np.float32]:
-    """Filled, and on a logarithmic scale: cuts are drawn evenly between the extremes, and counts are heavy-tailed."""
+def _forest_input(table: Float64, fill: Float64, tails: PeerTails) -> NDArray[np.float32]:
+    """Filled; and what is suspicious when large, mostly counts, on a logarithmic scale.
+
+    A tree cuts evenly between the extremes, so that on the plain scale of a heavy-tailed count most cuts fall into
+    the void. Other features are left as they are: on labelled sets of measurements the logarithm did harm.
+    """
     filled = np.where(np.isnan(table), fill, table)
-    return np.asarray(np.sign(filled) * np.log1p(np.abs(filled)), dtype=np.float32)
+    counts = np.array([way == "upper" for way in tails.directions])
+    return np.where(counts, np.sign(filled) * np.log1p(np.abs(filled)), filled).astype(np.float32)

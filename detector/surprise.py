@@ -27,7 +27,7 @@ Direction = Literal["upper", "lower", "both"]
 VERSION: Final = 1
 LEAST: Final = 10  # sessions a group needs to be kept
 HALF: Final = 50  # sessions at which a group counts as much as everybody
-_WEIGHTS: Final = (1.0, 0.5, 0.25)  # of the three most surprising features
+_WEIGHTS: Final = (1.0, 0.25)  # of the two most surprising features: one odd value must not drown
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +35,8 @@ class PeerScore:
     """What the peers say about rows; every array has one entry a row.
 
     Attributes:
-        score: ≥ 0, the higher the odder; −ln of the smallest tail probability plus half of the second and a quarter of
-            the third. No probability of the row yet: `detector.calibrate` makes it one.
+        score: ≥ 0, the higher the odder; −ln of the smallest tail probability plus a quarter of −ln of the second. No
+            probability of the row yet: `detector.calibrate` makes it one.
         p: Smallest tail probability among the features, before any correction for their number.
         feature: Index of that feature (the first of equals); −1 if no feature is known or surprising at all.
         observed: Its value; NaN where `feature` is −1.
@@ -189,14 +189,17 @@ def fit(
     unit = np.array([_unit(table[:, column]) for column in range(table.shape[1])])
     scaled = _scaled(table, unit)
     sides = _sides(ways)
-    columns = [sign * scaled[rows, feature] for rows in members for feature, sign in sides]
+    columns = [[sign * scaled[rows, feature] for feature, sign in sides] for rows in members]
+    everybody = survival.fit(columns[0], allowance)
+    # A group's tail is drawn to everybody's: what a few dozen values say about their far end is mostly noise.
+    own = [survival.fit(group, allowance, everybody.scale) for group in columns[1:]]
     medians = [[_median(table[rows, feature]) for feature in range(table.shape[1])] for rows in members]
     return PeerTails(
         names=tuple(names),
         directions=ways,
         groups=kept,
         unit=unit,
-        tails=survival.fit(columns, allowance),
+        tails=survival.concat([everybody, *own]),
         medians=np.array(medians).reshape(len(members), table.shape[1]),
         n=np.array([len(rows) for rows in members], dtype=np.int64),
     )

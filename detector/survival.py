@@ -26,11 +26,12 @@ from numpy.typing import NDArray
 
 Float64 = NDArray[np.float64]
 
-ALLOWANCE: Final = 0.001
+ALLOWANCE: Final = 0.003
 _LEVELS: Final = 64  # counted points kept: neighbours differ by at most 1/5 in frequency at 50,000 values
 _TAIL_SHARE, _TAIL_MOST, _TAIL_LEAST = 0.02, 1000, 10  # values beyond the threshold that the tail is fitted to
 _CENSORED: Final = 0.25
-_PRIOR: Final = 2.0  # weight of the spread of the whole column against the excesses, in values
+_PRIOR: Final = 2.0  # weight of the spread of the sample against its excesses, in values
+_KNOWN: Final = 30.0  # weight of a mean excess that the caller expects
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,17 +81,27 @@ class Survival:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-def fit(columns: Sequence[Float64], allowance: float = ALLOWANCE) -> Survival:
+def concat(parts: Sequence[Survival]) -> Survival:
+    """The blocks of all parts, in order."""
+    return Survival(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in parts[0].arrays()})
+
+
+def fit(
+    columns: Sequence[Float64], allowance: float = ALLOWANCE, scales: Sequence[float] | Float64 | None = None
+) -> Survival:
     """Learn survival functions.
 
     Args:
         columns: One sample per block, any order; NaN is left out.
         allowance: Share of a sample that may be extreme without counting as ordinary.
+        scales: Mean excess to expect of each block, if something is known; else the spread of the sample says.
 
     Returns:
         One block per sample, in their order.
     """
-    blocks = [_fit_one(np.sort(column[~np.isnan(column)]), allowance) for column in columns]
+    priors = [None] * len(columns) if scales is None else scales
+    samples = (np.sort(column[~np.isnan(column)]) for column in columns)
+    blocks = [_fit_one(sample, allowance, prior) for sample, prior in zip(samples, priors, strict=True)]
     values = np.full((len(blocks), _LEVELS), np.inf)
     logs = np.zeros((len(blocks), _LEVELS))
     for row, (points, shares, *_) in enumerate(blocks):
@@ -100,7 +111,9 @@ def fit(columns: Sequence[Float64], allowance: float = ALLOWANCE) -> Survival:
     return Survival(values, logs, start, log_start, scale, median, n.astype(np.int64))
 
 
-def _fit_one(x: Float64, allowance: float) -> tuple[Float64, Float64, float, float, float, float, int]:
+def _fit_one(
+    x: Float64, allowance: float, prior: float | None
+) -> tuple[Float64, Float64, float, float, float, float, int]:
     """(points, ln shares, threshold, ln share beyond it, mean excess, median, n) of one sorted sample."""
     n = len(x)
     if not n:
@@ -117,19 +130,24 @@ def _fit_one(x: Float64, allowance: float) -> tuple[Float64, Float64, float, flo
     with np.errstate(divide="ignore"):
         shares = np.log(np.maximum(reached - spared, 0) / (n + 1))
     log_start = float(np.log((len(excess) + 1) / (n + 1)))
-    return points, shares, start, log_start, _mean_excess(x, excess), float(x[(n - 1) // 2]), n
+    return points, shares, start, log_start, _mean_excess(x, excess, prior), float(x[(n - 1) // 2]), n
 
 
-def _mean_excess(x: Float64, excess: Float64) -> float:
-    """Scale of the exponential tail: censored mean excess, drawn to the spread of the sample, plus a standard error."""
-    n, m = len(x), len(excess)
-    spread = float(x[n - 1 - n // 10] - x[(n - 1) // 2]) / np.log(5)  # = scale, if all of the sample were exponential
-    if spread <= 0:
-        spread = float(x[-1] - x[0]) / max(1.0, np.log(n))
-    if spread <= 0:
-        spread = 0.35  # a constant: half the step that a doubling makes on a logarithmic scale
+def _mean_excess(x: Float64, excess: Float64, prior: float | None) -> float:
+    """Scale of the exponential tail: censored mean excess, drawn to what was expected, plus a standard error."""
+    m = len(excess)
+    weight, spread = (_PRIOR, _spread(x)) if prior is None else (_KNOWN, prior)
     cut = int(_CENSORED * m)
     kept = excess[: m - cut]
     total = float(kept.sum()) + (cut * float(kept[-1]) if cut else 0.0)
-    scale = (total + _PRIOR * spread) / (len(kept) + _PRIOR)
-    return float(scale * (1 + 1 / np.sqrt(len(kept) + _PRIOR)))
+    scale = (total + weight * spread) / (len(kept) + weight)
+    return float(scale * (1 + 1 / np.sqrt(len(kept) + weight)))
+
+
+def _spread(x: Float64) -> float:
+    """The mean excess that the middle of a sample suggests."""
+    n = len(x)
+    spread = float(x[n - 1 - n // 10] - x[(n - 1) // 2]) / np.log(5)  # = scale, if all of the sample were exponential
+    if spread <= 0:
+        spread = float(x[-1] - x[0]) / max(1.0, np.log(n))
+    return spread if spread > 0 else 0.35  # a constant: half the step that a doubling makes on a logarithmic scale
