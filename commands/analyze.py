@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from audit import report
-from commands import keys, rules, show
-from commands.archive import Archive
+from collector import ingest, sources
+from commands import archive, keys, rules, show
 from commands.failure import Failure
 from commands.spool import Spool
 from detector import core, rulebook
-from detector.model import Model
+from detector import model as models
 from detector.npz import StateError
 from registers import site as sites
 from registers.tokens import SiteKey
@@ -116,14 +117,14 @@ def analyze(job: Job, progress: show.Progress) -> Done:
             read = _read(job, site, spool, progress)
             problems += read.problems
             analysis = core.Analysis(site, book)
-            archive = Archive(job.out / "events", site.config.time_zone)
+            kept = archive.Archive(job.out / "events", site.config.time_zone)
             progress.start("analyse", sum(spool.hours.values()))
             for watermark, events in spool.stretches(job.piece):
-                archive.add(analysis.feed(events, watermark))
+                kept.add(analysis.feed(events, watermark))
                 progress.advance(events.height)
-            archive.close()
+            kept.close()
             progress.start("decide", None)
-            result = analysis.finish(archive.subjects, model, seed=job.seed)
+            result = analysis.finish(kept.subjects, model, seed=job.seed)
         done = Done(
             result, {}, problems, notes, read.refused_share, dict(sorted(spool.sources.items())), read.refused_by
         )
@@ -156,11 +157,11 @@ def _fallback(folder: Path) -> SiteKey | None:
     return None if (folder / "keys" / "site.key").exists() else keys.own()
 
 
-def _model(path: Path | None) -> Model | None:
+def _model(path: Path | None) -> models.Model | None:
     if path is None:
         return None
     try:
-        return Model.load(path)
+        return models.load(path)
     except (StateError, OSError) as error:
         raise Failure(f"{path}: {error}; train one with `sekimori analyze --save-model`") from error
 
@@ -188,3 +189,125 @@ class Read:
     def refused_share(self) -> float:
         """Refused lines of all lines, 0 to 1."""
         return self.rejected / max(1, self.rejected + self.events)
+
+
+def _read(job: Job, site: sites.Site, spool: Spool, progress: show.Progress) -> Read:
+    """Parse everything into the spool; refused lines go to `rejected.ndjson` as they come."""
+    read = Read()
+    key = site.key or keys.own()
+    chosen, known = _sources(job)
+    archived, logs = _split(job.paths)
+    progress.start("read", None)
+    names: set[tuple[str, str]] = set()
+    with (job.out / "rejected.ndjson").open("wb") as rejects:
+        for path in archived:
+            _read_archived(path, spool, read)
+        if logs:
+            for parsed in ingest.ingest(
+                logs, known, key, site.config.time_zone, problems=read.problems, source=chosen, reference_year=job.year
+            ):
+                names.add((parsed.source, parsed.name))
+                spool.add(parsed.events)
+                read.events += parsed.events.height
+                if parsed.rejected.height:
+                    parsed.rejected.write_ndjson(rejects)
+                    read.rejected += parsed.rejected.height
+                    for reason, count in parsed.rejected.group_by("reason").len().sort("reason").iter_rows():
+                        read.refused_by[reason] = read.refused_by.get(reason, 0) + count
+                progress.advance(parsed.events.height)
+    read.files = len(names) + len(archived)
+    if not read.files:
+        raise Failure("\n".join(["nothing could be read", *read.problems]))
+    return read
+
+
+def _sources(job: Job) -> tuple[sources.Source | None, list[sources.Source]]:
+    """The source that was named, and all that are known.
+
+    Raises:
+        Failure: A source file is not valid, or no source has the id.
+    """
+    known = list(sources.shipped())
+    if job.sources is not None:
+        try:
+            # An office's own declaration is tried before the one that ships, and replaces one of the same id.
+            own = sources.load([job.sources])
+        except sources.SourceError as error:
+            raise Failure(str(error)) from error
+        known = [*own, *(source for source in known if source.id not in {mine.id for mine in own})]
+    if job.source is None:
+        return None, known
+    for source in known:
+        if source.id == job.source:
+            return source, known
+    close = sources.did_you_mean(job.source, [source.id for source in known])
+    raise Failure(f"--source {job.source}: no such source{close}")
+
+
+def _split(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Archived events (Parquet files, folders that hold them) and logs."""
+    archived, logs = [], []
+    for path in paths:
+        inside = sorted(path.glob("*.parquet")) if path.is_dir() else []
+        if path.suffix == ".parquet" and path.is_file():
+            archived.append(path)
+        elif inside:
+            archived += inside
+        else:
+            logs.append(path)
+    return archived, logs
+
+
+def _read_archived(path: Path, spool: Spool, read: Read) -> None:
+    try:
+        for events in archive.pieces(path):
+            spool.add(events)
+            read.events += events.height
+    except archive.Damaged as error:
+        read.problems.append(str(error))
+
+
+def _write(job: Job, site: sites.Site, done: Done, read: Read, started: float) -> None:
+    result, out = done.result, job.out
+    _ndjson(out / "findings.ndjson", result.findings)
+    result.sessions.write_parquet(out / "sessions.parquet", compression="zstd")
+    if job.save_model is not None and result.model is not None:
+        result.model.save(job.save_model)
+    run = {
+        "run": "analyze",
+        "from": result.first,
+        "to": result.last,
+        "events": sum(done.by_source.values()),
+        "rejected": read.rejected,
+        "files": read.files,
+        "sources": list(done.by_source),
+        "mode": result.mode,
+        "versions": dict(result.versions),
+        "not_run": result.not_run,
+        "problems": done.problems,
+    }
+    _ndjson(out / "runs.ndjson", [run])
+    done.refused_by = dict(sorted(read.refused_by.items()))
+    done.summary = _summary(result, read, started)
+    (out / "summary.json").write_text(json.dumps(done.summary, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _summary(result: core.Result, read: Read, started: float) -> dict[str, Any]:
+    queues = [finding["unmapped"]["queue"] for finding in result.findings]
+    return {
+        "events": read.events,
+        "rejected": read.rejected,
+        "sessions": result.sessions.height,
+        "explained_share": round(result.explained / result.accesses, 4) if result.accesses else None,
+        "findings": len(result.findings),
+        "alerts": queues.count("alert"),
+        "review_items": queues.count("review"),
+        "seconds": round(time.monotonic() - started, 1),
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
+def _ndjson(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n")

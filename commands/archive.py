@@ -3,11 +3,45 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 import polars as pl
+
+from contract import event
+
+PIECE_ROWS: Final = 200_000
+
+
+class Damaged(ValueError):
+    """A file of the archive cannot be read; the text says which, why and what to do."""
+
+
+def pieces(path: Path) -> Iterator[pl.DataFrame]:
+    """Read archived events back, in the event's own columns.
+
+    Raises:
+        Damaged: The file is no Parquet, or lacks a column that every event has.
+    """
+    try:
+        stored = pl.read_parquet_schema(path)
+        missing = [key for key in event.REQUIRED if key not in stored]
+        if missing:
+            raise Damaged(f"{path}: is no archive of events: {', '.join(missing)} missing; nothing of it was read")
+        known = [key for key in event.KEYS if key in stored]
+        columns = [pl.col(key).cast(event.schema()[key]) for key in known]
+        rows = pl.scan_parquet(path, glob=False).select(columns)
+        for start in range(0, rows.select(pl.len()).collect().item(), PIECE_ROWS):
+            part = rows.slice(start, PIECE_ROWS).collect()
+            yield pl.concat([event.empty(), part], how="diagonal").select(event.KEYS)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise Damaged(
+            f"{path}: cannot be read as Parquet ({reason}); analyse the logs again to make it anew"
+        ) from error
 
 
 @dataclass(slots=True)
