@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from collector.parse import FALLBACK_YEAR, Parsed, State, parse
 from collector.read import DEFAULT_LIMITS, Cutter, Limits, Unreadable, files, head, pieces
-from collector.recognise import recognise
+from collector.recognise import LINES, recognise
 from collector.sources import Source
 from registers.tokens import SiteKey
 
@@ -45,12 +46,7 @@ def find(
     """
     found: dict[Path, LogFile] = {}
     for path in paths:
-        try:
-            below = files(path)
-        except Unreadable as error:
-            problems.append(str(error))
-            continue
-        for file, name in below:
+        for file, name in files(path, problems):
             log = _look(file, name, sources, problems, source)
             if log is not None:
                 found.setdefault(file.resolve(), log)
@@ -133,10 +129,10 @@ def _oldest_year(logs: Sequence[LogFile], site_key: SiteKey, time_zone: str) -> 
     for log in logs:
         cutter = Cutter(log.name, log.source)
         first = head(log.path)
-        whole = first[: first.rfind(b"\n") + 1] or first
-        for piece in (*cutter.feed(whole), *cutter.finish()):
+        few = b"\n".join(first.split(b"\n")[:LINES])
+        for piece in (*cutter.feed(few), *cutter.finish()):
             parsed = parse(piece, log.source, site_key, time_zone)
             times = parsed.events.get_column("time.occurred")
             if not parsed.yearless and times.len():
                 oldest = min(times.item(0), oldest if oldest is not None else times.item(0))
-    return None if oldest is None else datetime.fromtimestamp(oldest / 1000, tz=UTC).year
+    return None if oldest is None else datetime.fromtimestamp(oldest / 1000, tz=ZoneInfo(time_zone)).year

@@ -161,13 +161,14 @@ def _readable(piece: Piece, source: Source) -> tuple[pl.DataFrame, pl.DataFrame]
 
 
 def _too_long(piece: Piece) -> pl.DataFrame:
-    detail = pl.format("{} bytes; longer lines than 1 MiB are not read", "bytes")
+    detail = pl.format("{} MiB; a line of more than 1 MiB is not read", (pl.col("bytes") / (1 << 20)).round(1))
     return piece.too_long.select("offset", pl.lit("too_long").alias("reason"), detail.alias("detail"), "line")
 
 
 def _contract(piece: Piece, source: Source) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The contract's own lines: ids and all keys stay; free text is masked once more."""
-    raws = piece.lines.get_column("raw")
+    lines, unread = _readable(piece, source)
+    raws = lines.get_column("raw")
     decoded = wire.decode(b"\n".join(raws.to_list()), source_id=source.id)
     events = decoded.frame.with_columns(
         mapping.masked(decoded.frame.get_column(known.key))
@@ -176,10 +177,11 @@ def _contract(piece: Piece, source: Source) -> tuple[pl.DataFrame, pl.DataFrame]
     )
     places = decoded.rejected.get_column("source.position").str.strip_prefix(":").cast(pl.Int64).to_numpy()
     starts = np.concatenate(([0], np.cumsum(raws.bin.size().cast(pl.Int64).to_numpy() + 1)))[:-1]
-    offsets = piece.lines.get_column("offset").to_numpy()[np.searchsorted(starts, places, side="right") - 1]
+    offsets = lines.get_column("offset").to_numpy()[np.searchsorted(starts, places, side="right") - 1]
     position = pl.Series("source.position", [f"{piece.name}:{offset}" for offset in offsets.tolist()], dtype=pl.String)
     refused = hide(decoded.rejected.with_columns(position), source)
-    return events, pl.concat([refuse(_too_long(piece), source, piece.name), refused])
+    order = np.concatenate([unread.get_column("offset").to_numpy(), offsets]).argsort(kind="stable")
+    return events, pl.concat([refuse(unread, source, piece.name), refused])[order]
 
 
 def _is_free(known: Field) -> bool:

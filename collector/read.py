@@ -7,6 +7,7 @@ from the content alone, so a copied, rotated or zipped file gives the same.
 from __future__ import annotations
 
 import hashlib
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from collector.encoding import decode_lines
 from collector.sources import Source
@@ -73,20 +75,25 @@ class Unreadable(ValueError):
     """A file, or the rest of it, cannot be read; the message says what, where and what to do."""
 
 
-def files(path: Path) -> list[tuple[Path, str]]:
+def files(path: Path, problems: list[str]) -> list[tuple[Path, str]]:
     """The files below a path, sorted, with the name each gets in positions: relative to the path.
 
-    Raises:
-        Unreadable: There is nothing at the path, or a folder cannot be listed.
+    Args:
+        path: A file or a folder.
+        problems: Gets a line where there is nothing, or a folder cannot be listed.
     """
     if path.is_dir():
-        try:
-            found = [file for file in path.rglob("*") if file.is_file()]
-        except OSError as error:
-            raise Unreadable(f"{path}: cannot be listed ({error.strerror}): check its permissions") from None
-        return sorted(((file, file.relative_to(path).as_posix()) for file in found), key=lambda pair: pair[1])
+
+        def refuse(error: OSError) -> None:
+            problems.append(f"{error.filename}: cannot be listed ({error.strerror}): check its permissions")
+
+        folders = os.walk(path, onerror=refuse)
+        found = [Path(folder, name) for folder, _, names in folders for name in names]
+        pairs = [(file, file.relative_to(path).as_posix()) for file in found if not file.is_dir()]
+        return sorted(pairs, key=lambda pair: pair[1])
     if not path.exists():
-        raise Unreadable(f"{path}: there is no such file or folder: check the path")
+        problems.append(f"{path}: there is no such file or folder: check the path")
+        return []
     return [(path, path.name)]
 
 
@@ -323,9 +330,9 @@ def _long_frame(rows: list[tuple[int, bytes, int]]) -> pl.DataFrame:
 def join_quoted(lines: pl.DataFrame, source: Source, limits: Limits, last: bool) -> tuple[pl.DataFrame, int | None]:
     """Join physical lines that one quoted field holds together (RFC 4180).
 
-    A line opens a field if a quote starts a field and no quote ends it; the field ends with the first line that closes it. If none
-    of the next `record_lines` does, the quote was none and the line stands alone (and will be refused for it): one
-    stray quote must not swallow the rest of the file.
+    A line opens a field if a quote starts a field and no quote ends it; the field ends with the first line that closes it. If
+    none of the next `record_lines` does, or a quote stands where none may, the quote was none and the line stands
+    alone (and will be refused for it): one stray quote must not swallow the lines behind it.
 
     Args:
         lines: `raw`, `line`, `offset`, one row per physical line.
@@ -336,41 +343,46 @@ def join_quoted(lines: pl.DataFrame, source: Source, limits: Limits, last: bool)
     Returns:
         The lines, joined where needed, and the offset from which on more lines must come first (None: all is there).
     """
-    opens, stays = _quote_states(lines.get_column("line"), source.delimiter, source.quote)
-    openers = np.flatnonzero(opens)
-    if openers.size == 0:
-        return lines, None
-    closers = np.flatnonzero(~stays)
+    opens, closes, ends = _quote_states(lines.get_column("line"), source.delimiter, source.quote)
+    openers, enders = np.flatnonzero(opens), np.flatnonzero(ends)
     group = np.arange(lines.height)
     free = 0
     for at in openers.tolist():
         if at < free:
             continue
-        place = int(np.searchsorted(closers, at + 1))
-        end = int(closers[place]) if place < closers.size else lines.height
-        if end - at < limits.record_lines and end < lines.height:
+        place = int(np.searchsorted(enders, at + 1))
+        end = int(enders[place]) if place < enders.size else lines.height
+        if end - at >= limits.record_lines:
+            continue
+        if end == lines.height:
+            if not last:
+                return _join(lines.head(at), group[:at]), int(lines.get_column("offset")[at])
+        elif closes[end]:
             group[at : end + 1] = at
             free = end + 1
-        elif end == lines.height and lines.height - at < limits.record_lines and not last:
-            return _join(lines.head(at), group[:at]), int(lines.get_column("offset")[at])
     return _join(lines, group), None
 
 
-def _quote_states(text: pl.Series, delimiter: str, quote: str) -> tuple[np.ndarray, np.ndarray]:
-    """For each line: does it end inside a field if it starts outside of one; if it starts inside of one?"""
-    d, q = (escape(sign) for sign in (delimiter, quote))
+Flags = NDArray[np.bool_]
+
+
+def _quote_states(text: pl.Series, delimiter: str, quote: str) -> tuple[Flags, Flags, Flags]:
+    """For each line: if it starts outside of a field, does it end inside of one? If it starts inside of one, does it
+    close it, and does it end it in whatever way (so that it neither goes on nor opens the next)?"""
+    d, q = escape(delimiter), escape(quote)
     inside = f"(?:[^{q}]|{q}{q})*"
-    field = f"(?:{q}{inside}{q}[^{d}]*|[^{q}{d}][^{d}]*|)"
-    opens = f"(?s)^(?:{field}{d})*{q}{inside}$"
-    stays = f"(?s)^{inside}$|^{inside}{q}(?:[^{q}{d}][^{d}]*)?{d}(?:{field}{d})*{q}{inside}$"
+    field = f"(?:{q}{inside}{q}|[^{q}{d}][^{d}]*|)"
+    opening = f"(?s)^(?:{field}{d})*{q}{inside}$"
+    closing = f"(?s)^{inside}{q}(?:{d}{field})*$"
+    going_on = f"(?s)^{inside}(?:{q}(?:{d}{field})*{d}{q}{inside})?$"
     has_quote = text.str.contains(quote, literal=True).fill_null(False)
     some = text.filter(has_quote).str.strip_suffix("\r")
+    opens, closes, ends = (np.zeros(len(text), dtype=np.bool_) for _ in range(3))
     at = has_quote.arg_true().to_numpy()
-    opened = np.zeros(len(text), dtype=bool)
-    stayed = np.ones(len(text), dtype=bool)
-    opened[at] = some.str.contains(opens).to_numpy()
-    stayed[at] = some.str.contains(stays).to_numpy()
-    return opened, stayed
+    opens[at] = some.str.contains(opening).to_numpy()
+    closes[at] = some.str.contains(closing).to_numpy()
+    ends[at] = ~some.str.contains(going_on).to_numpy()
+    return opens, closes, ends
 
 
 def escape(sign: str) -> str:
@@ -378,7 +390,7 @@ def escape(sign: str) -> str:
     return "\\" + sign if sign in r"\.+*?()|[]{}^$#&-~/" else sign
 
 
-def _join(lines: pl.DataFrame, group: np.ndarray) -> pl.DataFrame:
+def _join(lines: pl.DataFrame, group: NDArray[np.int64]) -> pl.DataFrame:
     if np.array_equal(group, np.arange(lines.height)):
         return lines
     # Only the joined ones go through Python: they are few.

@@ -67,6 +67,8 @@ def _has_columns(lines: list[str], source: Source) -> bool:
     if source.format == "delimited":
         columns = {column.strip() for column in delimited.split(lines[0], source)}
         return columns.issuperset(source.recognise.header)
-    signs = [f'"{key}"' if source.format == "json" else f"{key}{source.assign}" for key in source.recognise.header]
+    signs = [
+        f'"{key}"' if source.format in ("json", "event") else f"{key}{source.assign}" for key in source.recognise.header
+    ]
     fitting = sum(all(sign in line for sign in signs) for line in lines)
     return 2 * fitting >= len(lines)

@@ -50,9 +50,17 @@ def hide(framed: pl.DataFrame, source: Source) -> pl.DataFrame:
         source: Whose lines they are.
     """
     shown = framed.with_columns(mask_my_numbers(framed.get_column(name)) for name in ("detail", "line"))
-    if any(key in source.columns for key in (*TOKEN_KEYS, "resource.id")):
+    if holds_people(source):
         shown = shown.with_columns(pl.col("detail", "line").str.replace_all(_LONG_NUMBER, "#####"))
     return shown
+
+
+def holds_people(source: Source) -> bool:
+    """Whether lines of the source carry raw ids of people on file."""
+    records = "resource.id" in source.columns and (
+        "resource.type" in source.columns or source.constants.get("resource.type") == "record"
+    )
+    return records or any(key in source.columns for key in TOKEN_KEYS)
 
 
 def _short(text: pl.Series, chars: int) -> pl.Series:
