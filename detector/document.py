@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from detector.enrich.columns import ENRICHED
-from detector.explain import REASONS
+from detector.explain import PROOF, REASONS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "columns.md"
 
@@ -36,7 +36,7 @@ def page() -> str:
         lines.append(f"| {name} | {column.dtype} | {column.meaning} | {needs} |")
     lines += ["", _EXPLAINED, "| by | gives | meaning |", "|---|---|---|"]
     for word, meaning in REASONS.items():
-        answer = "explained" if word in ("assignment", "basis", "subject_basis") else "to_check"
+        answer = "explained" if word in PROOF else "to_check"
         lines.append(f"| {word} | {answer} | {meaning} |")
     return "\n".join(lines) + "\n"
 

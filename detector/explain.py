@@ -21,7 +21,8 @@ UNEXPLAINED: Final = "unexplained"
 # What an ordinary function does at a counter or desk; what takes data out or destroys it is never "just on duty".
 ORDINARY: Final = ("search", "list", "read", "print", "create", "update", "approve", "register")
 
-# Words of `explained.by`, in the order in which they are tried. The first four explain, the others are to be checked.
+# Words of `explained.by`, in the order in which they are tried. Those in `PROOF` explain, the others are to be checked.
+PROOF: Final = ("assignment", "basis", "subject_basis")
 REASONS: Final[dict[str, str]] = {
     "assignment": "The subject, or its area, is assigned to the actor",
     "basis": "The stated reference is known, for this subject, and open",
@@ -54,7 +55,7 @@ def explain(enriched: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             pl.when(pl.col("explained.by") == "")
             .then(pl.lit(UNEXPLAINED))
-            .when(pl.col("explained.by").is_in(["assignment", "basis", "subject_basis"]))
+            .when(pl.col("explained.by").is_in(PROOF))
             .then(pl.lit(EXPLAINED))
             .when(pl.col("explained.by").is_not_null())
             .then(pl.lit(TO_CHECK))

@@ -25,7 +25,7 @@ class Bases:
     def __init__(self, site: Site, subjects: Codes, depts: Codes, time_zone: str) -> None:
         register = Register(site, "bases")
         self.absent = register.absent
-        self._no_ref, self._no_subject = register.lacks("basis_ref"), register.lacks("subject.token")
+        self._no_ref, self._no_subject = register.lacks("basis_ref"), register.lacks("subject_id")
         self._subjects, self._depts, self._zone = subjects, depts, time_zone
         self._refs = Codes(register.column("basis_ref"))
         self._kinds = register.column("kind").cast(pl.String)
@@ -138,7 +138,7 @@ class Assignments:
         self._persons, self._subjects = persons, subjects
         self._areas = Codes(register.column("area"))
         self._kinds = register.column("kind").cast(pl.String)
-        self._absent = register.lacks("actor_id") or (register.lacks("subject.token") and register.lacks("area"))
+        self._absent = register.lacks("actor_id") or (register.lacks("subject_id") and register.lacks("area"))
         person = persons.encode(register.column("actor_id"))
         subject = subjects.encode(register.column("subject.token"))
         # A row that names a person is about that person; its area, if any, is where the person lives.

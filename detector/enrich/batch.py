@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
-
 import numpy as np
 import polars as pl
 
 from detector.enrich.intervals import BEGINNING, FOREVER, Bools, Codes, Ints, ends, starts
 from registers.site import Site
-
-# Registers name people on file by the tokens that took the place of the raw ids in the files.
-_WRITTEN: Final = {"subject.token": "subject_id", "household.token": "household_id"}
 
 
 class Register:
@@ -25,36 +19,29 @@ class Register:
 
     def __init__(self, site: Site, name: str) -> None:
         self.name = name
-        self.table = site.tables.get(name, pl.DataFrame())
+        self.table = site.tables[name]
         self.absent = name in site.missing
-        self._missing = site.missing
+        self._site = site
 
     def lacks(self, *columns: str) -> bool:
-        """Whether the register or any of these columns is missing."""
-        return self.absent or any(self._no(column) for column in columns)
+        """Whether the register or any of these columns (by their names in the file) is missing."""
+        return not self._site.has(self.name, *columns)
 
     def column(self, name: str) -> pl.Series:
-        """A column, all null if it is missing."""
-        if name in self.table.columns:
-            return self.table[name]
-        return pl.repeat(None, self.table.height, dtype=pl.String, eager=True).alias(name)
+        """A column of the table; all null if it is missing in the file."""
+        return self.table[name]
 
     def start(self, own: str = "valid_from") -> Ints:
         """When each row begins to hold: its own time if it has one, else its validity (site.md)."""
-        return starts(_moments(self.column(own)).fill_null(_moments(self.column("valid_from"))))
+        return starts(self.column(own).fill_null(self.column("valid_from")))
 
     def end(self, own: str = "valid_to") -> Ints:
         """When each row ends to hold."""
-        return ends(_moments(self.column(own)).fill_null(_moments(self.column("valid_to"))))
+        return ends(self.column(own).fill_null(self.column("valid_to")))
 
     def flag(self, name: str) -> Bools:
         """A mark such as `protected` or `vip`: 1 or true."""
-        text = self.column(name).cast(pl.String).str.strip_chars().str.to_lowercase()
-        return text.is_in(["1", "1.0", "true", "yes"]).fill_null(False).to_numpy()
-
-    def _no(self, column: str) -> bool:
-        names = (column, _WRITTEN.get(column, column))
-        return column not in self.table.columns or any(f"{self.name}.{name}" in self._missing for name in names)
+        return self.column(name).fill_null(False).to_numpy()
 
 
 class Batch:
@@ -72,7 +59,7 @@ class Batch:
 
     def __init__(self, events: pl.DataFrame) -> None:
         self.events = events
-        self.times: Ints = events["time.occurred"].cast(pl.Int64).fill_null(BEGINNING).to_numpy()
+        self.times: Ints = events["time.occurred"].cast(pl.Int64).fill_null(0).to_numpy()
         self.made: dict[str, pl.Series] = {}
         nothing = np.full(events.height, -1, dtype=np.int64)
         self.days: Ints = nothing
@@ -174,19 +161,7 @@ def encode_present(codes: Codes, texts: pl.Series) -> Ints:
     return codes.encode(texts)
 
 
-def any_of(columns: Sequence[Bools], size: int) -> Bools:
-    """Whether any is true, row by row."""
-    result = np.zeros(size, dtype=np.bool_)
-    for column in columns:
-        result |= column
-    return result
-
-
 def _masked(series: pl.Series, known: Bools) -> pl.Series:
     if known.all():
         return series
     return series.to_frame("value").select(pl.when(pl.Series(known)).then(pl.col("value")))["value"]
-
-
-def _moments(column: pl.Series) -> pl.Series:
-    return column.cast(pl.Int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 
 import numpy as np
 import polars as pl
@@ -29,6 +29,8 @@ class Clock:
         local = stamps.dt.replace_time_zone("UTC").dt.convert_time_zone(self.time_zone).dt.replace_time_zone(None)
         dates = local.dt.date()
         batch.days = dates.to_physical().cast(pl.Int64).to_numpy()
+        # East of Greenwich the last hours of 9999 are in a year that no calendar has.
+        dates = dates.set(dates.dt.year() > MAXYEAR, None)
         batch.add("time.hour", local.dt.hour().cast(pl.Int64))
         batch.add("time.date", dates)
         batch.add("time.weekday", dates.dt.weekday().cast(pl.Int64))
@@ -42,10 +44,10 @@ class Clock:
         batch.add("time.office_hours", ~off & within)
 
     def _days_off(self, batch: Batch, dates: pl.Series) -> pl.Series:
-        if not len(batch):
-            return pl.Series([], dtype=pl.Boolean)
+        if not dates.drop_nulls().len():
+            return pl.repeat(None, len(batch), dtype=pl.Boolean, eager=True)
         # By year: one event stamped in the year 9999 must not make a calendar of eight thousand years.
-        calendar = pl.concat([self._year(year) for year in dates.dt.year().unique().sort().to_list()])
+        calendar = pl.concat([self._year(year) for year in dates.dt.year().drop_nulls().unique().sort().to_list()])
         joined = dates.alias("date").to_frame().join(calendar, on="date", how="left", maintain_order="left")
         return joined["day_off"]
 

@@ -81,7 +81,7 @@ class Others:
         batch.add("approver.known", booleans(self._staff.known(approver), known))
         receiver = encode_present(self._persons, self._person(batch, batch.column("destination")))
         permitted, answers = self._permissions.holds_any(batch, receiver)
-        batch.add("destination.permitted", booleans(permitted, answers & self._staff.known(receiver)))
+        batch.add("destination.permitted", booleans(permitted, answers & (receiver >= 0)))
 
     def _person(self, batch: Batch, accounts: pl.Series) -> pl.Series:
         if accounts.null_count() == len(accounts):

@@ -22,7 +22,6 @@ class Devices:
 
     def __init__(self, site: Site) -> None:
         register = Register(site, "devices")
-        self._absent, self._no_serial = register.lacks("device_id"), register.absent
         names = ("kind", "office", "dept", "actor_id")
         self._texts = {name: register.column(name).cast(pl.String) for name in names}
         kind = self._texts["kind"].str.to_lowercase().str.replace_all(r"[\s-]", "_")
@@ -33,6 +32,8 @@ class Devices:
         self._address = Timeline(self._addresses.encode(register.column("ip")), start, end)
         serial = first_known(_name(register.column("serial")), _name(register.column("device_id")))
         card, medium = kind.is_in(_CARDS).fill_null(False), (kind == "media").fill_null(False)
+        # A register of cards and media alone says nothing about terminals.
+        self._terminals = not register.lacks("device_id") and bool((~(card | medium)).any())
         self._cards = _Things(serial, card, start, end)
         self._media = _Things(serial, medium, start, end)
         self._networks = [
@@ -46,7 +47,7 @@ class Devices:
         by_address = self._address.row(encode_present(self._addresses, batch.column("src.ip")), batch.times)
         # A log that gives only an address still leads to the terminal that has it; an unknown address proves nothing.
         row = np.where(named, row, by_address)
-        batch.add("device.known", booleans(row >= 0, (named | (row >= 0)) & (not self._absent)))
+        batch.add("device.known", booleans(row >= 0, (named | (row >= 0)) & self._terminals))
         for column, name in (("kind", "kind"), ("office", "office"), ("dept", "dept"), ("holder", "actor_id")):
             batch.add(f"device.{column}", take(self._texts[name], row))
         batch.add("src.office", first_known(batch.column("device.office"), self._office(batch.column("src.ip"))))

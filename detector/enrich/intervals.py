@@ -37,8 +37,17 @@ class Codes:
         if not len(self.texts) or not len(texts):
             return np.full(len(texts), -1, dtype=np.int64)
         left = texts.cast(pl.String).alias("text").to_frame()
+        if len(texts) * 8 < len(self.texts):
+            return self._search(left)
         joined = left.join(self._frame, on="text", how="left", maintain_order="left")
         return joined["code"].fill_null(-1).to_numpy()
+
+    def _search(self, left: pl.DataFrame) -> Ints:
+        """The same by binary search: a small batch must not pay for hashing a large register."""
+        found = self.texts.search_sorted(left["text"].fill_null("")).to_numpy().astype(np.int64)
+        at = pl.Series(np.minimum(found, len(self.texts) - 1)).cast(pl.UInt32)
+        same = (self.texts.gather(at) == left["text"]).fill_null(False).to_numpy()
+        return np.where(same, found, -1)
 
 
 def pack(*columns: tuple[Ints, int]) -> Ints:
@@ -74,14 +83,13 @@ class Index:
         place = (self.rank.astype(np.int64) << 32) | np.searchsorted(self._moments, moments[order])
         self._place = place
         self._first = np.searchsorted(self.rank, np.arange(len(self._keys)))
+        self._table = _direct(self._keys)
 
     def before(self, keys: Ints, times: Ints) -> Ints:
         """Place in `order` of the last entry with moment ≤ time, per query; −1 if there is none."""
         found = np.full(len(keys), -1, dtype=np.int64)
-        if not len(self._keys):
-            return found
-        rank = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        asked = np.flatnonzero(self._keys[rank] == keys)
+        rank = self._rank(keys)
+        asked = np.flatnonzero(rank >= 0)
         rank = rank[asked]
         sought = (rank << 32) | np.searchsorted(self._moments, times[asked], side="right")
         place = np.searchsorted(self._place, sought) - 1
@@ -90,10 +98,31 @@ class Index:
 
     def has(self, keys: Ints) -> Bools:
         """Whether the key occurs at all."""
+        return np.asarray(self._rank(keys) >= 0)
+
+    def _rank(self, keys: Ints) -> Ints:
+        """Place of each key among the distinct keys; −1 where it does not occur."""
         if not len(self._keys):
-            return np.zeros(len(keys), dtype=np.bool_)
-        rank = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return np.asarray(self._keys[rank] == keys)
+            return np.full(len(keys), -1, dtype=np.int64)
+        if self._table is not None:
+            return self._table[np.clip(keys, -1, len(self._table) - 2)]
+        found = np.full(len(keys), -1, dtype=np.int64)
+        asked = np.flatnonzero(keys >= 0)
+        rank = np.minimum(np.searchsorted(self._keys, keys[asked]), len(self._keys) - 1)
+        found[asked] = np.where(self._keys[rank] == keys[asked], rank, -1)
+        return found
+
+
+def _direct(keys: Ints) -> Ints | None:
+    """Where keys lie close together (codes of one column), a table from key to place instead of a search.
+
+    The last two entries are −1, for keys above the largest one and for key −1.
+    """
+    if not len(keys) or keys[-1] > 4 * len(keys) + 100_000:
+        return None
+    table = np.full(int(keys[-1]) + 3, -1, dtype=np.int64)
+    table[keys] = np.arange(len(keys))
+    return table
 
 
 class Timeline:
@@ -102,7 +131,8 @@ class Timeline:
     def __init__(self, keys: Ints, start: Ints, end: Ints) -> None:
         self._index = Index(keys, start)
         self._end = end[self._index.order]
-        self._outer = _outer(self._index.rank, self._end)
+        endless = not len(end) or int(end.min()) >= FOREVER
+        self._outer = np.full(len(self._end), -1) if endless else _outer(self._index.rank, self._end)
 
     def row(self, keys: Ints, times: Ints) -> Ints:
         """Row of the register valid for each key at each time; −1 if there is none."""
@@ -147,11 +177,8 @@ class Cover:
     """Union of the intervals of each key. Intervals that touch (a renewal the next millisecond) are one."""
 
     def __init__(self, keys: Ints, start: Ints, end: Ints) -> None:
-        merged = _merged(keys, start, end)
-        self._start = merged["start"].to_numpy()
-        self._end = merged["end"].to_numpy()
-        self._index = Index(merged["key"].to_numpy(), self._start)
-        self._start, self._end = self._start[self._index.order], self._end[self._index.order]
+        pieces, self._start, self._end = _merged(keys, start, end)
+        self._index = Index(pieces, self._start)  # in this order already: a place is a piece
 
     def covers(self, keys: Ints, times: Ints) -> Bools:
         """Whether an interval of the key covers the time."""
@@ -188,18 +215,22 @@ class Cover:
         return np.asarray((place >= 0) & (self._end[place] >= times))
 
 
-def _merged(keys: Ints, start: Ints, end: Ints) -> pl.DataFrame:
+def _merged(keys: Ints, start: Ints, end: Ints) -> tuple[Ints, Ints, Ints]:
+    """Key, start and end of the disjoint pieces, ordered by key and start."""
     # An interval that ends before it begins (two dates swapped by hand) covers nothing.
-    frame = pl.DataFrame({"key": keys, "start": start, "end": end}).filter(
-        (pl.col("key") >= 0) & (pl.col("start") <= pl.col("end"))
-    )
-    reach = pl.col("end").cum_max().shift(1).over("key")
-    return (
-        frame.sort("key", "start", "end")
-        .with_columns((reach.is_null() | (pl.col("start") > reach + 1)).cum_sum().alias("piece"))
-        .group_by("piece", maintain_order=True)
-        .agg(pl.col("key").first(), pl.col("start").first(), pl.col("end").max())
-    )
+    kept = np.flatnonzero((keys >= 0) & (start <= end))
+    order = kept[np.lexsort((end[kept], start[kept], keys[kept]))]
+    keys, start, end = keys[order], start[order], end[order]
+    if not len(keys):
+        return keys, start, end
+    first = np.append(True, keys[1:] != keys[:-1])
+    moments, place = np.unique(end, return_inverse=True)
+    # How far the intervals of a key reach so far: the running maximum of (key, end) packed into one number.
+    reach = moments[np.maximum.accumulate(((np.cumsum(first) - 1) << 32) | place) & 0xFFFFFFFF]
+    begins = first.copy()
+    begins[1:] |= start[1:] > reach[:-1] + 1
+    piece = np.flatnonzero(begins)
+    return keys[piece], start[piece], np.maximum.reduceat(end, piece)
 
 
 def _rows(order: Ints, place: Ints) -> Ints:

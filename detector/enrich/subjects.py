@@ -17,7 +17,7 @@ class Subjects:
     def __init__(self, site: Site, persons: Codes, subjects: Codes, staff: Staff) -> None:
         register = Register(site, "subjects")
         self._persons, self._subjects, self._staff = persons, subjects, staff
-        self._token_missing = staff.register.lacks("subject.token")
+        self._token_missing = staff.register.lacks("subject_id")
         subject = subjects.encode(register.column("subject.token"))
         start, end = register.start(), register.end()
         self._area = _Known(subject, start, end, register.column("area"))
