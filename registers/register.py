@@ -15,7 +15,7 @@ import polars as pl
 
 from registers.dates import moments
 from registers.mask import mask_my_numbers
-from registers.text import did_you_mean, normalise
+from registers.text import decode, did_you_mean, normalise
 from registers.tokens import TOKEN_PATTERN, SiteKey, household_tokens, subject_tokens
 
 # word: compared with something, so normalised · text: read by people, so only trimmed and masked · start, end: a moment; a date
@@ -225,9 +225,9 @@ def _decode(data: bytes) -> str:
     if b"\0" in data[:4096]:
         raise ValueError("is no text in UTF-8 or CP932: save it as CSV UTF-8; the register is not used")
     at = 0
-    for code in ("utf-8-sig", "cp932"):
+    for code in ("utf-8", "cp932"):
         try:
-            return data.decode(code)
+            return decode(data, code)[0]
         except UnicodeDecodeError as error:
             at = max(at, error.start)  # the code it is in breaks latest
     line = data.count(b"\n", 0, at) + 1
@@ -385,7 +385,7 @@ def _unknown_kinds(table: pl.DataFrame, register: Register) -> tuple[str, ...]:
             .sort(column)
         )
         notes += [
-            f"{column} {word!r} is none of the contract's, kept ({rows} rows){did_you_mean(word, known)}"
+            f"{column} {word!r} is none of the contract's, kept ({rows} row{'s' * (rows > 1)}){did_you_mean(word, known)}"
             for word, rows in counted.iter_rows()
         ]
     return tuple(notes)

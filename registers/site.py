@@ -154,6 +154,10 @@ def _key(
     if config.keys.site is not None:
         try:
             key = SiteKey.read(folder / config.keys.site)
+            if key.is_short:
+                problems.append(
+                    f"{config.keys.site}: key is short enough to be guessed, used: plan a change to 32 bytes"
+                )
         except KeyFileError as error:
             instead = "the key given otherwise is used" if fallback else "there is no other"
             problems.append(f"{_CONFIG_FILE}: keys.site: {error}; {instead}")

@@ -21,6 +21,8 @@ _NAMES: Final = {
 # White space of Unicode plus the marks that survive copying from Excel and the web: NUL padding, zero-width, BOM.
 _EDGE: Final = " \t\r\n\v\f\x00\u00a0\u3000\u200b\u200e\u200f\ufeff"
 
+# Python's codec lets the five bytes pass that Windows leaves undefined, and with them most binary files.
+_NOT_CP932: Final = re.compile("[\x80\xa0\uf8f0-\uf8f3]")
 _HALF_WIDTH: Final = re.compile("[\uff61-\uff9f]")
 # Voiced marks without a kana to voice, and punctuation that half-width kana fields do not have: EUC-JP read as CP932.
 _HALF_WIDTH_NONSENSE: Final = re.compile("(?<![ｳｶ-ﾄﾊ-ﾎ])[ﾞﾟ]|[｡｢｣､･](?=[\uff61-\uff9f])")
@@ -111,7 +113,13 @@ def _utf8(data: bytes) -> tuple[str, str]:
 
 
 def _strict(data: bytes, code: str) -> str:
-    return data.decode(code, errors="sekimori.vendor" if code == "euc_jp" else "strict")
+    if code == "euc_jp":
+        return data.decode(code, errors="sekimori.vendor")
+    text = data.decode(code)
+    if odd := _NOT_CP932.search(text):
+        start = len(text[: odd.start()].encode(code))
+        raise UnicodeDecodeError(code, data, start, start + 1, "no character has this byte")
+    return text
 
 
 def _or_none(data: bytes, code: str) -> str | None:

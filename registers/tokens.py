@@ -18,7 +18,7 @@ import polars as pl
 
 from registers.text import normalise_id
 
-MINIMUM_KEY_BYTES: Final = 16
+_ENOUGH_BYTES: Final = 16
 _TOKEN: Final = re.compile(r"[shrp]_[0-9a-f]{16}")
 TOKEN_PATTERN: Final = rf"^{_TOKEN.pattern}$"
 
@@ -46,7 +46,7 @@ class SiteKey:
         """Read a key file: hex digits (with or without line end) or raw bytes.
 
         Raises:
-            KeyFileError: It is missing, unreadable, or shorter than 16 bytes.
+            KeyFileError: It is missing, unreadable or empty.
         """
         try:
             data = path.read_bytes()
@@ -59,16 +59,18 @@ class SiteKey:
         else:
             # A pass phrase typed into an editor ends in a line end that is no part of it; random bytes do not.
             secret = data.rstrip(b"\r\n") if data.isascii() else data
-        if len(secret) < MINIMUM_KEY_BYTES:
-            raise KeyFileError(
-                f"{path.name}: key of {len(secret)} bytes is too short: write at least "
-                f"{2 * MINIMUM_KEY_BYTES} hex digits (openssl rand -hex 32)"
-            )
+        if not secret:
+            raise KeyFileError(f"{path.name}: key file is empty: write at least 32 hex digits (openssl rand -hex 32)")
         return cls(secret)
 
     def derive(self, purpose: str) -> bytes:
         """Sub-key of 32 bytes for one purpose, so that what is published for one says nothing about another."""
         return hmac.digest(self.secret, b"sekimori/" + purpose.encode(), "sha256")
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it has under 16 bytes: usable, but who knows a token and its id could find it by trying."""
+        return len(self.secret) < _ENOUGH_BYTES
 
     @property
     def fingerprint(self) -> str:
