@@ -131,6 +131,9 @@ class Analysis:
             mode, model = "retrospective", fit(period.sessions, seed)
         staff = staff_by_day(site, period.sessions, self._first, self._last)
         zone = site.config.time_zone
+        if budget is None and site.tables["staff"].is_empty():
+            # Without a register nobody knows how many people the office could look at: nothing is held back.
+            budget = delivery.UNLIMITED
         judged = judge.judge(period, rules, model, staff, zone, thresholds, budget)
         versions = self._versions(model)
         maker = findings.Maker(rules, versions, zone, _names(site), run, CODE)

@@ -7,6 +7,7 @@ carried over, up to `carry_days`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -33,6 +34,9 @@ class Budget:
     start_days: float = 3.0
 
 
+UNLIMITED: Final = Budget(alerts=math.inf, reviews=math.inf)
+
+
 def spend(items: pl.DataFrame, staff_by_day: Sequence[tuple[object, int]], budget: Budget) -> pl.DataFrame:
     """Keep within the budget, day by day, the riskiest of a day first.
 
@@ -44,6 +48,8 @@ def spend(items: pl.DataFrame, staff_by_day: Sequence[tuple[object, int]], budge
     Returns:
         `items` with `over` (true: was over the budget) and `queue` changed to `digest` there. Same rows, same order.
     """
+    if budget == UNLIMITED:
+        return items.with_columns(pl.lit(False).alias("over"))
     over: set[str] = set()
     ranked = items.filter(pl.col("queue").is_in(QUEUES) & ~pl.col("exempt")).sort(
         ["date", "risk", "uid"], descending=[False, True, False]
