@@ -1,10 +1,9 @@
 """The wire format: events as newline-terminated JSON, one object a line, and back.
 
-`decode` has two lanes with one meaning. `decode_plainly` reads line by line with Python's own `json` and is the
-definition. `decode` proves for most lines, with one regular expression and a count of quotes, that
-`polars.read_ndjson` cannot differ from it, and takes the plain lane for the rest only. The proof is needed because
-`read_ndjson` alone turns 12 into "12" and 12.0 into 12, keeps one of two equal keys, and loses the whole buffer over
-one bad line.
+`decode` has two lanes with one meaning. The plain lane (`contract.plain`) reads line by line and is the definition.
+The fast lane proves of most lines, by one regular expression and by counting keys, that `polars.read_ndjson` cannot
+differ from it; the rest is left to the plain lane. The proof is needed because `read_ndjson` alone turns 12 into "12"
+and 12.0 into 12, keeps one of two equal keys, and loses the whole buffer over one bad line.
 
 Reading tolerates what writing never does: blank lines, CRLF, a byte order mark, any order of keys, null and the
 empty string (both mean absent) and unknown keys (ignored and counted, so that an older reader takes newer events).
@@ -12,26 +11,26 @@ empty string (both mean absent) and unknown keys (ignored and counted, so that a
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
 
-from contract import rejected
+from contract import plain, rejected
 from contract.event import BY_KEY, FIELDS, KEYS, REQUIRED, Field, empty, schema
-from contract.rejected import Reason, Refusal
+from contract.plain import MAX_LINE_BYTES
+from contract.rejected import Refusal
 
-MAX_LINE_BYTES: Final = 1 << 20
 MAX_UNKNOWN_KEYS: Final = 100
 OTHER_KEYS: Final = "(other)"
 
 _BOM: Final = b"\xef\xbb\xbf"
-_INT64: Final = (-(2**63), 2**63 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Decoded:
     Attributes:
         frame: One row per event in `event.schema()`, in the order of the lines; every value is valid.
         rejected: One row per refused line in `rejected.REJECTED_SCHEMA`, in the order of the lines, not yet masked.
-        unknown: How often each key outside the contract occurred, by key; beyond 100 keys under `(other)`.
+        unknown: How often each key outside the contract occurred in events, by key; beyond 100 under `(other)`.
     """
 
     frame: pl.DataFrame
@@ -61,31 +60,24 @@ def decode(data: bytes, *, source_id: str | None = None, name: str = "", offset:
     start = len(_BOM) if data.startswith(_BOM) else 0
     body = data[start:] if start else data
     lines = _split(body)
-    proven = _proven(lines)
-    whole = bool(proven.all())
-    rows = pl.arange(len(lines), eager=True, dtype=pl.Int64)
-    if not whole:
-        lines, rows = lines.filter(proven), rows.filter(proven)
-        joined = lines.str.join("\n").item() if len(lines) else ""
-        fast, doubtful = _read(joined.encode(), lines)
-    else:
-        fast, doubtful = _read(body, lines)
-    if whole and not doubtful.any():
-        return Decoded(fast, rejected.empty())
-    kept = rows.filter(~doubtful)
-    rest = np.setdiff1d(np.arange(len(proven)), kept.to_numpy(), assume_unique=True)
-    plain, plain_rows, refused, unknown = _plainly(body, rest, source_id, name, offset + start)
-    order = pl.concat([kept, plain_rows]).arg_sort()
-    return Decoded(pl.concat([fast.filter(~doubtful), plain])[order], refused, unknown)
+    fast = _fast(body, lines)
+    if len(fast.rows) == len(lines) and fast.rows.is_sorted():
+        return Decoded(fast.frame, rejected.empty(), _counted(fast.unknown))
+    rest = np.setdiff1d(np.arange(len(lines)), fast.rows.to_numpy(), assume_unique=True).tolist()
+    slow = _slow(body, rest)
+    rows = pl.concat([fast.rows, pl.Series(slow.rows, dtype=pl.Int64)])
+    frame = pl.concat([fast.frame, slow.frame])[rows.arg_sort()]
+    positions = [f"{name}:{offset + start + byte}" for byte in slow.bytes]
+    refused = rejected.frame(slow.refusals, positions, source_id)
+    return Decoded(frame, refused, _counted(fast.unknown + slow.unknown))
 
 
 def decode_plainly(data: bytes, *, source_id: str | None = None, name: str = "", offset: int = 0) -> Decoded:
-    """The same as `decode`, line by line and slowly: its definition, for tests."""
+    """The same as `decode`, all in the plain lane: its definition, for tests."""
     start = len(_BOM) if data.startswith(_BOM) else 0
-    body = data[start:]
-    everything = np.arange(len(_bounds(body)))
-    frame, _, refused, unknown = _plainly(body, everything, source_id, name, offset + start)
-    return Decoded(frame, refused, unknown)
+    slow = _slow(data[start:], range(len(_bounds(data[start:]))))
+    positions = [f"{name}:{offset + start + byte}" for byte in slow.bytes]
+    return Decoded(slow.frame, rejected.frame(slow.refusals, positions, source_id), _counted(slow.unknown))
 
 
 def encode(frame: pl.DataFrame) -> bytes:
@@ -97,23 +89,19 @@ def encode(frame: pl.DataFrame) -> bytes:
     """
     if frame.is_empty():
         return b""
-    text: str = encode_lines(frame).str.join("\n").item()
-    return text.encode() + b"\n"
+    out = io.BytesIO()
+    # Text without quoting is what the lines are already; this spares two copies through a Python string.
+    encode_lines(frame).to_frame().write_csv(out, include_header=False, quote_style="never")
+    return out.getvalue()
 
 
 def encode_lines(frame: pl.DataFrame) -> pl.Series:
     """One JSON object per row of `frame`, without newline, in the order of the rows; see `encode`."""
-    if frame.is_empty():
-        return pl.Series("line", [], dtype=pl.String)
-    escaped = pl.col(pl.String).str.contains(_NEEDS_ESCAPE).any()
-    text = frame.select(key for key in KEYS if key in frame.columns and BY_KEY[key].kind == "str")
-    unsafe = text.select(escaped).row(0, named=True) if text.width else {}
-    parts = [
-        _member(known, bool(unsafe.get(known.key)))
-        for known in FIELDS
-        if known.key in frame.columns and frame[known.key].null_count() < len(frame)
-    ]
-    if not parts:
+    present = [known for known in FIELDS if known.key in frame.columns and frame[known.key].null_count() < len(frame)]
+    texts = [known.key for known in present if known.kind == "str"]
+    unsafe = frame.select(pl.col(texts).str.contains(_NEEDS_ESCAPE).any()) if texts else pl.DataFrame()
+    parts = [_member(known, known.kind == "str" and bool(unsafe[known.key].item())) for known in present]
+    if not parts or frame.is_empty():
         return pl.repeat("{}", len(frame), eager=True).alias("line")
     members = pl.concat_str(parts, ignore_nulls=True)
     # Every member brings its comma in front; the first one's is cut off.
@@ -133,9 +121,7 @@ def _member(known: Field, unsafe: bool) -> pl.Expr:
     value = pl.col(known.key)
     if known.kind != "str":
         return pl.concat_str(pl.lit(f",{key}:"), value.cast(pl.String))
-    if unsafe:
-        value = value.str.replace_many(_ESCAPES)
-    present = pl.when(value != "").then(value)
+    present = pl.when(value != "").then(value.str.replace_many(_ESCAPES) if unsafe else value)
     return pl.concat_str(pl.lit(f',{key}:"'), present, pl.lit('"'))
 
 
@@ -149,24 +135,55 @@ _TEXT: Final = (
 )
 # Up to 18 digits: always within 64 bit. No -0, no leading zero, no fraction, no exponent.
 _INT: Final = r"(?:0|-?[1-9][0-9]{0,17})"
+_ANY: Final = rf"(?:{_TEXT}|{_INT}(?:\.[0-9]{{1,9}})?|true|false|null)"
+# A key that is not spelt plainly goes to the plain lane.
+_KEY_SIGN: Final = r'[^"\\\x00-\x20:,'
+
+
+def _other_than(words: Iterable[str], prefix: str = "") -> str:
+    """A regular expression for every text of `_KEY_SIGN`s that is none of `words` (they share `prefix`)."""
+    rest = sorted({word[len(prefix)] for word in words if len(word) > len(prefix)})
+    ways = [_KEY_SIGN + re.escape("".join(rest)) + "]" + _KEY_SIGN + "]*"]
+    for sign in rest:
+        longer = prefix + sign
+        ways.append(re.escape(sign) + _other_than([word for word in words if word.startswith(longer)], longer))
+    if prefix not in words:
+        ways.append("")
+    return "(?:" + "|".join(ways) + ")"
+
+
+def _either(words: Iterable[str]) -> str:
+    return "(?:" + "|".join(re.escape(word) for word in words) + ")"
 
 
 def _pattern() -> str:
-    """A regular expression that matches a line only if it is one flat object of known keys with right types."""
-
-    def either(words: Iterable[str]) -> str:
-        return "(?:" + "|".join(re.escape(word) for word in words) + ")"
-
-    def keys(kind: str) -> str:
-        return f'"{either(known.key for known in FIELDS if known.kind == kind and not known.values)}"{_SPACE}:{_SPACE}'
-
-    closed = (f'"{re.escape(known.key)}"{_SPACE}:{_SPACE}"{either(known.values)}"' for known in FIELDS if known.values)
-    member = "(?:" + "|".join([keys("str") + _TEXT, keys("int") + _INT, keys("bool") + "(?:true|false)", *closed]) + ")"
-    comma = f"{_SPACE},{_SPACE}"
+    """A regular expression that matches a line only if it is one flat object whose known keys have right values."""
+    colon, comma = f":{_SPACE}", f"{_SPACE},{_SPACE}"  # a blank before a colon would make equal keys look different
+    values = {"str": _TEXT, "int": _INT, "bool": "(?:true|false)"}
+    members = [f'"{_other_than(KEYS)}"{colon}{_ANY}', f'"{_either(KEYS)}"{colon}null']
+    members += [f'"{re.escape(known.key)}"{colon}"{_either(known.values)}"' for known in FIELDS if known.values]
+    for kind, value in values.items():
+        free = (known.key for known in FIELDS if known.kind == kind and not known.values)
+        members.append(f'"{_either(free)}"{colon}{value}')
+    member = "(?:" + "|".join(members) + ")"
     return rf"^{_SPACE}\{{{_SPACE}{member}(?:{comma}{member})*{_SPACE}\}}{_SPACE}$"
 
 
 _LINE: Final = _pattern()
+# In a line that matches `_LINE` these occur at its keys only: no value's closing quote is followed by a colon, a quote
+# inside a value has a backslash before it, and no key has one.
+_KNOWN: Final = f'"{_either(KEYS)}":'
+_KNOWN_NULL: Final = f'"{_either(KEYS)}":{_SPACE}null'
+_KEY: Final = f'"{_KEY_SIGN}]*":'
+
+
+@dataclass(frozen=True, slots=True)
+class _Fast:
+    """What the fast lane took, in any order: events, the numbers of their lines, their unknown keys."""
+
+    frame: pl.DataFrame
+    rows: pl.Series
+    unknown: Counter[str]
 
 
 def _split(body: bytes) -> pl.Series:
@@ -176,61 +193,96 @@ def _split(body: bytes) -> pl.Series:
     try:
         return pl.read_lines(body).to_series()
     except pl.exceptions.ComputeError:  # invalid UTF-8 somewhere
-        raw = [body[first:last] for first, last in _bounds(body)]
-        return pl.Series("line", raw, dtype=pl.Binary).cast(pl.String, strict=False)
+        return pl.Series("line", [_text(body[first:last]) for first, last in _bounds(body)], dtype=pl.String)
 
 
-def _proven(lines: pl.Series) -> pl.Series:
-    """Which lines are certainly flat objects of known keys with values of their types and words."""
-    return (lines.str.contains(_LINE) & (lines.str.len_bytes() <= MAX_LINE_BYTES)).fill_null(False)
+def _text(raw: bytes) -> str | None:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
 
 
-def _read(body: bytes, lines: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
-    """Parse proven lines; also tells which rows the plain lane has to judge after all (True).
+def _fast(body: bytes, lines: pl.Series) -> _Fast:
+    """Read what can be proven.
 
-    Counting quotes finds what the expression cannot: a key has two and a text value two more, so a line of distinct
-    keys without escaped quotes has exactly as many as its row accounts for, and any other line has more.
+    Columns that occur nowhere cost as much as others, so the first round reads the keys of a sample; lines that turn
+    out to have more go through a second round with all.
     """
-    full = schema()
-    if not len(lines):
-        return empty(), pl.Series([], dtype=pl.Boolean)
-    quotes = body.count(b'"')
-    # Columns that are nowhere cost as much as others, so the keys of a sample come first; a miss shows in the count.
-    sampled = _keys(lines)
-    frame = pl.read_ndjson(body, schema={key: full[key] for key in KEYS if key in sampled})
-    if quotes != _accounted(frame):
-        frame = pl.read_ndjson(body, schema=full)
-    doubtful = pl.repeat(False, len(frame), eager=True, dtype=pl.Boolean)
-    if quotes != _accounted(frame):
-        doubtful = lines.str.count_matches('"', literal=True).cast(pl.Int64) != _accounted_by_row(frame)
-    if b'""' in body:
-        text = pl.col(pl.String)
-        frame = frame.with_columns(pl.when(text != "").then(text))
-    frame = frame.select(
-        pl.col(key) if key in frame.columns else pl.lit(None, dtype=full[key]).alias(key) for key in KEYS
+    proven = (lines.str.contains(_LINE) & (lines.str.len_bytes() <= MAX_LINE_BYTES)).fill_null(False)
+    todo = pl.DataFrame({"row": pl.arange(len(lines), eager=True, dtype=pl.Int64), "line": lines})
+    buffer: bytes | None = body
+    if not proven.all():
+        todo, buffer = todo.filter(proven), None
+    frames: list[pl.DataFrame] = []
+    rows = [pl.Series([], dtype=pl.Int64)]
+    unknown: Counter[str] = Counter()
+    for keys in (_sampled(todo["line"]), KEYS):
+        if todo.is_empty():
+            break
+        if buffer is None:
+            buffer = todo["line"].str.join("\n").item().encode()
+        frame = pl.read_ndjson(buffer, schema={key: BY_KEY[key].dtype for key in keys})
+        taken, odd = _accounted(buffer, todo["line"], frame)
+        frame = _completed(frame)
+        taken &= frame.select(~pl.any_horizontal(_invalid())).to_series()
+        whole = bool(taken.all())
+        frames.append(frame if whole else frame.filter(taken))
+        rows.append(todo["row"] if whole else todo["row"].filter(taken))
+        if odd is not None:
+            unknown += _unknown(todo["line"].filter(taken & odd))
+        todo, buffer = todo.clear() if whole else todo.filter(~taken), None
+    return _Fast(pl.concat(frames) if frames else empty(), pl.concat(rows), unknown)
+
+
+def _sampled(lines: pl.Series, sample: int = 256) -> list[str]:
+    """The contract's keys in some of the lines, in its order."""
+    # Steps by the golden ratio: even, and without a period that the lines might have too.
+    picked = sorted({int(len(lines) * (n * 0.618033988749895 % 1)) for n in range(min(sample, len(lines)))})
+    found = {key for line in lines.gather(picked) for key in json.loads(line)}
+    return [key for key in KEYS if key in found]
+
+
+def _accounted(buffer: bytes, lines: pl.Series, frame: pl.DataFrame) -> tuple[pl.Series, pl.Series | None]:
+    """Which rows hold all that their lines say: no key twice, and none that was not read.
+
+    A key has two quotes and a text two more, so where every line has just the quotes that its row accounts for, all
+    is well at once. Other lines have nulls, unknown keys or escaped quotes, which is no harm, or the two things looked
+    for: these lines (the second result) have their keys counted.
+    """
+    quotes = buffer.count(b'"')
+    if quotes == sum((len(frame) - column.null_count()) * _quotes(column.dtype) for column in frame):
+        return pl.repeat(True, len(frame), eager=True, dtype=pl.Boolean), None
+    present = [pl.col(column.name).is_not_null().cast(pl.Int64) for column in frame]
+    counts = frame.select(
+        keys=pl.sum_horizontal(present),
+        quotes=pl.sum_horizontal(flag * _quotes(column.dtype) for flag, column in zip(present, frame, strict=True)),
+    ).with_columns(lines.alias("line"))
+    odd = counts.select(
+        pl.col("line").str.count_matches('"', literal=True).cast(pl.Int64) != pl.col("quotes")
+    ).to_series()
+    line = pl.col("line").str
+    known = line.extract_all(_KNOWN).list
+    given = counts.filter(odd).select(
+        (known.n_unique() == known.len())
+        & (known.len().cast(pl.Int64) == pl.col("keys") + line.count_matches(_KNOWN_NULL).cast(pl.Int64))
     )
-    invalid = frame.select(pl.any_horizontal(_invalid())).to_series()
-    return frame, doubtful | invalid
-
-
-def _keys(lines: pl.Series, sample: int = 50) -> set[str]:
-    """The keys of some lines, evenly taken."""
-    some = lines.gather_every(max(1, len(lines) // sample))
-    return {key for line in some for key in json.loads(line)}
-
-
-def _accounted(frame: pl.DataFrame) -> int:
-    """Quotes that the values of a frame account for."""
-    return sum((len(frame) - column.null_count()) * _quotes(column.dtype) for column in frame)
-
-
-def _accounted_by_row(frame: pl.DataFrame) -> pl.Series:
-    counts = [pl.col(column.name).is_not_null().cast(pl.Int64) * _quotes(column.dtype) for column in frame]
-    return frame.select(pl.sum_horizontal(counts)).to_series()
+    taken = (~odd).to_numpy(writable=True)
+    taken[odd.to_numpy()] = given.to_series().to_numpy()
+    return pl.Series(taken), odd
 
 
 def _quotes(dtype: pl.DataType) -> int:
     return 4 if dtype == pl.String else 2
+
+
+def _completed(frame: pl.DataFrame) -> pl.DataFrame:
+    """All columns of the contract in their order; the empty string becomes null."""
+    blank = frame.select((pl.col(pl.String) == "").any()).to_dicts()[0] if pl.String in frame.dtypes else {}
+    frame = frame.with_columns(pl.when(pl.col(key) != "").then(pl.col(key)) for key, some in blank.items() if some)
+    return frame.select(
+        pl.col(key) if key in frame.columns else pl.lit(None, dtype=BY_KEY[key].dtype).alias(key) for key in KEYS
+    )
 
 
 def _invalid() -> list[pl.Expr]:
@@ -241,30 +293,48 @@ def _invalid() -> list[pl.Expr]:
     return [broken.fill_null(False) for broken in [*missing, *low, *high]]
 
 
+def _unknown(lines: pl.Series) -> Counter[str]:
+    keys = lines.str.extract_all(_KEY).explode(keep_nulls=False, empty_as_null=False).value_counts()
+    counts: Counter[str] = Counter()
+    for written, count in keys.iter_rows():
+        key = written[1:-2]
+        if key not in BY_KEY:
+            counts[plain.label(key)] += count
+    return counts
+
+
 # --- decode, plain lane ---------------------------------------------------------------------------------------------
 
 
-class _Pairs(list[tuple[str, Any]]):
-    """A JSON object before its keys are unique."""
+@dataclass(frozen=True, slots=True)
+class _Slow:
+    """What the plain lane found: events and the numbers of their lines; refusals and where their lines start."""
+
+    frame: pl.DataFrame
+    rows: list[int]
+    refusals: list[Refusal]
+    bytes: list[int]
+    unknown: Counter[str]
 
 
-class _Huge:
-    """An integer too long to be worth reading."""
-
-
-def _integer(digits: str) -> int | _Huge:
-    # Python refuses more than 4,300 digits with an exception that names no key.
-    return int(digits) if len(digits) <= 20 else _Huge()
-
-
-def _constant(word: str) -> None:
-    raise ValueError(f"{word} is no JSON")
-
-
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_Pairs, parse_int=_integer, parse_constant=_constant)
-_NAMES: Final = {"str": "text", "int": "an integer", "bool": "true or false"}
-_TYPES: Final[dict[str, type]] = {"str": str, "int": int, "bool": bool}
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+def _slow(body: bytes, rows: Iterable[int]) -> _Slow:
+    """Read the lines with these numbers (ascending) in the plain lane."""
+    bounds = _bounds(body)
+    columns: dict[str, list[str | int | bool | None]] = {key: [] for key in KEYS}
+    slow = _Slow(empty(), [], [], [], Counter())
+    for row in rows:
+        first, last = bounds[row]
+        read = plain.read(body[first:last])
+        if isinstance(read, plain.Line):
+            slow.rows.append(row)
+            slow.unknown.update(read.unknown)
+            for key, column in columns.items():
+                column.append(read.event.get(key))
+        elif read is not None:
+            slow.refusals.append(read)
+            slow.bytes.append(first)
+    frame = pl.DataFrame(columns, schema=schema())
+    return _Slow(frame, slow.rows, slow.refusals, slow.bytes, slow.unknown)
 
 
 def _bounds(body: bytes) -> list[tuple[int, int]]:
@@ -281,98 +351,9 @@ def _bounds(body: bytes) -> list[tuple[int, int]]:
     ]
 
 
-def _plainly(
-    body: bytes, rows: Sequence[int] | np.ndarray[Any, Any], source_id: str | None, name: str, offset: int
-) -> tuple[pl.DataFrame, pl.Series, pl.DataFrame, dict[str, int]]:
-    """Events, their line numbers, refused lines and unknown keys of the lines with the numbers `rows` (ascending)."""
-    bounds = _bounds(body)
-    events: list[tuple[int, dict[str, Any]]] = []
-    refusals: list[Refusal] = []
-    positions: list[str] = []
-    unknown: Counter[str] = Counter()
-    for row in rows:
-        first, last = bounds[row]
-        raw = body[first:last]
-        if not raw.strip(b" \t\r"):
-            continue
-        read = _event(raw, unknown)
-        if isinstance(read, Refusal):
-            refusals.append(read)
-            positions.append(f"{name}:{offset + first}")
-        else:
-            events.append((int(row), read))
-    columns = {known.key: [event.get(known.key) for _, event in events] for known in FIELDS}
-    numbers = pl.Series([row for row, _ in events], dtype=pl.Int64)
-    refused = rejected.frame(refusals, positions, source_id)
-    return pl.DataFrame(columns, schema=schema()), numbers, refused, dict(sorted(unknown.items()))
-
-
-def _event(raw: bytes, unknown: Counter[str]) -> dict[str, Any] | Refusal:
-    """One line's event; a refusal names every problem, and its reason is the first one's."""
-    if len(raw) > MAX_LINE_BYTES:
-        text = raw[: 4 * rejected.KEPT_CHARS + 4].decode(errors="replace")
-        return Refusal(Reason.TOO_LONG, f"{len(raw):,} bytes, at most {MAX_LINE_BYTES:,} are read", text)
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError as error:
-        detail = f"byte {raw[error.start]:#04x} at {error.start} of the line is no UTF-8"
-        return Refusal(Reason.ENCODING, detail, raw.decode(errors="replace"))
-    if "\0" in text:
-        return Refusal(Reason.ENCODING, f"NUL at {text.index(chr(0))} of the line", text)
-    try:
-        pairs = _DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        return Refusal(Reason.JSON, f"{error.msg} at character {error.pos}", text)
-    except ValueError as error:
-        return Refusal(Reason.JSON, str(error), text)
-    except RecursionError:
-        return Refusal(Reason.JSON, "nested too deeply", text)
-    if not isinstance(pairs, _Pairs):
-        return Refusal(Reason.JSON, "not an object", text)
-    return _checked(pairs, text, unknown)
-
-
-def _checked(pairs: _Pairs, text: str, unknown: Counter[str]) -> dict[str, Any] | Refusal:
-    event = {key: value for key, value in pairs if key in BY_KEY and value is not None and value != ""}
-    times = Counter(key for key, _ in pairs if key in BY_KEY)
-    problems = [(Reason.DUPLICATE, f"{key}: given {times[key]} times") for key in KEYS if times[key] > 1]
-    for known in FIELDS:
-        if known.key in event:
-            problems += _problems(known, event[known.key])
-        elif known.key in REQUIRED:
-            problems.append((Reason.REQUIRED, f"{known.key}: missing"))
-    if problems:
-        return Refusal(problems[0][0], "; ".join(detail for _, detail in problems), text)
-    for key, _ in pairs:
-        if key not in BY_KEY:
-            label = rejected.cut(key.encode("utf-8", "backslashreplace").decode(), 60)
-            unknown[label if label in unknown or len(unknown) < MAX_UNKNOWN_KEYS else OTHER_KEYS] += 1
-    return event
-
-
-def _problems(known: Field, value: Any) -> list[tuple[Reason, str]]:
-    """What is wrong with one value; at most one problem."""
-    if isinstance(value, _Huge) and known.kind == "int":
-        return [(Reason.VALUE, f"{known.key}: more than 20 digits")]
-    if type(value) is not _TYPES[known.kind]:  # not isinstance: True is an int to Python
-        return [(Reason.TYPE, f"{known.key}: should be {_NAMES[known.kind]}, got {_shown(value)}")]
-    if isinstance(value, str):
-        if "\0" in value or _SURROGATE.search(value):
-            return [(Reason.ENCODING, f"{known.key}: holds a NUL or half of a surrogate pair")]
-        if known.values and value not in known.values:
-            return [(Reason.VALUE, f"{known.key}: {_shown(value)} is none of {' '.join(known.values)}")]
-    elif isinstance(value, int) and known.kind == "int":
-        low = _INT64[0] if known.minimum is None else known.minimum
-        high = _INT64[1] if known.maximum is None else known.maximum
-        if not low <= value <= high:
-            return [(Reason.VALUE, f"{known.key}: {value} is not within {low} and {high}")]
-    return []
-
-
-def _shown(value: Any) -> str:
-    """A value as a message quotes it: short, and JSON where it is simple."""
-    if isinstance(value, _Huge):
-        return "a number of more than 20 digits"
-    if isinstance(value, list):
-        return "an object" if isinstance(value, _Pairs) else "a list"
-    return rejected.cut(json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode(), 40)
+def _counted(unknown: Counter[str]) -> dict[str, int]:
+    """Counts by key, sorted; what is beyond the first 100 keys in one sum, for nobody should fill memory with keys."""
+    keys = sorted(unknown)
+    counts = {key: unknown[key] for key in keys[:MAX_UNKNOWN_KEYS]}
+    rest = sum(unknown[key] for key in keys[MAX_UNKNOWN_KEYS:])
+    return counts | ({OTHER_KEYS: rest} if rest else {})
