@@ -185,7 +185,8 @@ def read(data: bytes, register: Register, time_zone: str, key: SiteKey | None, a
         return _unusable(register, [str(error)])
     if duplicates := sorted({column for column in header if header.count(column) > 1}):
         return _unusable(
-            register, [f"line 1: column {', '.join(duplicates)} stands there twice: the register is not used"]
+            register,
+            [f"line 1: column {', '.join(map(repr, duplicates))} stands there twice: the register is not used"],
         )
     nameless = key is None and not are_tokens
     hidden = {column for column, kind in register.columns.items() if nameless and kind in ("subject", "household")}

@@ -83,8 +83,11 @@ def load(folder: Path, fallback_key: SiteKey | None = None) -> Site:
     Raises:
         SiteError: The folder is not there or `site.toml` is wrong; with all problems of the folder, not only these.
     """
-    if not folder.is_dir():
-        raise SiteError([f"{folder}: no such folder: give the folder that holds {_CONFIG_FILE}"])
+    try:
+        listing = sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SiteError([f"{folder}: cannot be read ({reason}): give the folder that holds {_CONFIG_FILE}"]) from None
     contents, unreadable = _contents(folder)
     config, fatal = _config(contents.get(_CONFIG_FILE))
     problems = [*fatal, *unreadable]
@@ -101,7 +104,7 @@ def load(folder: Path, fallback_key: SiteKey | None = None) -> Site:
     }
     problems += key_problems
     tables = {}
-    notes = _stray_files(folder)
+    notes = _stray_files(listing)
     for name, register in REGISTERS.items():
         table = loaded[name].table if name in loaded else pl.DataFrame(schema=register.schema())
         tables[name] = _with_target_tokens(name, table, key, config.subjects_are_tokens)
@@ -195,13 +198,12 @@ def _words(table: pl.DataFrame, column: str) -> list[str]:
     return table.get_column(column).drop_nulls().unique().sort().to_list()
 
 
-def _stray_files(folder: Path) -> list[str]:
+def _stray_files(listing: list[str]) -> list[str]:
     known = [f"{name}.csv" for name in REGISTERS]
-    names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in (".csv", ".toml", ".tsv", ".xlsx"))
     return [
         f"{name}: is not used, no register has that name{did_you_mean(name, known)}"
-        for name in names
-        if name not in known and name != _CONFIG_FILE
+        for name in listing
+        if name.lower().endswith((".csv", ".toml", ".tsv", ".xlsx")) and name not in (*known, _CONFIG_FILE)
     ]
 
 
