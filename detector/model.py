@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from detector import calibrate, forest, npz, surprise, survival
 from detector.calibrate import Calibration
 from detector.forest import FlatForest
-from detector.surprise import Direction, PeerTails
+from detector.surprise import Direction, PeerScore, PeerTails
 
 Float64 = NDArray[np.float64]
 
@@ -100,12 +100,12 @@ class Model:
             ValueError: Columns are missing, no numbers, or hold NaN or infinite values; all of them at once.
         """
         table, groups = _read(sessions, self.features, self.group)
-        log_forest, log_peer, log_union = self._logs(table, groups)
-        joint = self.joint.log_p(-log_union, groups)
+        peers = self.tails.score(table, groups)
+        log_forest, log_peer = self._members(table, groups, peers)
+        joint = self.joint.log_p(-_union(log_forest, log_peer), groups)
         # A union cannot be rarer than its rarer member.
         p = np.exp(np.maximum(joint, np.minimum(log_forest, log_peer)))
         _, member = calibrate.union(np.exp(log_forest), np.exp(log_peer))
-        peers = self.tails.score(table, groups)
         names = np.array([*self.features, None], dtype=object)  # −1 is the last: none
         columns = {
             "p": p,
@@ -120,11 +120,10 @@ class Model:
         }
         return pl.DataFrame(columns, schema=SCORES).with_columns(pl.col("observed", "usual", "peers").fill_nan(None))
 
-    def _logs(self, table: Float64, groups: Sequence[str]) -> tuple[Float64, Float64, Float64]:
-        """ln p of the forest, of the peers, and of their union before its calibration."""
-        log_forest = self.forest.log_p(-self.flat.score(_forest_input(table, self.fill, self.tails)), groups)
-        log_peer = self.peer.log_p(self.tails.score(table, groups).score, groups)
-        return log_forest, log_peer, np.minimum(0.0, np.minimum(log_forest, log_peer) + np.log(2))
+    def _members(self, table: Float64, groups: Sequence[str], peers: PeerScore) -> tuple[Float64, Float64]:
+        """ln p of the forest and of the peers."""
+        by_forest = -self.flat.score(_forest_input(table, self.fill, self.tails))
+        return self.forest.log_p(by_forest, groups), self.peer.log_p(peers.score, groups)
 
     def to_bytes(self) -> bytes:
         """Serialise; equal models give equal bytes."""
@@ -232,12 +231,18 @@ def fit(
 
     held, peers = _read(later, features, group)
     by_forest = calibrate.fit(-flat.score(_forest_input(held, fill, tails)), peers, allowance)
-    by_peer = calibrate.fit(tails.score(held, peers).score, peers, allowance)
+    surprises = tails.score(held, peers)
+    by_peer = calibrate.fit(surprises.score, peers, allowance)
     nothing = calibrate.fit(np.empty(0), [], allowance)
     rows = (earlier.height, later.height)
     model = Model(tuple(features), group, seed, small, rows, fill, flat, tails, by_forest, by_peer, nothing)
-    joint = calibrate.fit(-model._logs(held, peers)[2], peers, allowance)
-    return Model(tuple(features), group, seed, small, rows, fill, flat, tails, by_forest, by_peer, joint)
+    joined = _union(*model._members(held, peers, surprises))
+    return replace(model, joint=calibrate.fit(-joined, peers, allowance))
+
+
+def _union(log_forest: Float64, log_peer: Float64) -> Float64:
+    """ln of `calibrate.union`, also where the probability is too small for a float."""
+    return np.asarray(np.minimum(0.0, np.minimum(log_forest, log_peer) + np.log(2)))
 
 
 def _pick(sessions: pl.DataFrame) -> pl.DataFrame:

@@ -109,19 +109,20 @@ class PeerTails:
         logs = self.log_p(X, groups)
         count, width = logs.shape
         rows = np.arange(count)
-        worst = np.argmin(logs, axis=1) if width and count else np.zeros(count, dtype=np.intp)
-        smallest = logs[rows, worst] if width else np.zeros(count)
-        top = np.sort(-logs, axis=1)[:, ::-1][:, : len(_WEIGHTS)]
+        worst = np.argmin(logs, axis=1)
+        smallest = logs[rows, worst]
+        top = np.sort(-logs, axis=1)[:, ::-1]
         known = smallest < 0
         places = self._places(groups)
         table = np.asarray(X, dtype=np.float64)
         return PeerScore(
-            score=top @ np.array(_WEIGHTS[: top.shape[1]]),
+            # Column by column: a matrix product may round differently with the number of rows.
+            score=sum((weight * top[:, i] for i, weight in enumerate(_WEIGHTS[:width])), np.zeros(count)),
             p=np.exp(smallest),
             feature=np.where(known, worst, -1).astype(np.int64),
-            observed=np.where(known, table[rows, worst] if width else np.nan, np.nan),
-            usual=np.where(known, self.medians[0, worst] if width else np.nan, np.nan),
-            peers=np.where(known, self.medians[places, worst] if width else np.nan, np.nan),
+            observed=np.where(known, table[rows, worst], np.nan),
+            usual=np.where(known, self.medians[0, worst], np.nan),
+            peers=np.where(known, self.medians[places, worst], np.nan),
             peers_n=self.n[places],
         )
 
@@ -177,9 +178,11 @@ def fit(
         Tails for everybody and for each group of at least 10 rows.
 
     Raises:
-        ValueError: Shapes do not fit, a value is infinite, or a direction is unknown.
+        ValueError: Shapes do not fit, there is no feature, a value is infinite, or a direction is unknown.
     """
     table = _table(X, groups, names)
+    if not names:
+        raise ValueError("peer tails: no feature given")
     ways = tuple((directions or {}).get(name, "upper") for name in names)
     if wrong := sorted({way for way in ways if way not in ("upper", "lower", "both")}):
         raise ValueError(f"peer tails: direction {wrong[0]!r} is none of upper, lower, both")

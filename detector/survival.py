@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 Float64 = NDArray[np.float64]
 
 ALLOWANCE: Final = 0.003
-_LEVELS: Final = 64  # counted points kept: neighbours differ by at most 1/5 in frequency at 50,000 values
+_LEVELS: Final = 65  # counted points kept: neighbours differ by at most 1/5 in frequency at 50,000 values
 _TAIL_SHARE, _TAIL_MOST, _TAIL_LEAST = 0.02, 1000, 10  # values beyond the threshold that the tail is fitted to
 _CENSORED: Final = 0.25
 _PRIOR: Final = 2.0  # weight of the spread of the sample against its excesses, in values
@@ -41,19 +41,19 @@ class Survival:
     Attributes:
         values: Counted points, ascending, filled up with +∞.
         logs: ln of the share that reached each point; −∞ where the tail alone decides.
+        above: ln of the share that went beyond each point, likewise: for values between it and the next one.
         start: Threshold from which the tail is fitted.
         log_start: ln of the share beyond the threshold.
         scale: Mean excess of the tail, > 0.
-        median: Middle value.
         n: Size of the sample; 0 for an empty block, where nothing is rare.
     """
 
     values: Float64
     logs: Float64
+    above: Float64
     start: Float64
     log_start: Float64
     scale: Float64
-    median: Float64
     n: NDArray[np.int64]
 
     def log_of(self, block: int, x: Float64) -> Float64:
@@ -69,7 +69,8 @@ class Survival:
         if not self.n[block]:
             return np.zeros(len(x))
         rank = np.searchsorted(self.values[block], x, side="right")
-        counted = np.where(rank > 0, self.logs[block][rank - 1], 0.0)
+        seen = self.values[block][rank - 1] == x
+        counted = np.where(rank > 0, np.where(seen, self.logs[block][rank - 1], self.above[block][rank - 1]), 0.0)
         beyond = x > self.start[block]  # False for NaN
         excess = np.where(beyond, x, self.start[block]) - self.start[block]
         tail = self.log_start[block] - excess / self.scale[block]
@@ -103,34 +104,36 @@ def fit(
     samples = (np.sort(column[~np.isnan(column)]) for column in columns)
     blocks = [_fit_one(sample, allowance, prior) for sample, prior in zip(samples, priors, strict=True)]
     values = np.full((len(blocks), _LEVELS), np.inf)
-    logs = np.zeros((len(blocks), _LEVELS))
-    for row, (points, shares, *_) in enumerate(blocks):
+    logs, above = np.zeros(values.shape), np.zeros(values.shape)
+    for row, (points, reached, beyond, *_) in enumerate(blocks):
         values[row, : len(points)] = points
-        logs[row, : len(points)] = shares
-    start, log_start, scale, median, n = np.array([block[2:] for block in blocks], dtype=np.float64).reshape(-1, 5).T
-    return Survival(values, logs, start, log_start, scale, median, n.astype(np.int64))
+        logs[row, : len(points)] = reached
+        above[row, : len(points)] = beyond
+    start, log_start, scale, n = np.array([block[3:] for block in blocks], dtype=np.float64).reshape(-1, 4).T
+    return Survival(values, logs, above, start, log_start, scale, n.astype(np.int64))
 
 
 def _fit_one(
     x: Float64, allowance: float, prior: float | None
-) -> tuple[Float64, Float64, float, float, float, float, int]:
-    """(points, ln shares, threshold, ln share beyond it, mean excess, median, n) of one sorted sample."""
+) -> tuple[Float64, Float64, Float64, float, float, float, int]:
+    """(points, ln share reached, ln share above, threshold, ln share beyond it, mean excess, n) of a sorted x."""
     n = len(x)
     if not n:
-        return np.empty(0), np.empty(0), 0.0, 0.0, 1.0, 0.0, 0
+        return np.empty(0), np.empty(0), np.empty(0), 0.0, 0.0, 1.0, 0
     reach = max(min(_TAIL_LEAST, n // 2), min(int(_TAIL_SHARE * n), _TAIL_MOST))
     start = float(x[n - 1 - reach]) if reach else float(x[-1])
     excess = x[x > start] - start
 
     # Positions from the end, evenly spaced in the logarithm: the interest is in the far end.
-    ends = np.unique(np.geomspace(1, n, _LEVELS).round().astype(np.intp))
-    points = np.unique(x[n - ends])
-    reached = n - np.searchsorted(x, points, side="left")
-    spared = np.where(points > start, max(1, int(allowance * n)), -1)
+    ends = np.unique(np.geomspace(1, n, _LEVELS - 1).round().astype(np.intp))
+    points = np.unique(np.append(x[n - ends], start))
+    spare = max(1, int(allowance * n))
+    reached = n - np.searchsorted(x, points, side="left") - np.where(points > start, spare, -1)
+    above = n - np.searchsorted(x, points, side="right") - np.where(points >= start, spare, -1)
     with np.errstate(divide="ignore"):
-        shares = np.log(np.maximum(reached - spared, 0) / (n + 1))
+        logs, beyond = (np.log(np.maximum(count, 0) / (n + 1)) for count in (reached, above))
     log_start = float(np.log((len(excess) + 1) / (n + 1)))
-    return points, shares, start, log_start, _mean_excess(x, excess, prior), float(x[(n - 1) // 2]), n
+    return points, logs, beyond, start, log_start, _mean_excess(x, excess, prior), n
 
 
 def _mean_excess(x: Float64, excess: Float64, prior: float | None) -> float:
