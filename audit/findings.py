@@ -1,0 +1,145 @@
+"""Findings as an output folder holds them: a flat table of all of them, and in full the few that are shown.
+
+`findings.ndjson` may be long: of each line only what the table needs is kept, and where the line stands.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+SUPPRESSED: Final = 3
+
+SCHEMA: Final = pl.Schema(
+    {
+        "uid": pl.String(),
+        "time": pl.Int64(),
+        "first": pl.Int64(),
+        "last": pl.Int64(),
+        "rule": pl.String(),
+        "rules": pl.List(pl.String()),
+        "family": pl.String(),
+        "severity": pl.Int64(),
+        "risk": pl.Float64(),
+        "queue": pl.String(),
+        "is_alert": pl.Boolean(),
+        "status": pl.Int64(),
+        "explained": pl.String(),
+        "kind": pl.String(),
+        "actor": pl.String(),
+        "actors": pl.List(pl.String()),
+        "session": pl.String(),
+        "device": pl.String(),
+        "events": pl.Int64(),
+        "subjects": pl.Int64(),
+        "event": pl.String(),
+        "controls": pl.List(pl.String()),
+        "title_ja": pl.String(),
+        "title_en": pl.String(),
+        "offset": pl.Int64(),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a `findings.ndjson` holds.
+
+    Attributes:
+        table: One row per finding in `SCHEMA`, worst first: by severity and risk, then time and uid. `event` is its
+            first event's id, `offset` the place of its line.
+        bad_lines: Numbers of lines that hold no finding.
+    """
+
+    table: pl.DataFrame
+    bad_lines: tuple[int, ...]
+
+    @property
+    def serious(self) -> pl.DataFrame:
+        """Rows that ask for a person: queue `alert` or `review`, not suppressed."""
+        return self.table.filter(pl.col("queue").is_in(["alert", "review"]) & (pl.col("status") != SUPPRESSED))
+
+
+def read(path: Path) -> Findings:
+    """Read findings; a later line of the same uid (an update) replaces the earlier one.
+
+    Args:
+        path: NDJSON of `contract.finding`; need not exist.
+    """
+    rows: dict[str, tuple[Any, ...]] = {}
+    bad: list[int] = []
+    for number, (offset, line) in enumerate(_lines(path), start=1):
+        try:
+            row = (*_row(json.loads(line)), offset)
+        except (ValueError, KeyError, TypeError, IndexError):  # no JSON, or no finding
+            bad.append(number)
+        else:
+            rows[row[0]] = row
+    table = pl.DataFrame(list(rows.values()), schema=SCHEMA, orient="row", strict=False)
+    order = ["severity", "risk", "time", "uid"]
+    return Findings(table.sort(order, descending=[True, True, False, False]), tuple(bad))
+
+
+def in_full(path: Path, offsets: Sequence[int]) -> list[Mapping[str, Any]]:
+    """The findings whose lines begin at these offsets, in the order asked for."""
+    out = []
+    if offsets:
+        with path.open("rb") as file:
+            for offset in offsets:
+                file.seek(offset)
+                out.append(json.loads(file.readline()))
+    return out
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        offset = 0
+        for line in file:
+            if line.strip():
+                yield offset, line
+            offset += len(line)
+
+
+def _row(found: Mapping[str, Any]) -> tuple[Any, ...]:
+    """One finding in the order of `SCHEMA`, without its offset."""
+    info, more = found["finding_info"], found["unmapped"]
+    shares = sorted(more["shares"], key=lambda share: (-share["share"], share["family"]))
+    related = [item["uid"] for item in info["related_events"]]
+    seen = [item.get("actor", {}) for item in found["evidences"]]
+    actors = [who["user"]["uid"] for who in seen if "user" in who]
+    sessions = [who["session"]["uid"] for who in seen if "session" in who]
+    devices = [item["src_endpoint"].get("uid") for item in found["evidences"] if "src_endpoint" in item]
+    title = more.get("title") or {"ja": info["title"], "en": info["analytic"]["name"]}
+    return (
+        info["uid"],
+        found["time"],
+        info["first_seen_time"],
+        info["last_seen_time"],
+        info["analytic"]["uid"],
+        [info["analytic"]["uid"], *(item["uid"] for item in info["related_analytics"])],
+        shares[0]["family"] if shares else None,
+        found["severity_id"],
+        float(found["risk_score"]),
+        more["queue"],
+        found["is_alert"],
+        found["status_id"],
+        more["explained"],
+        more.get("kind"),
+        actors[0] if actors else None,
+        actors,
+        sessions[0] if sessions else None,
+        devices[0] if devices else None,
+        len(related),
+        len({item["uid"] for item in found["resources"]}),
+        min(related) if related else None,
+        list(more["controls"]),
+        title["ja"],
+        title["en"],
+    )

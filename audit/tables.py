@@ -1,0 +1,265 @@
+"""The tables that controls and report are written over: one output folder and one site, as lazy frames.
+
+Nothing large is read here: events stay Parquet on disk until a query asks for them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from audit import findings as published
+from audit import usage as sums
+from contract import event
+from contract.rejected import REJECTED_SCHEMA
+from registers.calendar import Calendar
+from registers.site import Site
+
+EVENTS: Final = pl.Schema({**event.schema(), "explained": pl.String(), "explained.by": pl.String()})
+
+SESSIONS: Final = pl.Schema(
+    {
+        "session": pl.String(),
+        "actor.id": pl.String(),
+        "system.id": pl.String(),
+        "src.device": pl.String(),
+        "first": pl.Int64(),
+        "last": pl.Int64(),
+        "events": pl.Int64(),
+        "subjects": pl.Int64(),
+        "explained": pl.Float64(),
+        "p": pl.Float64(),
+        "queue": pl.String(),
+        "finding": pl.String(),
+    }
+)
+
+RUNS: Final = pl.Schema(
+    {
+        "run": pl.String(),
+        "from": pl.Int64(),
+        "to": pl.Int64(),
+        "events": pl.Int64(),
+        "rejected": pl.Int64(),
+        "files": pl.Int64(),
+        "mode": pl.String(),
+    }
+)
+
+DECISIONS: Final = pl.Schema(
+    {
+        "finding": pl.String(),
+        "time": pl.Int64(),
+        "kind": pl.String(),
+        "outcome": pl.String(),
+        "by": pl.String(),
+        "reason": pl.String(),
+    }
+)
+
+OK: Final = ~pl.col("event.outcome").fill_null("unknown").is_in(["failure", "denied"])
+
+
+class OutputError(ValueError):
+    """The folder is no output of an analysis.
+
+    Attributes:
+        problems: One line each: what, where, what to do.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What controls and report are made from.
+
+    Attributes:
+        frames: Tables by name, as `docs/controls.md` lists them.
+        site: What the organisation declares.
+        folder: The output folder.
+        findings: The same findings as the table of that name, and which lines were none.
+        runs: Rows of `runs.ndjson` as they stand.
+        period: First and last moment analysed, UTC ms; None if nothing was.
+        problems: What could not be read, one line each.
+    """
+
+    frames: Mapping[str, pl.LazyFrame]
+    site: Site
+    folder: Path
+    findings: published.Findings
+    runs: tuple[Mapping[str, Any], ...]
+    period: tuple[int, int] | None
+    problems: tuple[str, ...]
+
+
+def read(out: Path, site: Site) -> Tables:
+    """Open an output folder.
+
+    Args:
+        out: Folder that the detector wrote; every file in it may be missing.
+        site: The site that the analysis was made with.
+
+    Raises:
+        OutputError: There is no such folder, or nothing in it is an output of an analysis.
+    """
+    names = ("findings.ndjson", "sessions.parquet", "events", "runs.ndjson")
+    if not any((out / name).exists() for name in names):
+        raise OutputError([f"{out}: holds none of {', '.join(names)}: give the folder that the analysis wrote"])
+    problems: list[str] = []
+    events = _events(out, site)
+    runs = _objects(out / "runs.ndjson", problems)
+    found = published.read(out / "findings.ndjson")
+    problems += [f"findings.ndjson: line {number}: is no finding, left out" for number in found.bad_lines]
+    period = _period(runs, events)
+    used = sums.usage(events, site)
+    frames = {
+        "events": events,
+        "sessions": _parquet([out / "sessions.parquet"], SESSIONS),
+        "findings": _with_system(found.table, events).lazy(),
+        "runs": pl.DataFrame(runs, schema=RUNS, strict=False).lazy(),
+        "decisions": pl.DataFrame(_objects(out / "decisions.ndjson", problems), schema=DECISIONS, strict=False).lazy(),
+        "rejected": _rejected(out / "rejected.ndjson"),
+        "usage": used.lazy(),
+        "people": sums.people(used).lazy(),
+        "coverage": sums.coverage(events, period, site).lazy(),
+        "period": pl.DataFrame(
+            [period] if period else [], schema={"from": pl.Int64, "to": pl.Int64}, orient="row"
+        ).lazy(),
+        **_site_tables(site),
+        **_registers(site),
+    }
+    return Tables(frames, site, out, found, tuple(runs), period, tuple(problems))
+
+
+def _events(out: Path, site: Site) -> pl.LazyFrame:
+    """Events of all days with `date` (local) and `ok` (neither failed nor denied)."""
+    frame = _parquet(sorted((out / "events").glob("[0-9]*.parquet")), EVENTS)
+    return frame.with_columns(
+        Calendar(site.config).local(pl.col("time.occurred")).dt.date().alias("date"), OK.alias("ok")
+    )
+
+
+def _parquet(paths: list[Path], schema: pl.Schema) -> pl.LazyFrame:
+    there = [path for path in paths if path.exists()]
+    if not there:
+        return pl.LazyFrame(schema=schema)
+    return pl.scan_parquet(there, schema=schema, glob=False, missing_columns="insert", extra_columns="ignore")
+
+
+def _rejected(path: Path) -> pl.LazyFrame:
+    if not path.exists() or path.stat().st_size == 0:
+        return pl.LazyFrame(schema=REJECTED_SCHEMA)
+    return pl.scan_ndjson(path, schema=REJECTED_SCHEMA, ignore_errors=True)
+
+
+def _objects(path: Path, problems: list[str]) -> list[dict[str, Any]]:
+    """Objects of an NDJSON file, which need not exist; lines that are none are told and left out."""
+    out = []
+    if path.exists():
+        for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+            try:
+                item = json.loads(line) if line.strip() else None
+            except ValueError:
+                item = ""
+            if isinstance(item, dict):
+                out.append(item)
+            elif item is not None:
+                problems.append(f"{path.name}: line {number}: is no JSON object, left out")
+    return out
+
+
+def _period(runs: list[dict[str, Any]], events: pl.LazyFrame) -> tuple[int, int] | None:
+    """What was analysed: by the runs, else by the events themselves."""
+    spans = [
+        (run["from"], run["to"]) for run in runs if isinstance(run.get("from"), int) and isinstance(run.get("to"), int)
+    ]
+    if spans:
+        return min(first for first, _ in spans), max(last for _, last in spans)
+    at = pl.col("time.occurred")
+    first, last = events.select(at.min().alias("first"), at.max().alias("last")).collect(engine="streaming").row(0)
+    return None if first is None else (first, last)
+
+
+def _with_system(found: pl.DataFrame, events: pl.LazyFrame) -> pl.DataFrame:
+    """Findings with `system`: the system of their first event."""
+    wanted = found["event"].drop_nulls().unique().sort()
+    systems = (
+        events.select(pl.col("event.id").alias("event"), pl.col("system.id").alias("system"))
+        .filter(pl.col("event").is_in(wanted.implode()))
+        .unique("event")
+        .collect(engine="streaming")
+    )
+    return found.join(systems, on="event", how="left", maintain_order="left")
+
+
+def _registers(site: Site) -> dict[str, pl.LazyFrame]:
+    """One table per register; the ledger also has `day`, the local day of its `date`."""
+    local = Calendar(site.config).local
+    frames = {name: table.lazy() for name, table in site.tables.items()}
+    frames["ledger"] = frames["ledger"].with_columns(local(pl.col("date")).dt.date().alias("day"))
+    return frames
+
+
+def _site_tables(site: Site) -> dict[str, pl.LazyFrame]:
+    """What `site.toml` says, one table per kind of thing."""
+    config = site.config
+    systems = sorted(config.systems.items())
+
+    def pairs(name: str, lists: dict[str, list[str] | None]) -> pl.LazyFrame:
+        rows = [(system, item) for system, items in lists.items() for item in items or ()]
+        return pl.LazyFrame(rows, schema={"system": pl.String, name: pl.String}, orient="row")
+
+    grounds = [
+        (name, kind, ground)
+        for name, system in systems
+        for kind, items in (
+            ("inquiry", system.inquiry_items if system.inquiry_items is not None else config.limits.inquiry_items),
+            ("provision", system.provision_items),
+        )
+        for ground in items or ()
+    ]
+    contractors = [
+        (one.company, one.approved, config.moment(one.approved_on), one.application_ref, one.subcontractor_of,
+         one.max_handlers, one.systems)
+        for one in config.contractors
+    ]  # fmt: skip
+    text, whole = pl.String, pl.Int64
+    return {
+        "systems": pl.LazyFrame(
+            [(name, system.name or name, system.pia, system.auth) for name, system in systems],
+            schema={"system": text, "name": text, "pia": text, "auth": text},
+            orient="row",
+        ),
+        "system_sources": pairs("source", {name: system.sources for name, system in systems}),
+        "system_departments": pairs("dept", {name: system.departments for name, system in systems}),
+        "system_prohibited": pairs("action", {name: system.prohibited for name, system in systems}),
+        "system_imports": pairs("dept", {name: system.import_from for name, system in systems}),
+        "system_grounds": pl.LazyFrame(grounds, schema={"system": text, "kind": text, "ground": text}, orient="row"),
+        "contractors": pl.LazyFrame(
+            contractors,
+            schema={
+                "company": text,
+                "approved": pl.Boolean,
+                "approved_on": whole,
+                "application_ref": text,
+                "subcontractor_of": text,
+                "max_handlers": whole,
+                "systems": pl.List(text),
+            },
+            orient="row",
+        ),
+        "emergencies": Calendar(config).emergencies.lazy(),
+        "limits": pl.LazyFrame([config.limits.model_dump(exclude={"inquiry_items"})], schema_overrides=_limits(config)),
+    }
+
+
+def _limits(config: Any) -> dict[str, Any]:
+    return {name: pl.Int64 for name in type(config.limits).model_fields if name != "inquiry_items"}
