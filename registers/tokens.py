@@ -147,7 +147,8 @@ def event_ids(source_id: str, generation: str, offsets: pl.Series, lines: pl.Ser
         source_id: Id of the log source.
         generation: Hash of the file's first complete line.
         offsets: Integer series: place of each line in the uncompressed generation, bytes from 0.
-        lines: String series: the decoded lines without line end, one per offset, none null.
+        lines: Binary series: the lines' bytes as in the file, without line end, one per offset, none null; or String, then their
+            UTF-8, which is the same only for files in UTF-8.
         key: The site's key.
 
     Returns:
