@@ -199,6 +199,16 @@ def advance(state: State, found: pl.DataFrame, correlation: Correlation) -> pl.D
     return hits.sort("time.occurred", "event.id", "group", maintain_order=True)
 
 
+def copied(state: State, found: pl.DataFrame) -> State:
+    """A state that may be moved forward over these candidates while the given one stays as it is."""
+    after = dict(state)
+    for rule, group in found.select("rule", "group").unique().iter_rows():
+        window = after.get((rule, group))
+        if window is not None:
+            after[rule, group] = Window(deque(window.items), Counter(window.values), window.held)
+    return after
+
+
 def forget(state: State, watermark: int, correlations: Mapping[str, Correlation]) -> State:
     """The windows that can still matter once every event up to the watermark (UTC ms) has been seen."""
     return {

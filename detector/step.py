@@ -7,7 +7,6 @@ how actors are spread over several stage ones, does not change what comes out in
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -146,8 +145,8 @@ def _event_hits(
     fresh: pl.DataFrame, windows: correlate.State, context: Context
 ) -> tuple[pl.DataFrame, correlate.State]:
     found = [hits.match(fresh, context.rules.of("event"), "session", "event.id", "time.occurred")]
-    windows = copy.deepcopy(windows)
     candidates = _candidates(fresh, context, stage=1)
+    windows = correlate.copied(windows, candidates)
     for rule in context.rules.correlations(1):
         if rule.correlation is None:
             continue
@@ -214,7 +213,7 @@ def group(
     Returns:
         The new state, and one row per group that filled (`correlate.HITS`), sorted by (time, event id, rule, group).
     """
-    windows = copy.deepcopy(state.windows)
+    windows = correlate.copied(state.windows, candidates)
     edges = [pl.DataFrame(schema=correlate.HITS)]
     for name, what in _correlations(context, stage=2).items():
         edges.append(correlate.advance(windows, candidates.filter(pl.col("rule") == name), what))
