@@ -30,6 +30,7 @@ ALLOWANCE: Final = 0.003
 _LEVELS: Final = 65  # counted points kept: neighbours differ by at most 1/5 in frequency at 50,000 values
 _TAIL_SHARE, _TAIL_MOST, _TAIL_LEAST = 0.02, 1000, 10  # values beyond the threshold that the tail is fitted to
 _CENSORED: Final = 0.25
+_SPARED: Final = 2  # values that are spared even if `allowance` is less than that: a misuse seldom comes alone
 _PRIOR: Final = 2.0  # weight of the spread of the sample against its excesses, in values
 _KNOWN: Final = 30.0  # weight of a mean excess that the caller expects
 
@@ -127,7 +128,7 @@ def _fit_one(
     # Positions from the end, evenly spaced in the logarithm: the interest is in the far end.
     ends = np.unique(np.geomspace(1, n, _LEVELS - 1).round().astype(np.intp))
     points = np.unique(np.append(x[n - ends], start))
-    spare = max(1, int(allowance * n))
+    spare = max(_SPARED, int(allowance * n))
     reached = n - np.searchsorted(x, points, side="left") - np.where(points > start, spare, -1)
     above = n - np.searchsorted(x, points, side="right") - np.where(points >= start, spare, -1)
     with np.errstate(divide="ignore"):
