@@ -63,9 +63,9 @@ def _look(
         return None
     chosen = source or recognise(data, name, sources)
     if chosen is None:
-        problems.append(
-            f"{name}: is of no known source, nothing of it was read: declare one for it (--source FILE.toml)"
-        )
+        what = "is binary, not a log" if b"\0" in data else "is of no known source"
+        advice = "leave it out or declare a source for it (--source FILE.toml)"
+        problems.append(f"{name}: {what}, nothing of it was read: {advice}")
         return None
     return LogFile(file, name, chosen)
 

@@ -173,7 +173,7 @@ def head(path: Path, size: int = 1 << 16) -> bytes:
             raise Unreadable(f"{path.name}: is {what}: unpack it first (gzip is read as it is)")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise Unreadable(f"{path.name}: is UTF-16: write it as UTF-8 first (iconv -f UTF-16 -t UTF-8)")
-    if b"\0" in data[:8192]:
+    if data.count(0) * 10 > len(data):  # some NULs are a log with damage: its other lines are still wanted
         raise Unreadable(f"{path.name}: is binary, not a log: leave it out")
     return data[:size]
 
@@ -235,6 +235,8 @@ class Cutter:
     def _cut(self, last: bool) -> Iterator[Piece]:
         end = len(self._buffer) if last else self._buffer.rfind(b"\n") + 1
         if end == 0:
+            if len(self._buffer) <= self._limits.line_bytes:
+                return
             self._skipping = (self._offset, bytes(self._buffer[: self._limits.line_bytes]))
             yield from self._skip(last)
             return
@@ -261,13 +263,14 @@ class Cutter:
             self._offset += len(self._buffer)
             self._buffer.clear()
             return
+        ended = end > 0
         end = end or len(self._buffer)
         start, kept = self._skipping
         self._skipping = None
         self._offset += end
         del self._buffer[:end]
         self._remember_first(kept)
-        long = _long_frame([(start, kept, self._offset - start)])
+        long = _long_frame([(start, kept, self._offset - start - ended)])
         yield from self._pieces(_no_lines(), long)
 
     def _remember_first(self, raw: bytes) -> None:
