@@ -89,10 +89,7 @@ def encode(frame: pl.DataFrame) -> bytes:
     """
     if frame.is_empty():
         return b""
-    out = io.BytesIO()
-    # Text without quoting is what the lines are already; this spares two copies through a Python string.
-    encode_lines(frame).to_frame().write_csv(out, include_header=False, quote_style="never")
-    return out.getvalue()
+    return _joined(encode_lines(frame))
 
 
 def encode_lines(frame: pl.DataFrame) -> pl.Series:
@@ -106,6 +103,13 @@ def encode_lines(frame: pl.DataFrame) -> pl.Series:
     members = pl.concat_str(parts, ignore_nulls=True)
     # Every member brings its comma in front; the first one's is cut off.
     return frame.select(line=pl.concat_str(pl.lit("{"), members.str.slice(1), pl.lit("}"))).to_series()
+
+
+def _joined(lines: pl.Series) -> bytes:
+    """The lines, each with its newline. CSV without quoting is just that, and spares two copies through a str."""
+    out = io.BytesIO()
+    lines.to_frame().write_csv(out, include_header=False, quote_style="never")
+    return out.getvalue()
 
 
 # --- encode ---------------------------------------------------------------------------------------------------------
@@ -221,7 +225,7 @@ def _fast(body: bytes, lines: pl.Series) -> _Fast:
         if todo.is_empty():
             break
         if buffer is None:
-            buffer = todo["line"].str.join("\n").item().encode()
+            buffer = _joined(todo["line"])
         frame = pl.read_ndjson(buffer, schema={key: BY_KEY[key].dtype for key in keys})
         taken, odd = _accounted(buffer, todo["line"], frame)
         frame = _completed(frame)
@@ -236,10 +240,10 @@ def _fast(body: bytes, lines: pl.Series) -> _Fast:
 
 
 def _sampled(lines: pl.Series, sample: int = 256) -> list[str]:
-    """The contract's keys in some of the lines, in its order."""
+    """The required keys and those in some of the lines, in the contract's order."""
     # Steps by the golden ratio: even, and without a period that the lines might have too.
     picked = sorted({int(len(lines) * (n * 0.618033988749895 % 1)) for n in range(min(sample, len(lines)))})
-    found = {key for line in lines.gather(picked) for key in json.loads(line)}
+    found = {key for line in lines.gather(picked) for key in json.loads(line)} | set(REQUIRED)
     return [key for key in KEYS if key in found]
 
 
@@ -261,15 +265,21 @@ def _accounted(buffer: bytes, lines: pl.Series, frame: pl.DataFrame) -> tuple[pl
     odd = counts.select(
         pl.col("line").str.count_matches('"', literal=True).cast(pl.Int64) != pl.col("quotes")
     ).to_series()
-    line = pl.col("line").str
-    known = line.extract_all(_KNOWN).list
-    given = counts.filter(odd).select(
-        (known.n_unique() == known.len())
-        & (known.len().cast(pl.Int64) == pl.col("keys") + line.count_matches(_KNOWN_NULL).cast(pl.Int64))
-    )
     taken = (~odd).to_numpy(writable=True)
-    taken[odd.to_numpy()] = given.to_series().to_numpy()
+    taken[odd.to_numpy()] = counts.filter(odd).select(_given_once()).to_series().to_numpy()
     return pl.Series(taken), odd
+
+
+def _given_once() -> pl.Expr:
+    """Whether `keys`, the number of values read, is the number of known keys in `line`, all different.
+
+    Where nothing is null the numbers decide, for of two equal keys one value is lost. A null hides that, so there the
+    keys themselves are compared, which costs more.
+    """
+    line, keys = pl.col("line").str, pl.col("keys")
+    known, nulls = line.count_matches(_KNOWN).cast(pl.Int64), line.count_matches(_KNOWN_NULL).cast(pl.Int64)
+    spelt = pl.when(nulls > 0).then(pl.col("line")).str.extract_all(_KNOWN).list.n_unique().cast(pl.Int64)
+    return (known == keys + nulls) & ((nulls == 0) | (known == spelt))
 
 
 def _quotes(dtype: pl.DataType) -> int:
@@ -294,6 +304,7 @@ def _invalid() -> list[pl.Expr]:
 
 
 def _unknown(lines: pl.Series) -> Counter[str]:
+    lines = lines.filter(lines.str.count_matches(_KEY) > lines.str.count_matches(_KNOWN))
     keys = lines.str.extract_all(_KEY).explode(keep_nulls=False, empty_as_null=False).value_counts()
     counts: Counter[str] = Counter()
     for written, count in keys.iter_rows():
