@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,13 @@ LEAST: dict[str, Any] = {
     "time.occurred": 1775090912000,
 }
 GOOD = json.dumps(LEAST)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_batch_is_too_small_for_the_fast_lane() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wire, "FEW_LINES", 0)
+        yield
 
 
 def line(**changes: Any) -> str:
@@ -350,6 +358,12 @@ def test_the_public_examples_are_read(shared: Path):
     decoded = both(data)
     assert decoded.rejected.is_empty()
     assert wire.encode(decoded.frame) == data
+
+
+def test_small_batches_take_the_plain_lane(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(wire, "FEW_LINES", 2)
+    monkeypatch.setattr(wire, "_fast", None)
+    assert len(wire.decode(GOOD.encode()).frame) == 1
 
 
 def test_numbers_that_json_lacks_stay_out():
