@@ -38,19 +38,25 @@ REASONS: Final[dict[str, str]] = {
     "duty": "On duty, permitted, an ordinary function and a stated purpose, but no record",
 }
 
+_KEYS: Final = (
+    "event.action", "event.outcome", "event.reason", "message", "subject.token", "basis.ref", "purpose.code",
+)  # fmt: skip
+
 
 def explain(enriched: pl.DataFrame) -> pl.DataFrame:
     """Explain accesses, row by row.
 
     Args:
-        enriched: Events with the columns of `detector.enrich.ENRICHED`.
+        enriched: Events with the columns of `detector.enrich.ENRICHED`; keys of the event may be missing.
 
     Returns:
         The same rows in the same order with `explained` ("explained", "to_check", "unexplained" or null) and
         `explained.by` (a key of `REASONS`; null where `explained` is null or "unexplained").
     """
+    frame = enriched.drop("explained", "explained.by", strict=False)
+    unsaid = [pl.lit(None, dtype=pl.String).alias(key) for key in _KEYS if key not in frame.columns]
     return (
-        enriched.drop("explained", "explained.by", strict=False)
+        frame.with_columns(unsaid)
         .with_columns(pl.when(_is_access() & ~_cannot_say()).then(_reason().fill_null("")).alias("explained.by"))
         .with_columns(
             pl.when(pl.col("explained.by") == "")
@@ -62,7 +68,7 @@ def explain(enriched: pl.DataFrame) -> pl.DataFrame:
             .alias("explained"),
             pl.when(pl.col("explained.by") != "").then(pl.col("explained.by")).alias("explained.by"),
         )
-        .select(pl.exclude("explained", "explained.by"), "explained", "explained.by")
+        .select(*frame.columns, "explained", "explained.by")
     )
 
 

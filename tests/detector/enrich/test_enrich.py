@@ -139,10 +139,10 @@ def test_no_events_at_all():
 def test_events_with_few_keys_are_enriched_too():
     frame = pl.DataFrame({"event.id": ["1"], "time.occurred": [at("2026-04-15")], "actor.id": ["x1"]})
 
-    found = enrich(frame, any_office(random.Random(3)))
+    found = explain(enrich(frame, any_office(random.Random(3))))
 
     assert found.height == 1
-    assert found.columns == [*frame.columns, *ENRICHED]
+    assert found.columns == [*frame.columns, *ENRICHED, "explained", "explained.by"]
 
 
 def test_enriching_twice_is_enriching_once():
