@@ -90,6 +90,7 @@ class Field:
     Attributes:
         path: Dotted place in the object; `[]` behind a name stands for each item of a list.
         type: `number` takes int and finite float, `texts` a list of strings, `ints` a list of integers, `map` an object of strings.
+        example: A right value, used for the examples.
         meaning: One sentence for `docs/event.md`.
         required: Whether the key must be there wherever the object around it is.
         nullable: Whether null may stand in its place.
@@ -99,6 +100,7 @@ class Field:
 
     path: str
     type: Type
+    example: Any
     meaning: str
     required: bool = True
     nullable: bool = False
@@ -108,7 +110,7 @@ class Field:
 
 
 def _time(path: str, meaning: str) -> Field:
-    return Field(path, "int", meaning, minimum=0, maximum=MAX_TIME)
+    return Field(path, "int", 1775090912000, meaning, minimum=0, maximum=MAX_TIME)
 
 
 def _words(words: type[StrEnum] | type[IntEnum]) -> tuple[str | int, ...]:
@@ -118,67 +120,67 @@ def _words(words: type[StrEnum] | type[IntEnum]) -> tuple[str | int, ...]:
 _ANALYTIC_TYPES: Final = _words(AnalyticType)
 
 FIELDS: Final[tuple[Field, ...]] = (
-    Field("class_uid", "int", "OCSF's class: Detection Finding", values=(CLASS_UID,)),
-    Field("category_uid", "int", "OCSF's category: Findings", values=(CATEGORY_UID,)),
-    Field("type_uid", "int", "200401 created, 200402 updated", values=(200401, 200402)),
-    Field("activity_id", "int", "1 create, 2 update", values=_words(Activity)),
-    Field("metadata.version", "str", "Version of OCSF"),
-    Field("metadata.product.name", "str", "Sekimori"),
-    Field("metadata.product.version", "str", "Version of the code"),
+    Field("class_uid", "int", 2004, "OCSF's class: Detection Finding", values=(CLASS_UID,)),
+    Field("category_uid", "int", 2, "OCSF's category: Findings", values=(CATEGORY_UID,)),
+    Field("type_uid", "int", 200401, "200401 created, 200402 updated", values=(200401, 200402)),
+    Field("activity_id", "int", 1, "1 create, 2 update", values=_words(Activity)),
+    Field("metadata.version", "str", "1.8.0", "Version of OCSF"),
+    Field("metadata.product.name", "str", "Sekimori", "Sekimori"),
+    Field("metadata.product.version", "str", "0.1.0", "Version of the code"),
     _time("time", "When it was decided; event time, UTC milliseconds, never the wall clock"),
-    Field("severity_id", "int", "1 informational, 2 low, 3 medium, 4 high, 5 critical", values=_words(Severity)),
-    Field("risk_score", "number", "Decided risk in percent; higher is worse", minimum=0, maximum=100),
-    Field("risk_level_id", "int", "0 info, 1 low, 2 medium, 3 high, 4 critical", minimum=0, maximum=4),
-    Field("confidence_score", "number", "How often such a finding is right, in percent", minimum=0, maximum=100),
-    Field("is_alert", "bool", "Whether it pages somebody: true only for queue `alert`"),
-    Field("status_id", "int", "1 new, 3 suppressed (kept, never dropped)", values=_words(Status)),
-    Field("finding_info.uid", "str", "Stable: hash of kind, analytic, session or group and first event; no versions"),
-    Field("finding_info.title", "str", "What happened, in a few words"),
-    Field("finding_info.desc", "str", "What happened, in a sentence with numbers"),
+    Field("severity_id", "int", 4, "1 informational, 2 low, 3 medium, 4 high, 5 critical", values=_words(Severity)),
+    Field("risk_score", "number", 83.1, "Decided risk in percent; higher is worse", minimum=0, maximum=100),
+    Field("risk_level_id", "int", 3, "0 info, 1 low, 2 medium, 3 high, 4 critical", minimum=0, maximum=4),
+    Field("confidence_score", "number", 78, "How often such a finding is right, in percent", minimum=0, maximum=100),
+    Field("is_alert", "bool", True, "Whether it pages somebody: true only for queue `alert`"),
+    Field("status_id", "int", 1, "1 new, 3 suppressed (kept, never dropped)", values=_words(Status)),
+    Field("finding_info.uid", "str", "f-3c9d0e17b2a84f65", "Stable: hash of kind, analytic, session or group and first event; no versions"),
+    Field("finding_info.title", "str", "退庁処理後のIDによる閲覧", "What happened, in a few words"),
+    Field("finding_info.desc", "str", "The account of a person who left on 2026-04-01 read one record in the welfare system on the day after.", "What happened, in a sentence with numbers"),
     _time("finding_info.created_time", "Same as `time` when it was created"),
     _time("finding_info.first_seen_time", "The first event concerned"),
     _time("finding_info.last_seen_time", "The last event concerned"),
-    Field("finding_info.analytic.type_id", "int", "1 rule, 2 behavioural, 3 statistical, 4 learning", values=_ANALYTIC_TYPES),
-    Field("finding_info.analytic.uid", "str", "The rule or model that contributed most"),
-    Field("finding_info.analytic.name", "str", "Its title"),
-    Field("finding_info.analytic.member", "str", "Member of the model that fired", required=False, nullable=True),
-    Field("finding_info.related_analytics[].type_id", "int", "As above, for every other that contributed", values=_ANALYTIC_TYPES),
-    Field("finding_info.related_analytics[].uid", "str", "Rule or model"),
-    Field("finding_info.related_analytics[].name", "str", "Its title"),
-    Field("finding_info.related_analytics[].member", "str", "Member of the model that fired", required=False, nullable=True),
-    Field("finding_info.related_events[].uid", "str", "`event.id` of every event concerned"),
-    Field("evidences[].actor.user.uid", "str", "Who acted; absent where nobody is named", required=False),
-    Field("evidences[].actor.session.uid", "str", "In which session", required=False),
-    Field("evidences[].src_endpoint.uid", "str", "At which terminal", required=False),
-    Field("evidences[].src_endpoint.ip", "str", "From which address", required=False),
-    Field("resources[].uid", "str", "Token of a person whose data it is"),
-    Field("resources[].type", "str", "subject", values=("subject",)),
-    Field("unmapped.text.ja", "str", "What happened, in Japanese"),
-    Field("unmapped.text.en", "str", "The same in English"),
-    Field("unmapped.title.ja", "str", "Title in Japanese", required=False),
-    Field("unmapped.title.en", "str", "Title in English", required=False),
-    Field("unmapped.check_first.ja", "str", "What to look at first, in Japanese", required=False),
-    Field("unmapped.check_first.en", "str", "The same in English", required=False),
-    Field("unmapped.shares[].family", "str", "Family of rules, or the model"),
-    Field("unmapped.shares[].share", "number", "Its additive part of the risk", minimum=0, maximum=1),
-    Field("unmapped.shares[].observed", "number", "What was measured", nullable=True),
-    Field("unmapped.shares[].usual", "number", "What is usual for this person", nullable=True),
-    Field("unmapped.shares[].peers", "number", "What is usual among peers", nullable=True),
-    Field("unmapped.shares[].unit", "str", "Unit of the three"),
-    Field("unmapped.context.odds", "number", "Factor of the context on the odds of the risk", minimum=0, required=False),
-    Field("unmapped.context.risk_without", "number", "Risk in percent without the context", minimum=0, maximum=100, required=False),
-    Field("unmapped.context.ja", "texts", "What the context is, in Japanese", required=False),
-    Field("unmapped.context.en", "texts", "The same in English", required=False),
-    Field("unmapped.explained", "str", "Whether the accesses have a recorded reason", values=_words(Explained)),
-    Field("unmapped.controls", "texts", "Promises of the assessment that it touches, `<pia>/<control>`"),
-    Field("unmapped.scenarios", "ints", "Numbers in the catalogue of misuse", required=False),
-    Field("unmapped.kind", "str", "What it is about", required=False, values=_words(Kind)),
-    Field("unmapped.unit", "str", "Which session, day, group or piece of evidence", required=False),
-    Field("unmapped.queue", "str", "Who looks at it", values=_words(Queue)),
-    Field("unmapped.over_budget", "bool", "Moved to the digest because the day's budget was spent", required=False),
-    Field("unmapped.learning", "bool", "Raised by a model still learning", required=False),
-    Field("unmapped.run", "str", "`live`, or the name of a re-run"),
-    Field("unmapped.versions", "map", "Code, rules, model, calibration, baseline, registers, exceptions: hashes or ids"),
+    Field("finding_info.analytic.type_id", "int", 1, "1 rule, 2 behavioural, 3 statistical, 4 learning", values=_ANALYTIC_TYPES),
+    Field("finding_info.analytic.uid", "str", "after_resignation", "The rule or model that contributed most"),
+    Field("finding_info.analytic.name", "str", "Activity after the last day of employment", "Its title"),
+    Field("finding_info.analytic.member", "str", None, "Member of the model that fired", required=False, nullable=True),
+    Field("finding_info.related_analytics[].type_id", "int", 4, "As above, for every other that contributed", values=_ANALYTIC_TYPES),
+    Field("finding_info.related_analytics[].uid", "str", "model", "Rule or model"),
+    Field("finding_info.related_analytics[].name", "str", "Rare among peers", "Its title"),
+    Field("finding_info.related_analytics[].member", "str", "peer", "Member of the model that fired", required=False, nullable=True),
+    Field("finding_info.related_events[].uid", "str", "c11be04a77d90213", "`event.id` of every event concerned"),
+    Field("evidences[].actor.user.uid", "str", "100231", "Who acted; absent where nobody is named", required=False),
+    Field("evidences[].actor.session.uid", "str", "W-77120", "In which session", required=False),
+    Field("evidences[].src_endpoint.uid", "str", "HO0041", "At which terminal", required=False),
+    Field("evidences[].src_endpoint.ip", "str", "192.0.2.41", "From which address", required=False),
+    Field("resources[].uid", "str", "s_91d2c0aa3be47710", "Token of a person whose data it is"),
+    Field("resources[].type", "str", "subject", "subject", values=("subject",)),
+    Field("unmapped.text.ja", "str", "令和8年4月1日に退職した職員のIDが、翌日に生活保護システムで1人の記録を1回閲覧しました。", "What happened, in Japanese"),
+    Field("unmapped.text.en", "str", "The account of a person who left on 2026-04-01 read one record in the welfare system on the day after.", "The same in English"),
+    Field("unmapped.title.ja", "str", "退庁処理後のIDによる閲覧", "Title in Japanese", required=False),
+    Field("unmapped.title.en", "str", "Activity after the last day of employment", "Title in English", required=False),
+    Field("unmapped.check_first.ja", "str", "IDの停止日と、端末を使った人を確認してください。", "What to look at first, in Japanese", required=False),
+    Field("unmapped.check_first.en", "str", "Check when the account was closed and who used the terminal.", "The same in English", required=False),
+    Field("unmapped.shares[].family", "str", "leaver", "Family of rules, or the model"),
+    Field("unmapped.shares[].share", "number", 1.0, "Its additive part of the risk", minimum=0, maximum=1),
+    Field("unmapped.shares[].observed", "number", 1, "What was measured", nullable=True),
+    Field("unmapped.shares[].usual", "number", 0, "What is usual for this person", nullable=True),
+    Field("unmapped.shares[].peers", "number", None, "What is usual among peers", nullable=True),
+    Field("unmapped.shares[].unit", "str", "days after last day", "Unit of the three"),
+    Field("unmapped.context.odds", "number", 1.5, "Factor of the context on the odds of the risk", minimum=0, required=False),
+    Field("unmapped.context.risk_without", "number", 76.6, "Risk in percent without the context", minimum=0, maximum=100, required=False),
+    Field("unmapped.context.ja", "texts", ["対象者は保護の対象です。"], "What the context is, in Japanese", required=False),
+    Field("unmapped.context.en", "texts", ["The person looked up is protected."], "The same in English", required=False),
+    Field("unmapped.explained", "str", "unexplained", "Whether the accesses have a recorded reason", values=_words(Explained)),
+    Field("unmapped.controls", "texts", ["kanagawa-9/P4"], "Promises of the assessment that it touches, `<pia>/<control>`"),
+    Field("unmapped.scenarios", "ints", [14], "Numbers in the catalogue of misuse", required=False),
+    Field("unmapped.kind", "str", "session", "What it is about", required=False, values=_words(Kind)),
+    Field("unmapped.unit", "str", "W-77120", "Which session, day, group or piece of evidence", required=False),
+    Field("unmapped.queue", "str", "alert", "Who looks at it", values=_words(Queue)),
+    Field("unmapped.over_budget", "bool", False, "Moved to the digest because the day's budget was spent", required=False),
+    Field("unmapped.learning", "bool", False, "Raised by a model still learning", required=False),
+    Field("unmapped.run", "str", "live", "`live`, or the name of a re-run"),
+    Field("unmapped.versions", "map", {"code": "0.1.0", "rules": "sha256:4c1f", "model": "2026-03-28T18:00Z-7", "calibration": "2026-03-31", "baseline": "2026-03-31", "registers": "sha256:90ab", "exceptions": "sha256:e3b0"}, "Code, rules, model, calibration, baseline, registers, exceptions: hashes or ids"),
 )  # fmt: skip
 
 
@@ -206,6 +208,18 @@ def to_json(finding: Mapping[str, Any]) -> str:
         ValueError: A number is NaN or infinite, which JSON cannot say.
     """
     return json.dumps(_ordered(finding, _TREE), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def example() -> dict[str, Any]:
+    """A finding made of the examples in `FIELDS`; every key is there, every list has one item."""
+
+    def built(node: _Node) -> Any:
+        if node.known:
+            return node.known.example
+        value = {key: built(child) for key, child in node.children.items()}
+        return [value] if node.items else value
+
+    return dict(built(_TREE))
 
 
 def validate(finding: object) -> list[str]:
