@@ -6,7 +6,8 @@ from typing import Final
 
 import polars as pl
 
-from collector.sources import OWN_KEYS, TOKEN_KEYS, Source
+from collector.formats import DETAIL, REASON, STAMP, TIME
+from collector.sources import OWN_KEYS, SELF_DESCRIBED, TOKEN_KEYS, Source
 from contract.event import BY_KEY, FIELDS, Field
 from registers.mask import mask_my_numbers
 from registers.text import normalise, normalise_id
@@ -54,9 +55,18 @@ class Refusals:
         self.reason, self.detail = frame.get_column("reason"), frame.get_column("detail")
 
 
-def texts(wide: pl.DataFrame, names: tuple[str, ...], source: Source) -> pl.Series:
+def cleaned(wide: pl.DataFrame, source: Source) -> pl.DataFrame:
+    """The columns that are used, trimmed; what means "no value" is null."""
+    used = {name for names in source.columns.values() for name in names} | {*source.time, *source.received, TIME, STAMP}
+    if source.format in SELF_DESCRIBED:
+        used |= BY_KEY.keys()
+    text = pl.col([name for name in wide.columns if name in used]).str.strip_chars(" \t\r\n\u3000\ufeff")
+    return wide.select(REASON, DETAIL, pl.when(~text.is_in(["", *source.empty])).then(text))
+
+
+def texts(wide: pl.DataFrame, names: tuple[str, ...]) -> pl.Series:
     """The columns of a time, joined by a blank; null where all are empty or none is there."""
-    columns = [clean(wide.get_column(name), source) for name in names if name in wide.columns]
+    columns = [wide.get_column(name) for name in names if name in wide.columns]
     if not columns:
         return pl.Series("time", [None] * wide.height, dtype=pl.String)
     if len(columns) == 1:
@@ -66,17 +76,11 @@ def texts(wide: pl.DataFrame, names: tuple[str, ...], source: Source) -> pl.Seri
     return joined.set(joined == "", None)
 
 
-def clean(column: pl.Series, source: Source) -> pl.Series:
-    """Trimmed text; what means "no value" is null."""
-    text = pl.col(column.name).str.strip_chars(" \t\r\n\u3000\ufeff")
-    return column.to_frame().select(pl.when(~text.is_in(["", *source.empty])).then(text)).to_series()
-
-
 def values(wide: pl.DataFrame, source: Source, refusals: Refusals) -> pl.DataFrame:
     """The keys of the event that a source speaks of, typed; ids of people on file are still raw.
 
     Args:
-        wide: String columns, one row per line.
+        wide: String columns, one row per line, `cleaned`.
         source: The declaration.
         refusals: Takes what is wrong.
 
@@ -101,12 +105,11 @@ def values(wide: pl.DataFrame, source: Source, refusals: Refusals) -> pl.DataFra
 
 def _text(wide: pl.DataFrame, field: Field, source: Source) -> pl.Series | None:
     names = [name for name in source.columns.get(field.key, ()) if name in wide.columns]
-    if field.key in wide.columns:
+    if source.format in SELF_DESCRIBED and field.key in wide.columns:
         names.append(field.key)  # a self-described format's own reading, after what the source says
-    columns = [clean(wide.get_column(name), source).alias(str(at)) for at, name in enumerate(names)]
-    if not columns:
+    if not names:
         return None
-    text = columns[0] if len(columns) == 1 else pl.DataFrame(columns).select(pl.coalesce(pl.all())).to_series()
+    text = wide.get_column(names[0]) if len(names) == 1 else wide.select(pl.coalesce(names)).to_series()
     table = source.codes.get(field.key)
     if not table:
         return text

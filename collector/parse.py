@@ -125,7 +125,7 @@ def parse(
     lines, unread = _readable(piece, source)
     if lines.is_empty():
         return Parsed(source.id, piece.name, empty(), refuse(unread, source, piece.name), state=before)
-    wide = _CUT[source.format](lines.get_column("line"), source, piece.header)
+    wide = mapping.cleaned(_CUT[source.format](lines.get_column("line"), source, piece.header), source)
     refusals = mapping.Refusals(wide.get_column(REASON), wide.get_column(DETAIL))
     refusals.add(lines.get_column("line").str.contains("\0", literal=True), "encoding", "holds a NUL")
     times, after = _times(wide, source, time_zone, before, reference_year, refusals)
@@ -198,7 +198,7 @@ def _times(
 ) -> tuple[pl.Series, State]:
     zone = source.time_zone or time_zone
     own = source.time or (TIME,)
-    text = mapping.texts(wide, own, source)
+    text = mapping.texts(wide, own)
     if STAMP in wide.columns:
         years, state = _years(wide.get_column(STAMP), source.assume_year or reference_year or FALLBACK_YEAR, state)
         stamped = pl.DataFrame({"year": years, "stamp": wide.get_column(STAMP), "text": text})
@@ -234,7 +234,7 @@ def _years(stamps: pl.Series, start: int, state: State) -> tuple[pl.Series, Stat
 def _received(wide: pl.DataFrame, source: Source, time_zone: str) -> list[pl.Series]:
     if not source.received:
         return []
-    text = mapping.texts(wide, source.received, source)
+    text = mapping.texts(wide, source.received)
     return [moments(text, source.time_zone or time_zone, source.time_formats).alias("time.received")]
 
 

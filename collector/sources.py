@@ -206,6 +206,11 @@ def _bad_values(source: Source) -> list[str]:
             ZoneInfo(source.time_zone)
         except (ZoneInfoNotFoundError, ValueError):
             found.append(f"time_zone: {source.time_zone!r} is no IANA time zone")
+    pointers = sorted({name for names in source.columns.values() for name in names if name.startswith("/")})
+    for inner in pointers if source.format == "json" else ():
+        found += [
+            f"columns: {inner!r} cannot be a value and hold {p!r} too" for p in pointers if p.startswith(f"{inner}/")
+        ]
     try:
         re.compile(source.recognise.pattern)
     except re.error as error:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import csv
+import random
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from collector.formats import DETAIL, REASON, jsonlines, syslog
+from collector.formats import DETAIL, REASON, delimited, jsonlines, syslog
 from collector.recognise import recognise
 from collector.sources import shipped
 
@@ -241,3 +243,31 @@ def test_a_source_is_recognised_by_content(head: bytes, source: str | None):
 
     assert (found.id if found else None) == source
     assert recognise(head, "file", shipped()[::-1]) == found
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", "|", ";"])
+def test_delimited_cells_are_those_of_the_csv_module(declare, delimiter: str):
+    text = 'id="c"\nformat="delimited"\ndelimiter="?"\ntime="row"\n[constants]\n"event.class"="log"\n'
+    source = declare(text.replace("?", delimiter.replace("\t", "\\t")))
+    chance = random.Random(3)
+    cells = [
+        "",
+        "a",
+        "あ い",
+        '"quoted"',
+        '"two\nlines"',
+        '"a ""b"" c"',
+        f'"x{delimiter}y"',
+        '5" pipe',
+        '""',
+        '""""',
+        " ",
+    ]
+    lines = [delimiter.join(chance.choice(cells) for _ in range(4)) for _ in range(500)]
+
+    frame = delimited.cut(pl.Series(lines), source, delimiter.join(["row", "row", "!reason", "well"]))
+
+    assert frame.columns == [REASON, DETAIL, "row", "row#2", "!reason#2", "well"]
+    assert frame.get_column(REASON).null_count() == 500
+    expected = [next(csv.reader(line.splitlines(keepends=True), delimiter=delimiter)) for line in lines]
+    assert [list(row) for row in frame.drop(REASON, DETAIL).rows()] == expected
