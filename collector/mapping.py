@@ -76,18 +76,19 @@ def texts(wide: pl.DataFrame, names: tuple[str, ...]) -> pl.Series:
     return joined.set(joined == "", None)
 
 
-def values(wide: pl.DataFrame, source: Source, refusals: Refusals) -> pl.DataFrame:
+def values(wide: pl.DataFrame, times: list[pl.Series], source: Source, refusals: Refusals) -> pl.DataFrame:
     """The keys of the event that a source speaks of, typed; ids of people on file are still raw.
 
     Args:
         wide: String columns, one row per line, `cleaned`.
+        times: `time.occurred` and, if there is one, `time.received`.
         source: The declaration.
         refusals: Takes what is wrong.
 
     Returns:
         One row per line, one column per key with a value anywhere.
     """
-    found: list[pl.Series] = []
+    found = list(times)
     for field in FIELDS:
         if field.key in OWN_KEYS:
             continue
@@ -98,7 +99,7 @@ def values(wide: pl.DataFrame, source: Source, refusals: Refusals) -> pl.DataFra
             found.append((typed.fill_null(constant) if constant is not None else typed).alias(field.key))
         elif constant is not None:
             found.append(pl.Series(field.key, [constant], dtype=field.dtype).new_from_index(0, wide.height))
-    frame = pl.DataFrame(found) if found else pl.DataFrame()
+    frame = pl.DataFrame(found)
     _required(frame, wide, source, refusals)
     return frame
 

@@ -129,7 +129,7 @@ def parse(
     refusals = mapping.Refusals(wide.get_column(REASON), wide.get_column(DETAIL))
     refusals.add(lines.get_column("line").str.contains("\0", literal=True), "encoding", "holds a NUL")
     times, after = _times(wide, source, time_zone, before, reference_year, refusals)
-    values = mapping.values(wide, source, refusals).with_columns(times, *_received(wide, source, time_zone))
+    values = mapping.values(wide, [times, *_received(wide, source, time_zone)], source, refusals)
     good = refusals.reason.is_null()
     frame, after = _steps(values.filter(good), source, after)
     frame = _identified(_tokenised(frame, source, site_key), lines.filter(good), piece, source, site_key)

@@ -38,7 +38,7 @@ def names(source: Source, header: str | None) -> list[str]:
             number += 1
             unique = f"{name}#{number}"
         result.append(unique)
-    return result
+    return result or [""]  # a blank header names one column, and its name is none
 
 
 def cut(lines: pl.Series, source: Source, header: str | None) -> pl.DataFrame:
