@@ -168,7 +168,7 @@ def _limited(tables: Tables, pia: str, systems: list[str], sources: list[str]) -
 def _judged(control: Control, pia: str, scope: Scope, language: Language) -> Verdict:
     """One verdict. What cannot be asked is missing evidence; what was asked and failed is to be checked first of all."""
     missing = [need for need in control.needs if not _there(need, scope)]
-    gaps = [_word("register", language, name=_shown(need, language)) for need in missing]
+    gaps = [_word("register", language, name=shown(need, language)) for need in missing]
     touching = _open_findings(scope, f"{pia}/{control.id}")
     row: dict[str, Any] = {}
     breach = False
@@ -289,7 +289,7 @@ def _names(scope: Scope) -> str:
     return "、".join(scope.tables.site.config.systems[name].name or name for name in scope.systems)
 
 
-def _shown(need: str, language: Language) -> str:
+def shown(need: str, language: Language) -> str:
     """What is missing, as the operator knows it: a file, a column of it, a key of site.toml."""
     first, _, rest = need.partition(".")
     if first in ("systems", "site"):
