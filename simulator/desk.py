@@ -52,7 +52,7 @@ def doors(world: World, number: int) -> pl.DataFrame:
     rows: list[dict[str, Any]] = []
     people, hours = _days_of_people(world, number)
     for who in people:
-        person, post = world.people[who], world.post(who, number)
+        post = world.post(who, number)
         if post is None:
             continue
         begin, end = hours[who]
@@ -130,7 +130,7 @@ def terminals(world: World, number: int) -> pl.DataFrame:
     for at, account in ((1, "svc-batch"), (2, "svc-backup")):
         session = f"0x{rng.integers(1 << 20, 1 << 30):x}"
         start = base + at * HOUR + int(rng.uniform(0, 3) * MINUTE)
-        common = {
+        service = {
             "src": "windows-security",
             "actor": account,
             "device": "FS01",
@@ -139,7 +139,7 @@ def terminals(world: World, number: int) -> pl.DataFrame:
             "session": session,
             "count": 5,
         }
-        rows += [{**common, "t": start, "act": "4624"}, {**common, "t": start + 25 * MINUTE, "act": "4634"}]
+        rows += [{**service, "t": start, "act": "4624"}, {**service, "t": start + 25 * MINUTE, "act": "4634"}]
     return frame(rows)
 
 
@@ -355,8 +355,7 @@ def ssh(
 def orders_of_the_month(world: World) -> list[tuple[int, str, int]]:
     """The contractor's planned maintenance: (person, host, day), a night every week and one before the year's end."""
     hands = [p.number for p in world.people if p.company == CONTRACTOR]
-    days = [d for d in range(2, world.when.days, 7)]
-    return [(hands[n % 4], SERVERS[n % 4], day) for n, day in enumerate(days)]
+    return [(hands[n % 4], SERVERS[n % 4], day) for n, day in enumerate(range(2, world.when.days, 7))]
 
 
 def batches(world: World, number: int) -> pl.DataFrame:

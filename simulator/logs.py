@@ -131,7 +131,7 @@ def card(rows: pl.DataFrame) -> pl.Series:
 def files(rows: pl.DataFrame) -> pl.Series:
     """key=value of the file server and of the clients' management suite."""
     pairs = {
-        "time": _local().dt.strftime("%Y/%m/%d %H:%M:%S"), "user": pl.col("actor"), "host": pl.col("device"), "ip": pl.col("ip"), "op": pl.col("act"),
+        "time": _local().dt.strftime("\"%Y/%m/%d %H:%M:%S\""), "user": pl.col("actor"), "host": pl.col("device"), "ip": pl.col("ip"), "op": pl.col("act"),
         "result": pl.col("out"), "path": '"' + pl.col("thing") + '"', "bytes": pl.col("bytes"), "rows": pl.col("count"), "media": pl.col("media"),
         "dest": pl.col("dest"), "system": pl.col("system"), "target": pl.col("target"), "ticket": pl.col("basis"), "note": '"' + pl.col("text") + '"',
     }  # fmt: skip

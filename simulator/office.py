@@ -98,9 +98,9 @@ def simulate(
         chosen = [line for episode, line in truth if episode.quiet is quiet]
         (out / f"{name}.ndjson").write_text("".join(f"{line}\n" for line in chosen), encoding="utf-8")
     scenarios = sorted({episode.scenario for episode, _ in truth if not episode.quiet})
-    quiet = sum(episode.quiet for episode, _ in truth)
+    lookalikes = sum(episode.quiet for episode, _ in truth)
     events += sum(agent.lines for agent in agents)
-    return Summary(events, len(world.holders(0)), days, len(truth) - quiet, quiet, tuple(scenarios))
+    return Summary(events, len(world.holders(0)), days, len(truth) - lookalikes, lookalikes, tuple(scenarios))
 
 
 def _check(days: int, staff: int, misuse: float, volume: float) -> None:

@@ -144,8 +144,8 @@ def roster(rng: np.random.Generator, when: Calendar, people: list[Person], place
                 plan.spans[day] += _office_day(rng, when, person, post, day, day in leave, day in half, plan.presence)
             elif post.dept == "seikatsu" and rng.random() < 0.015:
                 plan.spans[day] += _weekend(rng, when, person, day, plan.presence)
-    for day in plan.spans:
-        day.sort()
+    for spans in plan.spans:
+        spans.sort()
     return plan
 
 

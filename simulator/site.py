@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from simulator.desk import orders_of_the_month
 from simulator.population import (
     AREAS,
     CONTRACTOR,
@@ -79,6 +80,13 @@ def registers(world: World, extra: Rows) -> Rows:
     rows["presence"] = [_absence(world, entry) for entry in world.roster.presence]
     _devices(world, rows)
     _subjects(world, rows)
+    boss = world.people[world.holders(0, "manager", "joho")[0]].id
+    for hand, host, number in orders_of_the_month(world):
+        rows["work_orders"].append({
+            "order": f"保守{world.when.day(number):%m%d}-00", "company": world.people[hand].company, "actor_id": world.people[hand].id,
+            "system": "disaster" if host.startswith("dis") else "welfare", "window_from": moment(world.when.at(number, 19.5)),
+            "window_to": moment(world.when.at(number, 23.5)), "approved_by": boss,
+        })  # fmt: skip
     rows["labels"] = [{"code": code, "system": op.system, "ja": op.ja, "en": op.en} for code, op in OPS.items()]
     as_of = wareki(world.when.start)
     handlers = len(world.holders(0, dept="seikatsu"))

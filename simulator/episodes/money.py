@@ -24,8 +24,7 @@ def decided_and_approved_by_one(s: Stage) -> None:
 def one_account_for_many_cases(s: Stage) -> None:
     who = s.star(s.clerk("payment", "seikatsu"))
     for day in s.some(s.days(who), 3):
-        targets = s.strangers(who, 2)
-        s.embed(who, day, lambda d, t=targets: [d.do("WE520", c, amount=86_000, payee="990099", gap=60) for c in t][0])  # type: ignore[misc]
+        s.tour(who, day, ("WE520",), s.strangers(who, 2), amount=86_000, payee="990099", gap=60)
 
 
 @shape(40, quiet=True)
@@ -40,7 +39,7 @@ def correction_with_approval(s: Stage) -> None:
 def records_deleted_in_a_burst(s: Stage) -> None:
     who = s.star(s.clerk("supervisor", "seikatsu"))
     targets = s.strangers(who, 7)
-    s.embed(who, s.day(who), lambda d: [d.do("WE800", t, gap=9) for t in targets][0])
+    s.embed(who, s.day(who), lambda d: d.each("WE800", targets, gap=9))
 
 
 @shape(41, "medium")
@@ -67,7 +66,7 @@ def disposal_with_its_record(s: Stage) -> None:
         target="ケース記録",
         approved_by=s.id(second),
     )
-    s.embed(who, day, lambda d: [d.do("WE800", t, basis=ref, approver=s.id(second), gap=12) for t in targets][0])
+    s.embed(who, day, lambda d: d.each("WE800", targets, basis=ref, approver=s.id(second), gap=12))
 
 
 @shape(42, "medium")

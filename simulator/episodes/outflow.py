@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from simulator.episodes.plan import Desk, Stage, shape
 from simulator.population import DEPARTMENTS
 from simulator.rhythm import MINUTE
@@ -104,7 +106,7 @@ def screens_printed_in_bursts(s: Stage) -> None:
 def clipboard_in_bursts(s: Stage) -> None:
     who = s.star(s.caseworker())
     day, targets = s.day(who), s.strangers(who, 4)
-    s.session(who, day, 13.6, lambda d: [d.do("WE110", t, gap=60) for t in targets][0])
+    s.session(who, day, 13.6, lambda d: d.each("WE110", targets, gap=60))
     for n in range(16):
         _client(s, who, day, 0.4 + n * 0.25, act="clipboard", system="welfare", thing="WE110", bytes=1_900)
 
@@ -127,7 +129,7 @@ def manual_written_on_test_data(s: Stage) -> None:
         )
 
 
-def _never(s: Stage, op: str, **more: object) -> None:
+def _never(s: Stage, op: str, **more: Any) -> None:
     who = s.star(s.ledger_user(), "disaster")
     target = s.fresh(s.world.quiet_residents)[0]
     s.embed(who, s.day(who, calm=True), lambda d: d.do(op, target, **more))

@@ -130,7 +130,7 @@ class Desk:
         self.rows: list[Row] = []
         self.clock = 0
 
-    def do(self, op: str, citizen: int = NOBODY, *, gap: float = 25.0, mark: bool = True, **more: Any) -> None:
+    def do(self, op: str, citizen: int = NOBODY, *, gap: float = 25.0, mark: bool = True, **more: Any) -> Desk:
         """Use a function; then `gap` seconds on average pass. `mark=False`: the row is no part of the episode."""
         world, town = self._stage.world, self._stage.world.town
         system = OPS[op].system
@@ -151,13 +151,20 @@ class Desk:
             row["ep"] = self._stage.episode.number
         self.rows.append(row)
         self.wait(gap)
+        return self
+
+    def each(self, op: str, citizens: Iterable[int], **more: Any) -> Desk:
+        """Use a function on one citizen after another."""
+        for citizen in citizens:
+            self.do(op, int(citizen), **more)
+        return self
 
     def wait(self, seconds: float) -> None:
         """Let time pass, a little more or less than said."""
         self.clock += int(seconds * 1000 * float(np.exp(self._stage.rng.normal(0, 0.25)))) + 350
 
 
-Script = Callable[[Desk], None]
+Script = Callable[[Desk], object]
 
 
 class Stage:
@@ -296,6 +303,31 @@ class Stage:
             return [{"session": session, "device": device, "ip": ip, **row, "t": begin + row["t"]} for row in desk.rows]
 
         self.plan.acts.setdefault(day, []).append(Act(person, system, int(clock * HOUR), desk.clock + 3000, build))
+
+    def tour(
+        self,
+        person: int,
+        day: int,
+        ops: Sequence[str],
+        citizens: Sequence[int],
+        *,
+        clock: float | None = None,
+        **columns: Any,
+    ) -> None:
+        """Some functions used on one citizen after another inside the person's ordinary session."""
+
+        def script(desk: Desk) -> None:
+            for citizen in citizens:
+                for op in ops:
+                    desk.do(op, int(citizen), **columns)
+
+        self.embed(person, day, script, clock=clock)
+
+    def look(
+        self, person: int, day: int, op: str, citizen: int = NOBODY, *, clock: float | None = None, **columns: Any
+    ) -> None:
+        """A single function used once inside the person's ordinary session."""
+        self.embed(person, day, lambda desk: desk.do(op, citizen, **columns), clock=clock)
 
     def session(
         self, person: int, day: int, clock: float, script: Script, *, system: str = "welfare", device: tuple[str, str] | None = None,

@@ -113,7 +113,7 @@ def colleagues_over_weeks(s: Stage) -> None:
     who = s.star(s.ledger_user(), "disaster")
     days = s.some(s.days(who), 7)
     for day, colleague in zip(days, s.colleagues(who, len(days)), strict=False):
-        s.embed(who, day, lambda d, c=colleague: d.do("DS110", c, gap=25))  # type: ignore[misc]
+        s.look(who, day, "DS110", colleague, gap=25)
 
 
 @shape(3, quiet=True)
@@ -160,7 +160,7 @@ def caseworker_living_in_the_ward(s: Stage) -> None:
     who = s.star(s.anyone(p for p, found in here.items() if found))
     client = here[who][0]
     for day in s.some(s.days(who), 4):
-        s.embed(who, day, lambda d: (d.do("WE110", client, gap=50), d.do("WE130", client))[0])
+        s.embed(who, day, lambda d: d.do("WE110", client, gap=50).do("WE130", client))
 
 
 @shape(5, "easy")
@@ -203,9 +203,7 @@ def section_of_the_famous_case(s: Stage) -> None:
     who = s.star(s.clerk("reception", "seikatsu"))
     famous, day = int(s.world.town.vip.nonzero()[0][-1]), s.day(who)
     ref = s.basis("application", s.world.town.members(famous), day)
-    s.embed(
-        who, day, lambda d: (d.do("WE100", famous, basis=ref, purpose="reception"), d.do("WE200", famous, basis=ref))[0]
-    )
+    s.embed(who, day, lambda d: d.do("WE100", famous, basis=ref, purpose="reception").do("WE200", famous, basis=ref))
 
 
 @shape(6, "medium")
@@ -222,7 +220,7 @@ def stalked_through_two_screens(s: Stage) -> None:
     target = s.resident()
     for place, day in enumerate(s.some(s.days(who), 6)):
         op = ("DS110", "DS120")[place % 2]
-        s.embed(who, day, lambda d, op=op: d.do(op, target, gap=18))  # type: ignore[misc]
+        s.look(who, day, op, target, gap=18)
 
 
 @shape(6, quiet=True)
@@ -230,7 +228,7 @@ def long_case_with_updates(s: Stage) -> None:
     who = s.star(s.caseworker())
     client = s.caseload(who)[3]
     for day in s.some(s.days(who), 9):
-        s.embed(who, day, lambda d: (d.do("WE110", client, gap=60), d.do("WE130", client, gap=120))[0])
+        s.embed(who, day, lambda d: d.do("WE110", client, gap=60).do("WE130", client, gap=120))
 
 
 def _visitor(s: Stage, after: int, cite: bool) -> None:
@@ -278,7 +276,7 @@ def protected_printed(s: Stage) -> None:
 @shape(8, "medium")
 def protected_where_nothing_warns(s: Stage) -> None:
     who, target = s.star(s.ledger_user(), "disaster"), _protected(s)
-    s.embed(who, s.day(who), lambda d: (d.do("DS110", target, gap=30), d.do("DS120", target))[0])
+    s.embed(who, s.day(who), lambda d: d.do("DS110", target, gap=30).do("DS120", target))
 
 
 @shape(8, quiet=True)
@@ -287,7 +285,7 @@ def protected_with_its_section(s: Stage) -> None:
     inside = {p: [c for c in s.caseload(p) if town.protected[c]] for p in s.world.holders(0, "caseworker")}
     who = s.star(s.anyone(p for p, found in inside.items() if found))
     client = inside[who][0]
-    s.embed(who, s.day(who), lambda d: (d.do("WE110", client, gap=70), d.do("WE130", client))[0])
+    s.embed(who, s.day(who), lambda d: d.do("WE110", client, gap=70).do("WE130", client))
 
 
 @shape(9, "medium")
@@ -308,7 +306,7 @@ def counter_looks_up_strangers(s: Stage) -> None:
     who = s.star(s.clerk("reception", "seikatsu"))
     for day in s.some(s.days(who), 4):
         target = s.strangers(who, 1)[0]
-        s.embed(who, day, lambda d, t=target: (d.do("WE110", t, gap=45), d.do("WE120", t))[0])  # type: ignore[misc]
+        s.tour(who, day, ("WE110", "WE120"), [target], gap=40)
 
 
 @shape(9, quiet=True)
@@ -333,4 +331,4 @@ def cover_for_a_colleague(s: Stage) -> None:
             valid_from=s.date(day),
             valid_to=s.date(day),
         )
-    s.embed(who, day, lambda d: [d.do("WE110", c, gap=60) for c in clients][0])
+    s.embed(who, day, lambda d: d.each("WE110", clients, gap=60))

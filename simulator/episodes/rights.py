@@ -10,17 +10,13 @@ from simulator.rhythm import MINUTE
 @shape(10, "easy")
 def payment_file_by_caseworker(s: Stage) -> None:
     who = s.star(s.caseworker())
-    s.embed(who, s.day(who), lambda d: (d.do("WE500", count=220, gap=30), d.do("WE510", count=60))[0])
+    s.embed(who, s.day(who), lambda d: d.do("WE500", count=220, gap=30).do("WE510", count=60))
 
 
 @shape(10, "easy")
 def functions_tried_and_denied(s: Stage) -> None:
     who = s.star(s.ledger_user(), "disaster")
-    s.embed(
-        who,
-        s.day(who),
-        lambda d: [d.do(op, out="denied", gap=9) for op in ("DS900", "DS910", "DS300", "DS170", "DS200")][0],
-    )
+    s.tour(who, s.day(who), ("DS900", "DS910", "DS300", "DS170", "DS200"), [NOBODY], out="denied", gap=9)
 
 
 @shape(10, "medium")
@@ -43,7 +39,7 @@ def first_week_in_the_new_post(s: Stage) -> None:
     s.embed(
         who,
         s.day(who, s.when.change, s.when.change + 6),
-        lambda d: (d.do("WE110", client, gap=90), d.do("WE130", client))[0],
+        lambda d: d.do("WE110", client, gap=90).do("WE130", client),
     )
 
 
@@ -58,7 +54,7 @@ def inquiry_on_another_law(s: Stage) -> None:
 def inquiry_without_application(s: Stage) -> None:
     who = s.star(s.caseworker())
     targets = s.strangers(who, 2)
-    s.embed(who, s.day(who), lambda d: [d.do("WE310", t, law="T42", gap=40) for t in targets][0])
+    s.embed(who, s.day(who), lambda d: d.each("WE310", targets, law="T42", gap=40))
 
 
 @shape(11, quiet=True)
@@ -82,7 +78,7 @@ def right_for_an_hour(s: Stage) -> None:
     days = sorted(set(s.days(boss)) & set(s.days(who)))
     day, client = s.choice(days), s.caseload(who)[11]
     s.embed(boss, day, lambda d: d.do("WE900", target=s.id(who), right="WE400"), clock=9.5)
-    s.embed(who, day, lambda d: [d.do("WE400", client, approver=s.id(boss), gap=50) for _ in range(2)][0], clock=10.8)
+    s.embed(who, day, lambda d: d.each("WE400", [client] * 2, approver=s.id(boss), gap=50), clock=10.8)
     s.embed(boss, day, lambda d: d.do("WE901", target=s.id(who), right="WE400"), clock=15.5)
 
 
@@ -149,9 +145,7 @@ def _gone(s: Stage, end: int) -> int:
 def account_of_somebody_gone_last_week(s: Stage) -> None:
     who = _gone(s, -6)
     targets = s.fresh(s.world.quiet_recipients, 3)
-    s.session(
-        who, s.choice(s.when.working(1)), 10.4, lambda d: [d.do("WE110", t, gap=40) for t in targets][0], busy=False
-    )
+    s.session(who, s.choice(s.when.working(1)), 10.4, lambda d: d.each("WE110", targets, gap=40), busy=False)
 
 
 @shape(14, "easy")
@@ -217,7 +211,7 @@ def _moved_before(s: Stage, days_ago: int) -> None:
     )
     targets = s.fresh(s.world.quiet_recipients, 3)
     day = s.day(who, calm=True)
-    s.session(who, day, 10.2 + 5 * float(s.rng.random()), lambda d: [d.do("WE110", t, gap=45) for t in targets][0])
+    s.session(who, day, 10.2 + 5 * float(s.rng.random()), lambda d: d.each("WE110", targets, gap=45))
 
 
 @shape(15, "easy")
@@ -241,7 +235,7 @@ def hand_over_inside_declared_days(s: Stage) -> None:
     who = s.star(s.anyone(moved))
     clients = s.caseload(who)[:3]
     day = s.day(who, s.when.change, s.when.change + 3)
-    s.session(who, day, 11.1, lambda d: [d.do("WE110", c, gap=60) for c in clients][0])
+    s.session(who, day, 11.1, lambda d: d.each("WE110", clients, gap=60))
 
 
 def _parents(s: Stage) -> list[int]:
@@ -259,9 +253,7 @@ def account_asleep_for_a_year(s: Stage) -> None:
         note="育児休業",
     )
     targets = s.fresh(s.world.quiet_residents, 2)
-    s.session(
-        who, s.choice(s.when.working(2)), 12.4, lambda d: [d.do("WE100", t, gap=40) for t in targets][0], busy=False
-    )
+    s.session(who, s.choice(s.when.working(2)), 12.4, lambda d: d.each("WE100", targets, gap=40), busy=False)
 
 
 @shape(23, "medium")
@@ -368,7 +360,7 @@ def delegated_grant_with_approval(s: Stage) -> None:
 def emergency_view_with_empty_reason(s: Stage) -> None:
     who = s.star(s.caseworker())
     targets = s.strangers(who, 3)
-    s.embed(who, s.day(who), lambda d: [d.do("WE190", t, purpose="emergency", text="", gap=30) for t in targets][0])
+    s.embed(who, s.day(who), lambda d: d.each("WE190", targets, purpose="emergency", text="", gap=30))
 
 
 @shape(39, "medium")
@@ -376,7 +368,7 @@ def emergency_view_with_the_same_word(s: Stage) -> None:
     who = s.star(s.caseworker())
     for day in s.some(s.days(who), 4):
         target = s.strangers(who, 1)[0]
-        s.embed(who, day, lambda d, t=target: d.do("WE190", t, purpose="emergency", text="確認", gap=30))  # type: ignore[misc]
+        s.look(who, day, "WE190", target, purpose="emergency", text="確認", gap=30)
 
 
 @shape(39, "medium")
@@ -384,7 +376,7 @@ def emergency_mode_left_on(s: Stage) -> None:
     who = s.star(s.ledger_user(), "disaster")
     first = s.when.number(s.when.quake[1]) + 1
     targets = s.fresh(s.world.quiet_residents, 4)
-    s.embed(who, s.day(who, first), lambda d: [d.do("DS110", t, purpose="emergency", gap=35) for t in targets][0])
+    s.embed(who, s.day(who, first), lambda d: d.each("DS110", targets, purpose="emergency", gap=35))
 
 
 @shape(39, quiet=True)

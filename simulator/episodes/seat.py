@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from simulator.desk import door, ssh
-from simulator.episodes.plan import Desk, NoChance, Stage, shape
+from simulator.episodes.plan import Desk, NoChance, Script, Stage, shape
 from simulator.population import NETWORKS
 from simulator.rhythm import CLOSING, HOUR, MINUTE
 
@@ -23,7 +26,7 @@ def at_work_while_on_leave(s: Stage) -> None:
     who = s.star(s.anyone(p for p, _ in chances))
     day = next(d for p, d in chances if p == who)
     targets = s.strangers(who, 3)
-    s.session(who, day, 10.6, lambda d: [d.do("WE110", t, gap=50) for t in targets][0])
+    s.session(who, day, 10.6, lambda d: d.each("WE110", targets, gap=50))
 
 
 @shape(16, "hard")
@@ -38,7 +41,7 @@ def at_the_screen_but_out_of_the_door(s: Stage) -> None:
         who,
         day,
         15.6,
-        lambda d: (d.do("DS101", query="name", count=2, gap=9), d.do("DS110", target, gap=40))[0],
+        lambda d: d.do("DS101", query="name", count=2, gap=9).do("DS110", target, gap=40),
         system="disaster",
         busy=False,
     )
@@ -56,7 +59,12 @@ def other_half_of_a_half_day(s: Stage) -> None:
     note = notes[int(s.rng.integers(0, len(notes)))]
     who, day = s.star(note.person), s.when.number(note.first)
     client = s.caseload(who)[0]
-    s.embed(who, day, lambda d: (d.do("WE110", client, gap=60), d.do("WE130", client))[0])
+    s.embed(who, day, lambda d: d.do("WE110", client, gap=60).do("WE130", client))
+
+
+def _reads(op: str, citizens: Sequence[int], **columns: Any) -> Script:
+    """A script that uses one function on some citizens."""
+    return lambda desk: desk.each(op, citizens, **columns)
 
 
 @shape(18, "easy")
@@ -64,8 +72,8 @@ def one_id_on_two_terminals(s: Stage) -> None:
     who = s.star(s.caseworker())
     day, other = s.day(who), s.world.device(s.caseworker(), 0)
     mine, borrowed = s.caseload(who)[:3], s.strangers(who, 3)
-    s.session(who, day, 10.0, lambda d: [d.do("WE110", c, gap=150) for c in mine][0])
-    s.session(who, day, 10.03, lambda d: [d.do("WE110", c, gap=120) for c in borrowed][0], device=other, busy=False)
+    s.session(who, day, 10.0, lambda d: d.each("WE110", mine, gap=150))
+    s.session(who, day, 10.03, lambda d: d.each("WE110", borrowed, gap=120), device=other, busy=False)
 
 
 @shape(18, "medium")
@@ -75,9 +83,7 @@ def id_lent_round_the_counter(s: Stage) -> None:
     others = [s.world.device(p, day) for p in s.some(s.world.holders(0, "caseworker"), 4)]
     for place, device in enumerate(others):
         target = s.fresh(s.world.quiet_recipients, 2)
-        s.session(
-            who, day, 13.2 + place * 0.14, lambda d, t=target: [d.do("WE100", c, gap=90) for c in t][0], device=device
-        )  # type: ignore[misc]
+        s.session(who, day, 13.2 + place * 0.14, _reads("WE100", target, gap=90), device=device)
 
 
 @shape(18, quiet=True)
@@ -89,13 +95,8 @@ def kiosk_declared_as_shared(s: Stage) -> None:
     for place, who in enumerate(people):
         client = int(s.world.open_recipients[(place * 37 + day) % s.world.open_recipients.size])
         ref = s.basis("visit", [client], day)
-        s.session(
-            who,
-            day,
-            9.5 + place * 0.11,
-            lambda d, c=client, r=ref: d.do("WE100", c, basis=r, purpose="reception"),
-            device=device,
-        )  # type: ignore[misc]
+        script = _reads("WE100", [client], basis=ref, purpose="reception")
+        s.session(who, day, 9.5 + place * 0.11, script, device=device)
     s.episode.actor = s.episode.person = s.id(people[0])
 
 
@@ -145,7 +146,7 @@ def same_person_back_from_a_meeting(s: Stage) -> None:
 def _temporary(s: Stage, card: str) -> int:
     who = s.star(s.caseworker())
     day, clients = s.day(who, 3), s.caseload(who)[:3]
-    s.session(who, day, 8.8, lambda d: [d.do("WE110", c, gap=60) for c in clients][0], card=card)
+    s.session(who, day, 8.8, lambda d: d.each("WE110", clients, gap=60), card=card)
     return day
 
 
@@ -202,7 +203,7 @@ def _method(s: Stage, method: str) -> None:
     who = s.star(s.caseworker())
     clients = s.caseload(who)[:4]
     card = None if method == "password" else s.world.people[who].card
-    s.session(who, s.day(who), 8.7, lambda d: [d.do("WE110", c, gap=60) for c in clients][0], method=method, card=card)
+    s.session(who, s.day(who), 8.7, lambda d: d.each("WE110", clients, gap=60), method=method, card=card)
 
 
 @shape(21, "easy")
@@ -249,7 +250,7 @@ def password_guessed_at_last(s: Stage) -> None:
         who,
         day,
         12.26,
-        lambda d: [d.do("WE100", t, gap=30) for t in target][0],
+        lambda d: d.each("WE100", target, gap=30),
         device=(device, ip),
         method="password",
         card=None,
@@ -308,21 +309,21 @@ def _no_overtime(s: Stage, weekend: bool) -> tuple[int, int]:
 def near_midnight_without_order(s: Stage) -> None:
     who, day = _no_overtime(s, False)
     targets = s.strangers(who, 4)
-    s.session(who, day, 23.1, lambda d: [d.do("WE110", t, gap=50) for t in targets][0])
+    s.session(who, day, 23.1, lambda d: d.each("WE110", targets, gap=50))
 
 
 @shape(24, "easy")
 def sunday_without_order(s: Stage) -> None:
     who, day = _no_overtime(s, True)
     targets = s.strangers(who, 3)
-    s.session(who, day, 14.3, lambda d: [d.do("WE100", t, gap=45) for t in targets][0])
+    s.session(who, day, 14.3, lambda d: d.each("WE100", targets, gap=45))
 
 
 @shape(24, "medium")
 def early_before_anybody_comes(s: Stage) -> None:
     who, day = _no_overtime(s, False)
     target = s.strangers(who, 2)
-    s.session(who, day, 5.8, lambda d: [d.do("WE110", t, gap=70) for t in target][0])
+    s.session(who, day, 5.8, lambda d: d.each("WE110", target, gap=70))
 
 
 @shape(24, quiet=True)
@@ -343,7 +344,7 @@ def overtime_with_an_order(s: Stage) -> None:
     s.embed(
         who,
         day,
-        lambda d: (d.do("WE110", client, gap=60), d.do("WE130", client))[0],
+        lambda d: d.do("WE110", client, gap=60).do("WE130", client),
         clock=(CLOSING + 30 * MINUTE) / HOUR,
     )
 
@@ -360,9 +361,7 @@ def night_after_the_earthquake(s: Stage) -> None:
     target = int(s.world.damaged[day])
     post = s.world.places[s.world.people[who].post]
     ref = s.basis("damage report", s.world.town.members(target), day, opened=0, closed=30, dept=post.dept)
-    s.embed(
-        who, day, lambda d: (d.do("DS110", target, basis=ref, gap=50), d.do("DS130", target, basis=ref))[0], clock=21.3
-    )
+    s.embed(who, day, lambda d: d.do("DS110", target, basis=ref, gap=50).do("DS130", target, basis=ref), clock=21.3)
 
 
 @shape(48, "easy")
@@ -374,8 +373,8 @@ def two_offices_within_ten_minutes(s: Stage) -> None:
     )
     day, mine, theirs = s.day(who), s.caseload(who)[:2], s.strangers(who, 2)
     far = next(p for p in s.world.places if p.office == "kita")
-    s.session(who, day, 10.9, lambda d: [d.do("WE110", c, gap=40) for c in mine][0])
-    s.session(who, day, 11.05, lambda d: [d.do("WE110", c, gap=40) for c in theirs][0], device=(far.device, far.ip))
+    s.session(who, day, 10.9, lambda d: d.each("WE110", mine, gap=40))
+    s.session(who, day, 11.05, lambda d: d.each("WE110", theirs, gap=40), device=(far.device, far.ip))
 
 
 @shape(48, "medium")
@@ -405,7 +404,7 @@ def declared_remote_access(s: Stage) -> None:
         actor_id=s.id(who),
         valid_from=s.date(day - 1),
     )
-    s.session(who, day, 14.0, lambda d: [d.do("WE110", c, gap=60) for c in clients][0], device=("LT-0007", "10.20.0.7"))
+    s.session(who, day, 14.0, lambda d: d.each("WE110", clients, gap=60), device=("LT-0007", "10.20.0.7"))
 
 
 @shape(50, "medium")
@@ -414,7 +413,7 @@ def warnings_clicked_away(s: Stage) -> None:
     town = s.world.town
     marked = s.fresh((town.protected & town.welfare).nonzero()[0], 6)
     for day, pair in zip(s.some(s.days(who), 3), (marked[:2], marked[2:4], marked[4:]), strict=False):
-        s.embed(who, day, lambda d, p=pair: [d.do("WE100", t, ack=int(s.rng.integers(150, 600)), gap=20) for t in p][0])  # type: ignore[misc]
+        s.tour(who, day, ("WE100",), pair, ack=int(s.rng.integers(150, 600)), gap=20)
 
 
 @shape(50, "medium")
@@ -422,13 +421,7 @@ def warning_clicked_away_then_printed(s: Stage) -> None:
     who = s.star(s.caseworker())
     town = s.world.town
     targets = s.fresh((town.protected & town.welfare).nonzero()[0], 3)
-    s.embed(
-        who,
-        s.day(who),
-        lambda d: [(d.do("WE110", t, ack=380, gap=12), d.do("WE600", t, ack=290, count=1, gap=20)) for t in targets][0][
-            0
-        ],
-    )
+    s.tour(who, s.day(who), ("WE110", "WE600"), targets, ack=330, gap=15)
 
 
 @shape(50, quiet=True)

@@ -27,7 +27,7 @@ def prints_before_leaving(s: Stage) -> None:
     end, (read, put) = s.world.people[who].end_day or 0, _output(s, who)
     for day in s.some(s.days(who, end - 10, end), 2):
         targets = s.fresh(s.world.quiet_residents, 45)
-        s.embed(who, day, lambda d, t=targets: [(d.do(read, c, gap=6), d.do(put, c, count=2, gap=8)) for c in t][0][0])  # type: ignore[misc]
+        s.tour(who, day, (read, put), targets, gap=7)
 
 
 @shape(17, "hard")
@@ -36,9 +36,7 @@ def a_little_more_each_day_before_leaving(s: Stage) -> None:
     end, (read, put) = s.world.people[who].end_day or 0, _output(s, who)
     for day in s.some(s.days(who, end - 14, end), 7):
         targets = s.fresh(s.world.quiet_residents, 12)
-        s.embed(
-            who, day, lambda d, t=targets: [(d.do(read, c, gap=10), d.do(put, c, count=1, gap=10)) for c in t][0][0]
-        )  # type: ignore[misc]
+        s.tour(who, day, (read, put), targets, gap=10)
 
 
 @shape(17, quiet=True)
@@ -46,7 +44,7 @@ def statements_at_the_end_of_the_year(s: Stage) -> None:
     who = s.star(s.clerk("payment", "seikatsu"))
     day, clients = s.day(who, s.when.days // 3), s.world.open_recipients[:90].tolist()
     ref = s.basis("bundle", clients, day)
-    s.embed(who, day, lambda d: [d.do("WE600", int(c), basis=ref, count=1, gap=9) for c in clients][0], clock=9.4)
+    s.embed(who, day, lambda d: d.each("WE600", clients, basis=ref, count=1, gap=9), clock=9.4)
 
 
 def _in_order(s: Stage, op: str, count: int, dwell: float, skip: int) -> None:
@@ -78,27 +76,24 @@ def list_worked_off_in_order(s: Stage) -> None:
     day = s.day(who)
     clients = sorted(s.world.loads.order.tolist())[40:80]
     ref = s.basis("list", clients, day)
-    s.embed(
-        who,
-        day,
-        lambda d: [
-            (
-                d.do("WE110", int(c), basis=ref, gap=15),
-                d.do("WE520", int(c), basis=ref, amount=45_000, payee=str(910_000 + c), gap=25),
-            )
-            for c in clients
-        ][0][0],
-    )
+
+    def script(d: Desk) -> None:
+        for client in clients:
+            d.do("WE110", int(client), basis=ref, gap=15)
+            d.do("WE520", int(client), basis=ref, amount=45_000, payee=str(910_000 + client), gap=25)
+
+    s.embed(who, day, script)
 
 
 @shape(26, "medium")
 def wildcards(s: Stage) -> None:
     who = s.star(s.clerk("supervisor", "seikatsu"))
-    s.embed(
-        who,
-        s.day(who),
-        lambda d: [d.do("WE104", query="wildcard", count=int(s.rng.integers(180, 900)), gap=12) for _ in range(8)][0],
-    )
+
+    def script(d: Desk) -> None:
+        for _ in range(8):
+            d.do("WE104", query="wildcard", count=int(s.rng.integers(180, 900)), gap=12)
+
+    s.embed(who, s.day(who), script)
 
 
 @shape(26, "medium")
@@ -121,13 +116,13 @@ def returned_letters_by_address(s: Stage) -> None:
     day = s.day(who)
     people = [int(c) for c in s.world.open_residents[day * 9 : day * 9 + 12]]
     ref = s.basis("list", people, day)
-    s.embed(
-        who,
-        day,
-        lambda d: [
-            (d.do("WE103", query="address", count=18, gap=12), d.do("WE100", c, basis=ref, gap=25)) for c in people
-        ][0][0],
-    )
+
+    def script(d: Desk) -> None:
+        for person in people:
+            d.do("WE103", query="address", count=18, gap=12)
+            d.do("WE100", person, basis=ref, gap=25)
+
+    s.embed(who, day, script)
 
 
 def _many(s: Stage, count: int, dwell: float) -> None:
@@ -135,8 +130,8 @@ def _many(s: Stage, count: int, dwell: float) -> None:
     targets = s.fresh(s.world.quiet_residents, count)
     day = s.day(who)
     half = count // 2
-    s.embed(who, day, lambda d: [d.do("WE100", c, gap=dwell) for c in targets[:half]][0], clock=9.2)
-    s.embed(who, day, lambda d: [d.do("WE100", c, gap=dwell) for c in targets[half:]][0], clock=14.3)
+    s.embed(who, day, lambda d: d.each("WE100", targets[:half], gap=dwell), clock=9.2)
+    s.embed(who, day, lambda d: d.each("WE100", targets[half:], gap=dwell), clock=14.3)
 
 
 @shape(27, "easy")
@@ -156,22 +151,19 @@ def payment_day(s: Stage) -> None:
     day = s.choice(days)
     clients = s.world.open_recipients[-40:].tolist()
     ref = s.basis("payment day", clients, day)
-    s.embed(
-        who,
-        day,
-        lambda d: [
+
+    def script(d: Desk) -> None:
+        for c in clients:
             d.do("WE520", int(c), basis=ref, purpose="payment", amount=70_000, payee=str(920_000 + c), gap=20)
-            for c in clients
-        ][0],
-        clock=13.5,
-    )
+
+    s.embed(who, day, script, clock=13.5)
 
 
 def _slowly(s: Stage, op: str, system: str) -> None:
     who = s.star(s.caseworker() if system == "welfare" else s.ledger_user(), system)
     for day in s.days(who):
         for target in s.fresh(s.world.quiet_residents, 1 + int(s.rng.random() < 0.5)):
-            s.embed(who, day, lambda d, t=target: d.do(op, t, gap=25))  # type: ignore[misc]
+            s.look(who, day, op, target, gap=25)
 
 
 @shape(28, "hard")
@@ -190,7 +182,7 @@ def many_small_explained_ones(s: Stage) -> None:
     for day in s.days(who):
         target = int(s.world.open_residents[(day * 71) % s.world.open_residents.size])
         ref = s.basis("phone", [target], day)
-        s.embed(who, day, lambda d, t=target, r=ref: d.do("WE100", t, basis=r, purpose="reception", gap=25))  # type: ignore[misc]
+        s.look(who, day, "WE100", target, basis=ref, purpose="reception", gap=25)
 
 
 @shape(29, "easy")
@@ -208,11 +200,12 @@ def ledger_exported(s: Stage) -> None:
 @shape(29, "medium")
 def many_exports_below_the_limit(s: Stage) -> None:
     who = s.star(s.clerk("payment", "seikatsu"))
-    s.embed(
-        who,
-        s.day(who),
-        lambda d: [d.do("WE610", count=int(s.rng.integers(88, 100)), dest="C:/temp", gap=90) for _ in range(7)][0],
-    )
+
+    def script(d: Desk) -> None:
+        for _ in range(7):
+            d.do("WE610", count=int(s.rng.integers(88, 100)), dest="C:/temp", gap=90)
+
+    s.embed(who, s.day(who), script)
 
 
 @shape(29, quiet=True)
@@ -263,9 +256,7 @@ def telephone_desk(s: Stage) -> None:
     for place, clock in enumerate((9.1, 9.9, 10.8, 13.6, 14.7, 15.6)):
         target = int(s.world.open_residents[(day * 53 + place) % s.world.open_residents.size])
         ref = s.basis("phone", [target], day)
-        s.embed(
-            who, day, lambda d, t=target, r=ref: d.do("WE100", t, basis=r, purpose="reception", gap=20), clock=clock
-        )  # type: ignore[misc]
+        s.look(who, day, "WE100", target, basis=ref, purpose="reception", gap=20, clock=clock)
 
 
 @shape(47, "medium")
@@ -291,4 +282,4 @@ def quota_that_happens_to_be_near(s: Stage) -> None:
     for day in s.some(s.days(who), 5):
         people = [int(c) for c in s.world.open_recipients[day * 3 : day * 3 + 5]]
         ref = s.basis("list", people, day)
-        s.embed(who, day, lambda d, r=ref: d.do("WE610", count=96, approver=s.id(second), basis=r, dest="窓口分割送付"))  # type: ignore[misc]
+        s.look(who, day, "WE610", count=96, approver=s.id(second), basis=ref, dest="窓口分割送付")
