@@ -1,0 +1,86 @@
+# Everything a developer does, as one word each; `make help` lists them. GNU make 4.3 or later.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PINS := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header
+
+# Packages of Debian 12: the virtual environment's own, unless this Python has it; a browser and a Japanese font for the
+# tests that look at pages.
+SYSTEM = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv) chromium fonts-noto-cjk
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":[^#]*## "} /^[a-z-]+:[^#]*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: venv
+venv: $(STAMP) ## Make the virtual environment .venv with all that is pinned
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Sekimori needs Python 3.11 or later; name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) system NEEDED=python3-venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Only what is missing is installed, and only by root; everybody else is told what to ask for.
+NEEDED ?= $(SYSTEM)
+.PHONY: system
+system: ## Install the Debian packages that tests need, where they are missing
+	@missing=""; \
+	if command -v dpkg-query >/dev/null; then \
+	  for package in $(NEEDED); do \
+	    dpkg-query -W -f '$${db:Status-Status}\n' "$$package" 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
+	  done; \
+	else \
+	  command -v chromium >/dev/null || echo "not Debian: tests that draw pages need chromium and a Japanese font; install them yourself"; \
+	fi; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" != 0 ]; then echo "missing on this machine; type: sudo apt-get install$$missing"; exit 1; fi; \
+	echo "installing$$missing"; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get -qq -o DPkg::Lock::Timeout=300 update </dev/null; \
+	apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $$missing </dev/null >/dev/null
+
+.PHONY: demo
+demo: venv ## A month in a fictional office: logs, findings and a report in demo/
+	$(BIN)/sekimori demo --out demo
+
+.PHONY: lint
+lint: venv ## Check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+.PHONY: test
+test: venv system lint ## What has to pass before every push, under 15 minutes on 2 cores
+	$(BIN)/pytest -n 2 -m "not slow"
+
+.PHONY: test-all
+test-all: venv system lint ## The long tests as well
+	$(BIN)/pytest -n 2
+
+.PHONY: pins
+pins: venv ## Pin the requirements anew, with hashes
+	$(PINS) -o requirements/runtime.txt requirements/runtime.in
+	$(PINS) -o requirements/dev.txt -c requirements/runtime.txt requirements/dev.in
+
+.PHONY: wheel
+wheel: venv ## Build the wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .
+	@rm -rf build
+
+.PHONY: clean
+clean: ## Remove what was made here, apart from .venv
+	rm -rf build dist demo out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +
