@@ -79,4 +79,4 @@ def test_the_installed_program_finds_its_data_outside_the_checkout(wheel: Path, 
         for pattern in ("rules/*/*/rule.yml", "rules/controls/*.yml", "collector/sources/*.toml", "contract/examples/*")
     ]
     assert run(sekimori, "--version", cwd=tmp_path).startswith("sekimori ")
-    assert "after" in run(sekimori, "rules", "list", cwd=tmp_path)
+    assert "after_last_day" in run(sekimori, "rules", "list", cwd=tmp_path)
