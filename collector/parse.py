@@ -127,7 +127,7 @@ def parse(
         return Parsed(source.id, piece.name, empty(), refuse(unread, source, piece.name), state=before)
     wide = mapping.cleaned(_CUT[source.format](lines.get_column("line"), source, piece.header), source)
     refusals = mapping.Refusals(wide.get_column(REASON), wide.get_column(DETAIL))
-    refusals.add(lines.get_column("line").str.contains("\0", literal=True), "encoding", "holds a NUL")
+    refusals.add(_has_nul(lines, wide, source), "encoding", "holds a NUL or half of a surrogate pair")
     times, after = _times(wide, source, time_zone, before, reference_year, refusals)
     values = mapping.values(wide, [times, *_received(wide, source, time_zone)], source, refusals)
     good = refusals.reason.is_null()
@@ -139,7 +139,13 @@ def parse(
     return Parsed(source.id, piece.name, _complete(frame), refused, yearless, after)
 
 
-_REFUSED: Final = {"offset": pl.Int64, "reason": pl.String, "detail": pl.String, "line": pl.String}
+def _has_nul(lines: pl.DataFrame, wide: pl.DataFrame, source: Source) -> pl.Series:
+    """A NUL in the line, or in a value: JSON can spell it, and Polars reads half a surrogate pair as one."""
+    bad = lines.get_column("line").str.contains("\0", literal=True)
+    if source.format in ("json", "windows_security") and wide.width > 2:
+        values = pl.exclude(REASON, DETAIL).str.contains("\0", literal=True)
+        bad = bad | wide.select(pl.any_horizontal(values.fill_null(False)).alias("bad")).to_series()
+    return bad
 
 
 def _readable(piece: Piece, source: Source) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -159,6 +159,11 @@ def test_json_lines_and_what_only_looks_like_them(rows):
         source=next(source for source in shipped() if source.id == "event-json"),
     )
 
+    for spelt in ("\\u0000", "\\ud800", "\\ude00\\ud83d"):
+        _, nul = rows(f'{{"time.occurred":1775090400000,"event.class":"access","message":"x{spelt}"}}\n')
+        assert nul in (["encoding"], ["json"])
+    [pair], _ = rows('{"time.occurred":1775090400000,"event.class":"access","message":"\\ud83d\\ude00"}\n')
+    assert pair["message"] == "😀"
     assert [row["time.occurred"] for row in found] == [1775090400000, 1775001600000]
     assert found[0]["warning.shown"] is False
     assert bad == ["json"] * 6 + ["time"]
