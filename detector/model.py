@@ -4,9 +4,10 @@
              → peer score   ─┘ calibrate ┴→ smaller of both → calibrate → p, and which member it was
 
 The forest sees combinations that are rare as a whole, the peers see single values that are rare in their group; one
-misses what the other finds (docs/model.md). The members learn from the earlier part of the sessions, and the calibration
-from the later, held-out part. In retrospective use the sessions scored are those learned from; what an extreme session
-adds to its own background is bounded by the allowance of `detector.survival`.
+misses what the other finds (docs/model.md). The members learn from one part of the sessions, the calibration from the
+other: from the later one for a model that will score what comes next, from one scattered over the period in retrospective
+use, where a week of emergency in the later part alone would make everything look ordinary. What an extreme session adds
+to its own background is bounded by the allowance of `detector.survival`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import polars as pl
@@ -27,11 +28,12 @@ from detector.forest import FlatForest
 from detector.surprise import Direction, PeerScore, PeerTails
 
 Float64 = NDArray[np.float64]
+HeldOut = Literal["later", "scattered"]
 
 VERSION: Final = 1
 MOST: Final = 50_000  # sessions learned from, and calibrated on, at most
 LEAST_TO_SPLIT: Final = 200  # fewer sessions are learned from and calibrated on together
-EARLIER: Final = 0.7  # share of the sessions, by time, that the members learn from
+LEARNED: Final = 0.7  # share of the sessions that the members learn from
 
 # Features that are not suspicious for being large. What is not named here is: counts, durations, shares of odd things.
 DIRECTIONS: Final[Mapping[str, Direction]] = {
@@ -63,6 +65,7 @@ class Model:
         group: Column that holds the peer group.
         seed: Seed of the forest.
         small: True if it learned and calibrated on the same sessions, because there were fewer than 200.
+        held_out: How the sessions to calibrate on were chosen.
         rows: Sessions learned from, and calibrated on.
         fill: Stands in for an unknown value in the forest: 0 for features suspicious when large ("none happened"), else
             the median. The peers leave an unknown value out.
@@ -74,6 +77,7 @@ class Model:
     group: str
     seed: int
     small: bool
+    held_out: HeldOut
     rows: tuple[int, int]
     fill: Float64
     flat: FlatForest
@@ -132,6 +136,7 @@ class Model:
             "group": self.group,
             "seed": self.seed,
             "small": self.small,
+            "held_out": self.held_out,
             "rows": self.rows,
         }
         parts = {name: getattr(self, name).to_bytes() for name in ("flat", "tails", "forest", "peer", "joint")}
@@ -151,6 +156,7 @@ class Model:
             group=header["group"],
             seed=int(header["seed"]),
             small=bool(header["small"]),
+            held_out=header["held_out"],
             rows=(int(header["rows"][0]), int(header["rows"][1])),
             fill=arrays["fill"],
             flat=FlatForest.from_bytes(arrays["flat"].tobytes()),
@@ -194,6 +200,7 @@ def fit(
     seed: int,
     directions: Mapping[str, Direction] = DIRECTIONS,
     allowance: float = survival.ALLOWANCE,
+    held_out: HeldOut = "later",
 ) -> Model:
     """Fit a model.
 
@@ -206,10 +213,12 @@ def fit(
         seed: Of the forest; same sessions, same seed: same bytes.
         directions: Suspicious direction of a feature, by name; `upper` where none is given.
         allowance: Share of sessions that may be misuse without counting as usual.
+        held_out: Which 30 % of the sessions to calibrate on: the `later` ones, which is honest about what comes next; or
+            `scattered` ones, picked by a hash of `session`, for a model that scores the very period it learns from.
 
     Returns:
-        The model: learned from the earlier 70 % of the sessions and calibrated on the rest; with fewer than 200, both
-        on all of them (`small`).
+        The model: learned from 70 % of the sessions and calibrated on the rest; with fewer than 200, both on all of
+        them (`small`).
 
     Raises:
         ValueError: There is no session or feature, or as `Model.score`.
@@ -219,23 +228,21 @@ def fit(
         raise ValueError(f"model: sessions lack {', '.join(missing)}" if missing else "model: no feature given")
     if sessions.is_empty():
         raise ValueError("model: no session to learn from; give a longer period")
-    ordered = sessions.sort("last", "session")
-    small = ordered.height < LEAST_TO_SPLIT
-    cut = ordered.height if small else int(EARLIER * ordered.height)
-    earlier, later = _pick(ordered.head(cut)), _pick(ordered if small else ordered.slice(cut))
+    small = sessions.height < LEAST_TO_SPLIT
+    learned, calibrated = (_pick(part) for part in _split(sessions.sort("last", "session"), small, held_out))
 
-    table, groups = _read(earlier, features, group)
+    table, groups = _read(learned, features, group)
     fill = _fill(table, [directions.get(name, "upper") for name in features])
     tails = surprise.fit(table, groups, features, directions, allowance)
     flat = forest.compile(forest.fit(_forest_input(table, fill, tails), seed))
 
-    held, peers = _read(later, features, group)
+    held, peers = _read(calibrated, features, group)
     by_forest = calibrate.fit(-flat.score(_forest_input(held, fill, tails)), peers, allowance)
     surprises = tails.score(held, peers)
     by_peer = calibrate.fit(surprises.score, peers, allowance)
     nothing = calibrate.fit(np.empty(0), [], allowance)
-    rows = (earlier.height, later.height)
-    model = Model(tuple(features), group, seed, small, rows, fill, flat, tails, by_forest, by_peer, nothing)
+    rows = (learned.height, calibrated.height)
+    model = Model(tuple(features), group, seed, small, held_out, rows, fill, flat, tails, by_forest, by_peer, nothing)
     joined = _union(*model._members(held, peers, surprises))
     return replace(model, joint=calibrate.fit(-joined, peers, allowance))
 
@@ -245,13 +252,28 @@ def _union(log_forest: Float64, log_peer: Float64) -> Float64:
     return np.asarray(np.minimum(0.0, np.minimum(log_forest, log_peer) + np.log(2)))
 
 
+def _split(sessions: pl.DataFrame, small: bool, held_out: HeldOut) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Sessions to learn from and to calibrate on, each in the order given."""
+    if small:
+        return sessions, sessions
+    cut = int(LEARNED * sessions.height)
+    if held_out == "later":
+        return sessions.head(cut), sessions.slice(cut)
+    order = _by_hash(sessions, "split")
+    return sessions[sorted(order[:cut])], sessions[sorted(order[cut:])]
+
+
 def _pick(sessions: pl.DataFrame) -> pl.DataFrame:
-    """At most `MOST` sessions, whatever else is there: those with the smallest hash of their id. Order is kept."""
+    """At most `MOST` sessions, whatever else is there. Order is kept."""
     if sessions.height <= MOST:
         return sessions
-    keys = [hashlib.sha256(str(name).encode()).digest() for name in sessions["session"]]
-    chosen = sorted(sorted(range(len(keys)), key=keys.__getitem__)[:MOST])
-    return sessions[chosen]
+    return sessions[sorted(_by_hash(sessions, "pick")[:MOST])]
+
+
+def _by_hash(sessions: pl.DataFrame, purpose: str) -> list[int]:
+    """Row numbers, ordered by a hash of the session's id (one hash per purpose, else the picks would depend)."""
+    keys = [hashlib.sha256(f"{purpose} {name}".encode()).digest() for name in sessions["session"]]
+    return sorted(range(len(keys)), key=keys.__getitem__)
 
 
 def _read(sessions: pl.DataFrame, features: Sequence[str], group: str) -> tuple[Float64, list[str]]:

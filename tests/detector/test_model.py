@@ -113,6 +113,20 @@ def test_it_learns_from_the_earlier_sessions_and_calibrates_on_the_later_ones(fi
     assert model.fit(office(199, 0), FEATURES, "dept", seed=0).rows == (199, 199)
 
 
+def test_in_retrospect_a_week_of_emergency_at_the_end_does_not_hide_a_misuse():
+    """Calibrated on the later sessions alone, all of them extreme, the model would take the extreme for usual."""
+    quiet, emergency = office(3000, 1), office(1000, 2).with_columns(pl.col("n.5") + 30_000, pl.col("last") + 3000)
+    sessions = pl.concat([quiet, emergency.with_columns((pl.lit("e") + pl.col("session")).alias("session"))])
+    misuse = pl.int_range(pl.len()) == 1000
+    sessions = sessions.with_columns(pl.when(misuse).then(900).otherwise(pl.col("n.3")).alias("n.3"))
+    later, scattered = (model.fit(sessions, FEATURES, "dept", 0, held_out=how) for how in ("later", "scattered"))
+
+    assert later.rows == scattered.rows == (2800, 1200)
+    assert scattered.score(sessions)["p"][1000] < 1e-3 < later.score(sessions)["p"][1000]
+    assert model.fit(sessions[::-1], FEATURES, "dept", 0, held_out="scattered").to_bytes() == scattered.to_bytes()
+    assert model.Model.from_bytes(scattered.to_bytes()).held_out == "scattered"
+
+
 def test_too_many_sessions_are_thinned_by_their_name(monkeypatch):
     monkeypatch.setattr(model, "MOST", 300)
     sessions = office(1000, 0)
