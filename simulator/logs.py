@@ -151,8 +151,12 @@ def database(rows: pl.DataFrame) -> pl.Series:
 def door(rows: pl.DataFrame) -> pl.Series:
     """Tab-separated list of the gates."""
     words = {"enter": "入", "leave": "出"}
+    # A shift's night belongs to the day on which it began: 25:10 is ten past one.
+    night = _local().dt.hour() < 5
+    day = pl.when(night).then(_local().dt.offset_by("-1d")).otherwise(_local())
+    clock = pl.when(night).then(_local().dt.hour() + 24).otherwise(_local().dt.hour())
     fields = [
-        _local().dt.strftime("%Y/%m/%d %H:%M:%S"), pl.col("thing"), pl.col("card"), pl.col("actor"), pl.col("act").replace_strict(words, default=None, return_dtype=pl.String),
+        pl.concat_str(day.dt.strftime("%Y/%m/%d "), clock.cast(pl.String).str.zfill(2), _local().dt.strftime(":%M:%S")), pl.col("thing"), pl.col("card"), pl.col("actor"), pl.col("act").replace_strict(words, default=None, return_dtype=pl.String),
         pl.col("out").replace_strict({"ok": "許可", "denied": "拒否"}, default=None, return_dtype=pl.String),
     ]  # fmt: skip
     return rows.select(pl.concat_str([f.fill_null("") for f in fields], separator="\t")).to_series()

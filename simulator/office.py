@@ -14,10 +14,11 @@ import polars as pl
 from registers.tokens import SiteKey
 from simulator import desk, site
 from simulator.agent import AGENTS, Agent, Fault
-from simulator.day import Outcome, Recent, day
+from simulator.day import Outcome, day
 from simulator.episodes.plan import Episode, Plan, plan
 from simulator.logs import LogFile, native
 from simulator.record import SCHEMA, frame
+from simulator.tasks import Recent
 from simulator.world import World, build
 
 MINIMUM_STAFF: Final = 30

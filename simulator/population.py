@@ -263,6 +263,12 @@ class Caseloads:
         """Citizens of one seat."""
         return self.order[self.first[seat] : self.first[seat + 1]]
 
+    def only(self, chosen: Bools) -> Caseloads:
+        """The same caseloads with the chosen citizens only."""
+        order = self.order[chosen[self.order]]
+        first = np.searchsorted(self.seat[order], np.arange(self.first.size)).astype(np.int64)
+        return Caseloads(order, first, self.seat, self.areas)
+
 
 def caseloads(town: Citizens, places: list[Post]) -> Caseloads:
     """Share out the recipients among the caseworkers' posts, by area, whole households together."""

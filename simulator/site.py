@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
+from simulator.declaration import HANDOVER_DAYS, declaration, moment, wareki
 from simulator.desk import orders_of_the_month
 from simulator.population import (
     AREAS,
     CONTRACTOR,
-    DEPARTMENTS,
-    DISASTER_DEPARTMENTS,
     NETWORKS,
     NOBODY,
     SUBCONTRACTOR,
@@ -25,7 +23,6 @@ from simulator.record import OPS
 from simulator.rhythm import DAY, Absence
 from simulator.world import World
 
-HANDOVER_DAYS: Final = 5
 COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "staff": ("actor_id", "type", "company", "dept", "role", "start", "end", "subject_id", "household_id", "area"),
     "permissions": ("actor_id", "system", "function", "granted_by"),
@@ -54,19 +51,6 @@ LEDGER_RIGHTS: Final = ("DS101", "DS102", "DS103", "DS110", "DS120", "DS130", "D
 LEDGER_MORE: Final = ("DS104", "DS170", "DS180", "DS200", "DS300", "DS900", "DS901", "DS910")
 
 Rows = dict[str, list[dict[str, Any]]]
-
-
-def wareki(day: date) -> str:
-    """A date as registers write it: R8.4.1."""
-    era, before = ("R", 2018) if day >= date(2019, 5, 1) else ("H", 1988)
-    return f"{era}{day.year - before}.{day.month}.{day.day}"
-
-
-def moment(ms: int) -> str:
-    """A moment in Tokyo to the minute."""
-    return str(
-        pl.select(pl.from_epoch(pl.lit(ms + 9 * 3_600_000), time_unit="ms").dt.strftime("%Y-%m-%d %H:%M")).item()
-    )
 
 
 def registers(world: World, extra: Rows) -> Rows:
@@ -220,9 +204,12 @@ def _assignments(world: World, rows: Rows) -> None:
 
 
 def _absence(world: World, entry: Absence) -> dict[str, Any]:
+    name = world.people[entry.person].id
+    if (entry.first // 60_000 + entry.person) % 41 == 0:  # somebody's keyboard stood on full width
+        name = name.translate(str.maketrans("0123456789", "０１２３４５６７８９"))
     late = (entry.first // 60_000 + entry.person) % 29 == 0  # entered on the next day
     return {
-        "actor_id": world.people[entry.person].id, "kind": entry.kind, "from": moment(entry.first), "to": moment(entry.last), "note": entry.note,
+        "actor_id": name, "kind": entry.kind, "from": moment(entry.first), "to": moment(entry.last), "note": entry.note,
         "valid_from": moment(entry.first + DAY if late else entry.first - 3 * DAY),
     }  # fmt: skip
 
@@ -313,7 +300,7 @@ def write(folder: Path, world: World, rows: Rows, bases: pl.DataFrame, secret: b
     """Write the folder: site.toml, keys/site.key, thirteen registers (two of them in CP932)."""
     (folder / "keys").mkdir(parents=True, exist_ok=True)
     (folder / "keys" / "site.key").write_text(secret.hex() + "\n", encoding="ascii")
-    (folder / "site.toml").write_text(_toml(world), encoding="utf-8")
+    (folder / "site.toml").write_text(declaration(world), encoding="utf-8")
     for name, columns in COLUMNS.items():
         names = [*columns, "valid_from", "valid_to"]
         if name == "bases":
@@ -342,88 +329,3 @@ def _reasons(bases: pl.DataFrame, names: list[str]) -> pl.DataFrame:
         "basis_ref", "kind", pl.col("subject").cast(pl.String).alias("subject_id"), "opened", "closed", "dept",
         pl.col("known").alias("valid_from"), pl.lit(None, dtype=pl.String).alias("valid_to"),
     ).select(names)  # fmt: skip
-
-
-def _toml(world: World) -> str:
-    def local(ms: int) -> str:
-        return moment(ms).replace(" ", "T") + ":00+09:00"
-
-    offices = "\n".join(
-        f'[[offices]]\nid = "{name}"\nname = "{label}"\nnetwork = "10.{NETWORKS[name]}.0.0/16"\n'
-        for name, label in (("honcho", "本庁舎"), ("kita", "北支所"), ("minami", "南支所"))
-    )
-    travel = "\n".join(
-        f'[[travel]]\nbetween = ["{a}", "{b}"]\nminutes = {m}\n'
-        for a, b, m in (("honcho", "kita", 35), ("honcho", "minami", 30), ("kita", "minami", 50))
-    )
-    departments = "\n".join(f'{name} = "{label}"' for name, label in DEPARTMENTS.items())
-    allowed = ", ".join(f'"{name}"' for name in (*DISASTER_DEPARTMENTS, "joho"))
-    return f"""name = "架空町"
-time_zone = "Asia/Tokyo"
-subjects_are_tokens = false
-
-[office_hours]
-from = "08:30"
-to = "17:15"
-
-[holidays]
-country = "JP"
-
-[limits]
-export_rows_needing_approval = 100
-idle_min = 15
-heartbeat_s = 900
-handover_days = {HANDOVER_DAYS}
-grace_days = 7
-dormant_days = 180
-inquiry_items = ["T42", "T43"]
-
-[keys]
-site = "keys/site.key"
-
-[[emergencies]]
-name = "地震対応 第1号"
-from = "{local(world.when.quake[0])}"
-to = "{local(world.when.quake[1])}"
-systems = ["disaster"]
-
-[[contractors]]
-company = "{CONTRACTOR}"
-approved = true
-approved_on = "R7.4.1"
-application_ref = "契約07-118"
-systems = ["welfare", "disaster"]
-max_handlers = 9
-
-[[contractors]]
-company = "{SUBCONTRACTOR}"
-approved = true
-approved_on = "R7.9.16"
-application_ref = "再委託07-003"
-systems = ["disaster"]
-subcontractor_of = "{CONTRACTOR}"
-max_handlers = 4
-
-{offices}
-{travel}
-[systems.welfare]
-name = "生活保護システム"
-pia = "kanagawa-9"
-auth = "card+password"
-sources = ["welfare-ops", "auth-card"]
-departments = ["seikatsu", "joho"]
-inquiry_items = ["T42", "T43"]
-provision_items = []
-
-[systems.disaster]
-name = "被災者台帳システム"
-pia = "sakai-48"
-auth = "password"
-sources = ["disaster-ops"]
-departments = [{allowed}]
-prohibited = ["provide", "inquire", "send"]
-import_from = ["shiminzei", "shimin"]
-
-[departments]
-{departments}
-"""

@@ -114,5 +114,5 @@ BASES: Final[dict[str, tuple[str, float, float]]] = {
     "payment day": ("SHI", 2.0, 3.0),
     "damage report": ("HIG", 0.02, 30.0),
 }
-UNRECORDED: Final = 0.065  # of proper accesses that nobody wrote down a reason for
+UNRECORDED: Final = 0.08  # of proper accesses that nobody wrote down a reason for
 TIMEOUT_MS: Final = {"welfare": 20 * 60_000, "disaster": 30 * 60_000}

@@ -32,7 +32,7 @@ class World:
     Attributes:
         seed: Seed of the run; every day and stream draws from a generator of its own, see `generator`.
         open_recipients, open_residents, damaged, quiet_residents, quiet_recipients: Pools of citizens by index.
-        colleagues: Citizens who are staff, by person number (NOBODY for others).
+        loads, open_loads: Caseloads, whole and without the quiet.
         areas: Names of areas by index, as a series to gather from.
     """
 
@@ -43,6 +43,7 @@ class World:
     when: Calendar
     roster: Roster
     loads: Caseloads
+    open_loads: Caseloads
     open_recipients: Ints
     open_residents: Ints
     damaged: Ints
@@ -88,7 +89,7 @@ class World:
 def build(seed: int, start: date, days: int, staff: int) -> World:
     """Draw the office for a seed."""
     rng = np.random.default_rng([seed, 0])
-    town = citizens(rng, max(12_000, min(120_000, staff * 750)))
+    town = citizens(rng, max(12_000, min(1_000_000, staff * 750)))
     when = calendar(start, days)
     places = posts(staff)
     people = employ(rng, places, town, when.change)
@@ -104,7 +105,7 @@ def build(seed: int, start: date, days: int, staff: int) -> World:
     plain = ~town.welfare & ~known & ~town.protected & ~town.vip
     hit = (town.household * 2_654_435_761 % 97) < 22  # scattered over the town, the same households for every stream
     return World(
-        seed, town, places, people, when, roster(rng, when, people, places), loads,
+        seed, town, places, people, when, roster(rng, when, people, places), loads, loads.only(~town.quiet),
         open_recipients=_pool(town.welfare & ~town.quiet & ~town.protected),
         open_residents=_pool(plain & ~town.quiet),
         # Staff live in the town: a colleague's home is damaged like any other.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from simulator.desk import ssh
-from simulator.episodes.plan import NoChance, Stage, shape
+from simulator.episodes.plan import NoChance, shape
+from simulator.episodes.stage import Stage
 
 
 def _sundays(s: Stage) -> list[int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from simulator.episodes.plan import Desk, Stage, shape
+from simulator.episodes.plan import shape
+from simulator.episodes.stage import Desk, Stage
 
 
 @shape(40, "medium")
@@ -72,7 +73,7 @@ def disposal_with_its_record(s: Stage) -> None:
 @shape(42, "medium")
 def note_in_the_wrong_case(s: Stage) -> None:
     who = s.star(s.caseworker())
-    mine = s.caseload(who)[6]
+    mine = s.client(who, 6)
     wrong = s.strangers(who, 1)[0]
 
     def script(d: Desk) -> None:
@@ -103,7 +104,7 @@ def damage_entered_for_a_namesake(s: Stage) -> None:
 @shape(42, quiet=True)
 def household_updated_in_turn(s: Stage) -> None:
     who = s.star(s.caseworker())
-    client = next((c for c in s.caseload(who) if len(s.world.town.members(c)) > 2), s.caseload(who)[0])
+    client = next((c for c in s.caseload(who) if len(s.world.town.members(c)) > 2), s.client(who, 0))
 
     def script(d: Desk) -> None:
         for member in s.world.town.members(client):

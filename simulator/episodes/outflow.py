@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulator.episodes.plan import Desk, Stage, shape
+from simulator.episodes.plan import shape
+from simulator.episodes.stage import Desk, Stage
 from simulator.population import DEPARTMENTS
 from simulator.rhythm import MINUTE
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from simulator.episodes.plan import Desk, NoChance, Stage, shape
+from simulator.episodes.plan import NoChance, shape
+from simulator.episodes.stage import Desk, Stage
 from simulator.population import NOBODY
 
 
@@ -226,7 +227,7 @@ def stalked_through_two_screens(s: Stage) -> None:
 @shape(6, quiet=True)
 def long_case_with_updates(s: Stage) -> None:
     who = s.star(s.caseworker())
-    client = s.caseload(who)[3]
+    client = s.client(who, 3)
     for day in s.some(s.days(who), 9):
         s.embed(who, day, lambda d: d.do("WE110", client, gap=60).do("WE130", client, gap=120))
 

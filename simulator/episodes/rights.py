@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from simulator.episodes.plan import Desk, NoChance, Stage, shape
+from simulator.episodes.plan import NoChance, shape
+from simulator.episodes.stage import Desk, Stage
 from simulator.population import NOBODY
 from simulator.rhythm import MINUTE
 
@@ -46,7 +47,7 @@ def first_week_in_the_new_post(s: Stage) -> None:
 @shape(11, "easy")
 def inquiry_on_another_law(s: Stage) -> None:
     who = s.star(s.caseworker())
-    client = s.caseload(who)[5]
+    client = s.client(who, 5)
     s.embed(who, s.day(who), lambda d: d.do("WE310", client, law="T99", gap=30))
 
 
@@ -60,7 +61,7 @@ def inquiry_without_application(s: Stage) -> None:
 @shape(11, quiet=True)
 def inquiry_for_yesterdays_application(s: Stage) -> None:
     who = s.star(s.caseworker())
-    client, day = s.caseload(who)[7], s.day(who, 1)
+    client, day = s.client(who, 7), s.day(who, 1)
     ref = s.basis("application", s.world.town.members(client), day, opened=-0.9, closed=14)
     s.embed(who, day, lambda d: d.do("WE310", client, law="T42", basis=ref, gap=30))
 
@@ -68,7 +69,7 @@ def inquiry_for_yesterdays_application(s: Stage) -> None:
 @shape(12, "easy")
 def number_registered_by_caseworker(s: Stage) -> None:
     who, second = s.star(s.caseworker()), s.clerk("supervisor", "seikatsu")
-    client = s.caseload(who)[9]
+    client = s.client(who, 9)
     s.embed(who, s.day(who), lambda d: d.do("WE400", client, approver=s.id(second), gap=60))
 
 
@@ -76,7 +77,7 @@ def number_registered_by_caseworker(s: Stage) -> None:
 def right_for_an_hour(s: Stage) -> None:
     boss, who = s.clerk("manager", "seikatsu"), s.star(s.caseworker())
     days = sorted(set(s.days(boss)) & set(s.days(who)))
-    day, client = s.choice(days), s.caseload(who)[11]
+    day, client = s.choice(days), s.client(who, 11)
     s.embed(boss, day, lambda d: d.do("WE900", target=s.id(who), right="WE400"), clock=9.5)
     s.embed(who, day, lambda d: d.each("WE400", [client] * 2, approver=s.id(boss), gap=50), clock=10.8)
     s.embed(boss, day, lambda d: d.do("WE901", target=s.id(who), right="WE400"), clock=15.5)
@@ -94,7 +95,7 @@ def right_granted_last_week(s: Stage) -> None:
         granted_by=s.id(boss),
         valid_from=s.date(day - 7),
     )
-    client = s.caseload(who)[2]
+    client = s.client(who, 2)
     ref = s.basis("application", [client], day)
     s.embed(who, day, lambda d: d.do("WE400", client, approver=s.id(second), basis=ref, gap=60))
 

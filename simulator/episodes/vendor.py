@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from simulator.declaration import moment
 from simulator.desk import care, ssh
-from simulator.episodes.plan import Stage, shape
+from simulator.episodes.plan import shape
+from simulator.episodes.stage import Stage
 from simulator.population import CONTRACTOR, STRANGER, SUBCONTRACTOR
 from simulator.rhythm import MINUTE
-from simulator.site import moment
 
 ROOM = ("HOV01", "10.11.250.21")
 

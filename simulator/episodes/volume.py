@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from simulator.episodes.plan import Desk, NoChance, Stage, shape
+from simulator.episodes.plan import NoChance, shape
+from simulator.episodes.stage import Desk, Stage
 
 
 def _leaver(s: Stage) -> int:

@@ -82,6 +82,23 @@ def test_the_site_is_in_order(office: tuple[Path, Summary]) -> None:
     assert site.missing == frozenset()
 
 
+def test_a_few_proper_accesses_have_no_reason_recorded(office: tuple[Path, Summary], events: pl.DataFrame) -> None:
+    out, _ = office
+    tables = load(out / "site").tables
+    bad = [i for episode in lines(out / "truth.ndjson") for i in episode["event_ids"]]
+    seen = events.filter(pl.col("subject.token").is_not_null() & ~pl.col("event.id").is_in(bad))
+    people = tables["accounts"].filter(pl.col("system") == "disaster").select(pl.col("account"), person="actor_id")
+    seen = seen.join(people, left_on="actor.id", right_on="account", how="left")
+    seen = seen.with_columns(person=pl.coalesce("person", "actor.id"))
+    cases = tables["assignments"].select("subject.token", person="actor_id", case=True).drop_nulls().unique()
+    wards = tables["assignments"].select("area", person="actor_id", ward=True).drop_nulls().unique()
+    seen = seen.join(cases, on=["subject.token", "person"], how="left", maintain_order="left")
+    seen = seen.join(wards, left_on=["subject.area", "person"], right_on=["area", "person"], how="left")
+    stated = pl.col("basis.ref").is_in(tables["bases"].get_column("basis_ref").unique().to_list())
+    none = seen.filter(~(stated.fill_null(False) | pl.col("case").fill_null(False) | pl.col("ward").fill_null(False)))
+    assert 0.05 <= none.height / seen.height <= 0.08
+
+
 def test_an_office_of_the_issue(office: tuple[Path, Summary]) -> None:
     staff = pl.read_csv(office[0] / "site" / "staff.csv", infer_schema_length=0)
     people = staff.filter(pl.col("type") == "staff")
