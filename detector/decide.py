@@ -144,15 +144,14 @@ def context_odds(units: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         units: `unit` and, as far as known, `explained` (share), `n.protected`, `person.type`, `person.days_to_end`,
-            `emergency.active`, `n.accesses`.
+            `emergency.active`, `only_model` (nothing but the model speaks).
 
     Returns:
         `unit`, `odds` (¼ to 4) and `reasons` (words of a closed set: explained, protected, vendor, leaving,
         emergency).
     """
     parts = {
-        # Nine in ten accesses have a recorded reason: the odd one is probably a missing entry in the register.
-        "explained": ((pl.col("explained") >= 0.9) & (pl.col("n.accesses") >= 5), 0.5),
+        "explained": ((pl.col("explained") == 1.0) & pl.col("only_model"), 0.5),
         "protected": (pl.col("n.protected") > 0, 2.0),
         "vendor": (pl.col("person.type") == "vendor", 1.5),
         "leaving": (pl.col("person.days_to_end").is_between(0, 30), 1.5),

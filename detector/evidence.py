@@ -35,6 +35,9 @@ SILENCE_DAYS: Final = 8
 SILENCE_LINES: Final = 30
 SILENCE_SHARE: Final = 0.02
 
+# A clock that is set back by less than this was adjusted by its time server.
+CLOCK_BACK_MS: Final = 60_000
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -150,7 +153,7 @@ def _rounds(evidence: Evidence) -> pl.DataFrame:
     boot = ["agent.id", "agent.boot"]
     beats = evidence.heartbeats.sort(*boot, "agent.seq")
     new = ((pl.col("agent.seq") - pl.col("agent.seq").shift(1).over(boot)) > 1) | (
-        pl.col("time") - pl.col("time").shift(1).over(boot) > 1000
+        (pl.col("time") - pl.col("time").shift(1).over(boot)).abs() > 1000
     )
     return (
         beats.with_columns(new.fill_null(True).cum_sum().over(boot).alias("_round"))
@@ -162,6 +165,24 @@ def _rounds(evidence: Evidence) -> pl.DataFrame:
             pl.col("count").first(),
             pl.col("event.id").first(),
         )
+    )
+
+
+def _jumps(rounds: pl.DataFrame) -> pl.DataFrame:
+    """Heartbeats that are older than the one numbered before them: the clock of the host was set back."""
+    boot = ["agent.id", "agent.boot"]
+    ordered = rounds.sort(*boot, "lo").with_columns(
+        pl.col("time").shift(1).over(boot).alias("from"), pl.col("event.id").shift(1).over(boot).alias("before")
+    )
+    return ordered.filter((pl.col("from") - pl.col("time")) > CLOCK_BACK_MS).select(
+        pl.lit("clock_set_back").alias("check"),
+        pl.col("agent.id").alias("who"),
+        pl.col("from").alias("time"),
+        pl.col("time").alias("from"),
+        pl.col("from").alias("to"),
+        pl.concat_list("before", "event.id").alias("related"),
+        ((pl.col("from") - pl.col("time")) / 1000).alias("observed"),
+        pl.lit(0.0).alias("usual"),
     )
 
 
@@ -307,7 +328,7 @@ def judge(evidence: Evidence, heartbeat_s: int, expected_sources: tuple[str, ...
         expected_sources: Sources that must speak (`systems.*.sources`).
 
     Returns:
-        One row per incident, sorted by (time, check, who): `check` (sequence_gap, heartbeat_gap, heartbeat_stopped,
+        One row per incident, sorted by (time, check, who): `check` (sequence_gap, clock_set_back, heartbeat_gap, heartbeat_stopped,
         count_mismatch, source_silent, source_never), `who` (agent or source), `time`, `from`, `to` (UTC ms),
         `related` (ids of the events on both sides), `observed`, `usual` (numbers, seconds or lines).
     """
@@ -323,9 +344,15 @@ def judge(evidence: Evidence, heartbeat_s: int, expected_sources: tuple[str, ...
         },
         schema=FINDINGS,
     )  # fmt: skip
+    jumps = _jumps(rounds)
+    # The silence after a clock was set back is the time that the clock lived through twice.
+    silences = _silences(rounds, heartbeat_s, evidence.last).join(
+        jumps.select("who", pl.col("to").alias("from")), on=["who", "from"], how="anti"
+    )
     parts = [
         gaps,
-        _silences(rounds, heartbeat_s, evidence.last),
+        jumps,
+        silences,
         _counts(evidence, rounds, gaps),
         _quiet_sources(evidence),
         silent if evidence.last else silent.clear(),

@@ -180,7 +180,9 @@ def judge(
     units = _units(period)
     concerned = pl.concat([by_family["unit"], found["unit"]]).unique()
     units = units.filter(pl.col("unit").is_in(concerned.implode()) | (pl.col("kind") == "evidence"))
-    context = decide.context_odds(units)
+    # What a rule says stands whatever else is explained; only surprise is weaker where everything has a reason.
+    surprised = by_family.group_by("unit").agg((pl.col("family") == MODEL).all().alias("only_model"))
+    context = decide.context_odds(units.join(surprised, on="unit", how="left"))
     units = units.join(decide.risk(by_family, context), on="unit", how="left").join(
         context.select("unit", "reasons"), on="unit", how="left"
     )

@@ -31,7 +31,7 @@ FAMILIES: Final[dict[str, Words]] = {
 }
 
 CONTEXT: Final[dict[str, Words]] = {
-    "explained": _w("閲覧の9割以上に記録された理由がある", "nine in ten accesses have a recorded reason"),
+    "explained": _w("閲覧のすべてに記録された理由がある", "every access has a recorded reason"),
     "protected": _w("支援措置対象者を含む", "a protected person is concerned"),
     "vendor": _w("委託先の要員", "works for a contractor"),
     "leaving": _w("30日以内に退職予定", "leaves within 30 days"),
@@ -103,6 +103,13 @@ EVIDENCE: Final[dict[str, dict[str, Words]]] = {
         "text": _w(
             "エージェント {who} からの連絡が {from} を最後に途絶えたままです（期間の終わりまで {observed} 秒）。",
             "Agent {who} has not been heard of since {from}, {observed} seconds before the end of the period.",
+        ),
+    },
+    "clock_set_back": {
+        "title": _w("時計の巻き戻し", "Clock of a host set back"),
+        "text": _w(
+            "エージェント {who} の時計が {observed} 秒巻き戻されました（{to} から {from} へ）。",
+            "The clock of agent {who} was set back by {observed} seconds, from {to} to {from}.",
         ),
     },
     "count_mismatch": {
