@@ -36,8 +36,8 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy so that the checkout stays as it is."""
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the wheel is made of, with the wheel in `dist/`; the checkout itself stays as it is."""
     copy = tmp_path_factory.mktemp("wheel") / "checkout"
     copy.mkdir()
     for name in ("pyproject.toml", "sekimori.py", "README.md", "LICENSE"):
@@ -47,35 +47,40 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(TOP / name, copy / name, ignore=MADE)
     build = ("-m", "pip", "wheel", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "-w", "dist", ".")
     run(sys.executable, *build, cwd=copy)
-    [built] = (copy / "dist").glob("*.whl")
-    return built
+    return copy
 
 
-def test_every_file_of_the_packages_is_in_the_wheel(wheel: Path):
-    packages = [name for name in PACKAGES if (TOP / name / "__init__.py").exists()]
-    files = {path for name in packages for path in (TOP / name).rglob("*") if path.is_file()}
-    wanted = {path.relative_to(TOP).as_posix() for path in files if "__pycache__" not in path.parts}
-    held = set(zipfile.ZipFile(wheel).namelist())
+def built(checkout: Path) -> Path:
+    """The wheel."""
+    [wheel] = (checkout / "dist").glob("*.whl")
+    return wheel
+
+
+def test_every_file_of_the_packages_is_in_the_wheel(checkout: Path):
+    packages = [name for name in PACKAGES if (checkout / name / "__init__.py").exists()]
+    files = [path for name in packages for path in (checkout / name).rglob("*") if path.is_file()]
+    wanted = {path.relative_to(checkout).as_posix() for path in files}
+    held = set(zipfile.ZipFile(built(checkout)).namelist())
     assert sorted(wanted - held) == []
     assert {"contract/examples/finding.json", "rules/controls/sakai-48.yml", "sekimori.py"} <= held
     assert [name for name in held if name.startswith(("tests/", "benchmarks/")) or "__pycache__" in name] == []
 
 
 @pytest.mark.slow
-def test_the_installed_program_finds_its_data_outside_the_checkout(wheel: Path, tmp_path: Path):
+def test_the_installed_program_finds_its_data_outside_the_checkout(checkout: Path, tmp_path: Path):
     run(sys.executable, "-m", "venv", "--without-pip", "fresh", cwd=tmp_path)
     python = tmp_path / "fresh" / "bin" / "python"
     site = Path(run(python, "-c", "import site; print(site.getsitepackages()[0])", cwd=tmp_path).strip())
     # The pinned libraries of this environment, but not its editable install: a path file within a path is not read.
     (site / "libraries.pth").write_text("".join(f"{path}\n" for path in sys.path if path.endswith("site-packages")))
-    into = ("-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps", wheel)
+    into = ("-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps", built(checkout))
     run(sys.executable, *into, cwd=tmp_path)
     sekimori = tmp_path / "fresh" / "bin" / "sekimori"
 
     counts = [int(line) for line in run(python, "-c", LOOK, cwd=tmp_path).split()]
 
     assert counts == [
-        len(list(TOP.glob(f"{pattern}")))
+        len(list(checkout.glob(pattern)))
         for pattern in ("rules/*/*/rule.yml", "rules/controls/*.yml", "collector/sources/*.toml", "contract/examples/*")
     ]
     assert run(sekimori, "--version", cwd=tmp_path).startswith("sekimori ")
