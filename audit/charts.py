@@ -14,14 +14,14 @@ from typing import Final, Literal
 
 Mark = Literal["", "gap", "off"]
 
-CELL: Final = 22
-LABEL_WIDTH: Final = 190
-TOTAL_WIDTH: Final = 92
-LABEL_CHARS: Final = 26
+CELL: Final = 24
+LABEL_WIDTH: Final = 156
+TOTAL_WIDTH: Final = 72
+LABEL_CHARS: Final = 22
 
 LEVELS: Final = 5
 # Side of the inner square per power of ten: size says what the shade says.
-_SIDES: Final = (0, 7, 10, 13, 16, 19)
+_SIDES: Final = (0, 7, 11, 14, 17, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def stacks(days: Sequence[Stack], columns: Sequence[Column], title: str, descrip
         uid: Prefix of ids, unique in the page.
     """
     left, bottom = 44, STACK_HEIGHT + 8
-    wide = max(8, min(CELL, round(760 / max(1, len(columns)))))
+    wide = max(8, min(29, round(900 / max(1, len(columns)))))
     width, height = left + len(columns) * wide + 8, bottom + 32
     out = [_open(width, height, title, description, uid), _hatch(uid)]
     for share in (0, 50, 100):

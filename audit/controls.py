@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import polars as pl
 
 from audit.catalogue import Assessment, Control, Words
 from audit.tables import Tables
-
-Language = Literal["ja", "en"]
+from audit.wording import Language
+from audit.wording import Words as Wording
+from registers.register import REGISTERS
 
 EXAMPLES: Final = 5
 
@@ -47,13 +48,14 @@ class Verdict:
         verdict: 適合, 要確認 or 証跡不足.
         number: What was counted; None if it could not be.
         expected: What it should be, in words.
-        evidence: Where the evidence is: files, registers, and first examples of what is to be checked.
+        evidence: Where the evidence is: files and registers.
         reason: Why it reads so, in a sentence with numbers.
         title: The promise in a few words.
         counts: What the number counts.
         unit: Unit of the number.
         stands_in: Where the promise stands.
         paraphrase: The quote is not the original's wording.
+        examples: First few references to what is to be checked: event ids, sessions, accounts or days.
         findings: Uids of findings in the queues alert and review that touch it, worst first.
         needs: What is missing, to be supplied: registers and columns.
     """
@@ -71,6 +73,7 @@ class Verdict:
     unit: str = ""
     stands_in: str = ""
     paraphrase: bool = True
+    examples: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
 
@@ -86,11 +89,12 @@ def judge(tables: Tables, controls: Iterable[Assessment], language: Language = "
     Returns:
         One verdict per control, in the order given.
     """
+    words = Wording(language, tables.site.config.time_zone)
     out = []
     for assessment in controls:
         scope = Scope.of(tables, assessment.pia)
         if scope.systems:
-            out += [_judged(control, assessment.pia, scope, language) for control in assessment.controls]
+            out += [_judged(control, assessment.pia, scope, words) for control in assessment.controls]
     return out
 
 
@@ -165,61 +169,67 @@ def _limited(tables: Tables, pia: str, systems: list[str], sources: list[str]) -
     return frames
 
 
-def _judged(control: Control, pia: str, scope: Scope, language: Language) -> Verdict:
+def _judged(control: Control, pia: str, scope: Scope, words: Wording) -> Verdict:
     """One verdict. What cannot be asked is missing evidence; what was asked and failed is to be checked first of all."""
-    missing = [need for need in control.needs if not _there(need, scope)]
-    gaps = [_word("register", language, name=shown(need, language)) for need in missing]
+    absent = [need for need in control.needs if not _there(need, scope)]
+    # A column of a register that is not there at all need not be asked for.
+    missing = [need for need in absent if need.partition(".")[0] not in absent or "." not in need]
+    gaps = [words.say("why_register", name=shown(need, words.language)) for need in missing]
     touching = _open_findings(scope, f"{pia}/{control.id}")
     row: dict[str, Any] = {}
     breach = False
     try:
         if not missing:
-            row, breach, more = _counted(control, scope, language)
+            row, breach, more = _counted(control, scope, words)
             gaps += more
     except pl.exceptions.PolarsError as error:
-        gaps.append(_word("query", language, error=str(error).splitlines()[0]))
+        gaps.append(words.say("why_query", error=str(error).splitlines()[0]))
     if not gaps or breach:
-        gaps += _log_gaps(control, scope, language)
+        gaps += _log_gaps(control, scope, words)
     outcome = Outcome.CHECK if breach or touching else Outcome.LACKING if gaps else Outcome.MET
-    reasons = [_filled(control.to_check, row, language)] if breach else []
+    reasons = [_filled(control.to_check, row, words.language)] if breach else []
     if touching:
-        reasons.append(_word("findings", language, n=f"{len(touching):,}"))
+        reasons.append(words.say("why_findings", n=len(touching)))
     reasons += gaps
     if not reasons:
-        reasons = [_filled(control.met, row, language)]
+        reasons = [_filled(control.met, row, words.language)]
     examples = _examples(control, scope) if breach else []
     return Verdict(
         pia=pia,
         id=control.id,
-        quote=control.quote[language],
+        quote=control.quote[words.language],
         verdict=outcome,
         number=row.get("number"),
-        expected=control.expect[language],
-        evidence=(*_where(control), *examples),
-        reason=("。" if language == "ja" else "; ").join(reasons) + ("。" if language == "ja" else "."),
-        title=control.title[language],
-        counts=control.counts[language],
-        unit=control.unit[language],
-        stands_in=control.stands_in[language] if control.stands_in else "",
+        expected=control.expect[words.language],
+        evidence=tuple(_where(control)),
+        reason=("。" if words.language == "ja" else "; ").join(reasons) + ("。" if words.language == "ja" else "."),
+        title=control.title[words.language],
+        counts=control.counts[words.language],
+        unit=control.unit[words.language],
+        stands_in=control.stands_in[words.language] if control.stands_in else "",
         paraphrase=bool(control.paraphrase),
+        examples=tuple(examples),
         findings=tuple(touching),
         needs=tuple(missing),
     )
 
 
-def _counted(control: Control, scope: Scope, language: Language) -> tuple[dict[str, Any], bool, list[str]]:
+def _counted(control: Control, scope: Scope, words: Wording) -> tuple[dict[str, Any], bool, list[str]]:
     """Run a control's query: its row, whether it is a breach, and what is missing."""
     gaps = []
     for evidence in control.evidence:
         found = scope.rows(evidence.query)
         if not (found.height and (found.row(0)[0] or 0) > 0):
-            gaps.append(evidence.lacking[language])
+            gaps.append(evidence.lacking[words.language])
+    if gaps:
+        # Nobody logs off in a log that knows no log-off: what is not recorded is no breach.
+        return {}, False, gaps
     answer = scope.rows(control.query)
     if answer.height != 1 or answer.row(0, named=True).get("number") is None:
-        return {}, False, gaps or [_word("nothing", language)]
+        return {}, False, [words["why_nothing"]]
     row = answer.row(0, named=True)
     if control.lacking is not None and control.short is not None and _holds(control.lacking, answer):
-        gaps.append(_filled(control.short, row, language))
+        gaps.append(_filled(control.short, row, words.language))
     return row, _holds(control.check, answer), gaps
 
 
@@ -239,23 +249,23 @@ def _there(need: str, scope: Scope) -> bool:
     return scope.tables.site.has(first, *([rest] if rest else []))
 
 
-def _log_gaps(control: Control, scope: Scope, language: Language) -> list[str]:
+def _log_gaps(control: Control, scope: Scope, words: Wording) -> list[str]:
     """Why the system's logs as a whole prove nothing: not there, silent, or refused in large part."""
     if not set(control.where) & set(_EVENT_TABLES):
         return []
     out = []
     if not scope.rows("SELECT COUNT(*) FROM usage").item():
-        out.append(_word("no_events", language, system=_names(scope)))
+        out.append(words.say("why_no_events", system=_names(scope)))
     mute = [source for source, lines in scope.spoken.items() if not lines]
     if mute:
-        out.append(_word("mute", language, sources=("、" if language == "ja" else ", ").join(mute)))
+        out.append(words.say("why_mute", sources=words.join(mute)))
     refused = scope.rows(
         'SELECT "source.id" AS source, COUNT(*) AS n FROM rejected GROUP BY "source.id" ORDER BY source'
     )
     for source, n in refused.iter_rows():
         share = n / (n + scope.spoken.get(source, 0))
         if share > REJECTED_SHARE:
-            out.append(_word("refused", language, source=source, percent=f"{100 * share:.0f}"))
+            out.append(words.say("why_refused", source=source, percent=f"{100 * share:.0f}"))
     return out
 
 
@@ -269,7 +279,7 @@ def _examples(control: Control, scope: Scope) -> list[str]:
     if control.examples is None:
         return []
     found = scope.context.execute(control.examples).select(pl.col("ref").cast(pl.String)).head(EXAMPLES)
-    return [f"#{ref}" for ref in found.collect(engine="streaming").get_column("ref").drop_nulls()]
+    return found.collect(engine="streaming").get_column("ref").drop_nulls().to_list()
 
 
 _FILES: Final = {
@@ -292,8 +302,10 @@ def _names(scope: Scope) -> str:
 def shown(need: str, language: Language) -> str:
     """What is missing, as the operator knows it: a file, a column of it, a key of site.toml."""
     first, _, rest = need.partition(".")
-    if first in ("systems", "site"):
-        return f"site.toml: {'systems.*.' if first == 'systems' else ''}{rest}"
+    if first == "systems":
+        return f"site.toml: systems.*.{rest}"
+    if first not in REGISTERS:
+        return need.replace("site.", "site.toml: ") if first == "site" and rest != "toml" else need
     column = {"ja": f"{first}.csv の {rest} 列", "en": f"column {rest} of {first}.csv"}[language]
     return column if rest else f"{first}.csv"
 
@@ -304,24 +316,3 @@ def _filled(words: Words, row: Mapping[str, Any], language: Language) -> str:
         shown = f"{value:,}" if isinstance(value, int | float) else "-" if value is None else str(value)
         text = text.replace(f"{{{name}}}", shown)
     return text
-
-
-def _word(key: str, language: Language, **values: str) -> str:
-    return _WORDS[key][language].format(**values)
-
-
-_WORDS: Final[dict[str, dict[str, str]]] = {
-    "register": {"ja": "{name} がない", "en": "{name} is not there"},
-    "query": {"ja": "管理策の問い合わせが実行できない（{error}）", "en": "the control's query cannot be run ({error})"},
-    "nothing": {"ja": "数えるべき記録が対象期間にない", "en": "the period holds nothing to count"},
-    "no_events": {"ja": "{system} のログが対象期間に1件もない", "en": "the period holds no log of {system}"},
-    "mute": {"ja": "届くべきログ {sources} が対象期間に1件もない", "en": "the declared source {sources} never spoke"},
-    "refused": {
-        "ja": "ログ {source} の {percent}% が読み取れていない",
-        "en": "{percent} % of {source} could not be read",
-    },
-    "findings": {
-        "ja": "この約束に触れる検知が {n} 件あり、人による確認を待っている",
-        "en": "{n} findings that touch it wait for a person",
-    },
-}

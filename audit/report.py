@@ -18,9 +18,9 @@ from markupsafe import Markup
 import rules
 from audit import charts, controls, sections
 from audit.catalogue import CONTROLS, Catalogue, load
-from audit.controls import Language, Outcome, Verdict
+from audit.controls import Outcome, Verdict
 from audit.tables import Tables, read
-from audit.wording import Words, number, percent
+from audit.wording import Language, Words, number, percent
 from registers.site import Site
 
 SIGNS: Final = {Outcome.MET: "○", Outcome.CHECK: "△", Outcome.LACKING: "－"}
@@ -100,10 +100,8 @@ def _period(tables: Tables, words: Words) -> str:
     if tables.period is None:
         return words["no_period"]
     first, last = (words.local(ms).date() for ms in tables.period)
-    dash = "〜" if words.language == "ja" else " – "
     days = (last - first).days + 1
-    gap = "" if words.language == "ja" else " "
-    return f"{words.day(first)}{dash}{words.day(last)}（{days:,}{gap}{words['days']}）"
+    return words.say("period_days", first=words.day(first), last=words.day(last), n=days)
 
 
 def _lead(tables: Tables, verdicts: Sequence[Verdict], explained: list[dict[str, Any]], analysed: dict[str, Any], words: Words) -> list[str]:  # fmt: skip
@@ -197,7 +195,7 @@ def _steps(tables: Tables, verdicts: Sequence[Verdict], coverage: dict[str, Any]
         for need in needs:
             checks[need] = checks.get(need, 0) + 1
     for need, n in sorted(checks.items(), key=lambda pair: (-pair[1], pair[0])):
-        out.append(words.say("next_checks", need=need, n=n))
+        out.append(words.say("next_checks", need=controls.shown(need, words.language), n=n))
     if analysed["rejected"]:
         out.append(words.say("next_rejected", n=analysed["rejected"]))
     return out[:MOST_STEPS] or [words["next_nothing"]]

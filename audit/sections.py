@@ -138,7 +138,8 @@ def queue(tables: Tables, words: Words) -> list[dict[str, Any]]:
             "queue": words[f"queue_{row['queue']}"],
             "severity": row["severity"],
             "severity_word": words.severity(row["severity"]),
-            "when": words.span(row["first"], row["last"]),
+            "when": words.short(row["first"]),
+            "card": place < MOST_CARDS,
             "who": row["actor"],
             "others": max(0, len(set(row["actors"])) - 1),
             "system": _system(systems.get(row["uid"]), tables),
@@ -146,7 +147,7 @@ def queue(tables: Tables, words: Words) -> list[dict[str, Any]]:
             "events": row["events"],
             "risk": row["risk"],
         }
-        for row in serious.iter_rows(named=True)
+        for place, row in enumerate(serious.iter_rows(named=True))
     ]
 
 
@@ -265,7 +266,10 @@ def coverage(tables: Tables, words: Words) -> dict[str, Any]:
 
 def _bucketed(rows: pl.DataFrame) -> tuple[str, pl.DataFrame]:
     """Rows by day, or by month or year where the period is long; a gap there means nothing at all."""
-    days = rows["date"].n_unique()
+    if rows.is_empty():
+        return "day", rows
+    first, last = rows.select(pl.col("date").min(), pl.col("date").max().alias("last")).row(0)
+    days = (last - first).days + 1
     if days <= _DAYS_SHOWN:
         return "day", rows
     unit, every = ("month", "1mo") if days <= 31 * _MONTHS_SHOWN else ("year", "1y")
@@ -357,6 +361,7 @@ def analysed(tables: Tables, words: Words) -> dict[str, Any]:
         ),
         "versions": sorted({(str(k), str(v)) for run in runs for k, v in (run.get("versions") or {}).items()}),
         "not_run": not_run,
+        "emergencies": _emergencies(tables, words),
         "problems": problems[:MOST_PROBLEMS],
         "more_problems": max(0, len(problems) - MOST_PROBLEMS),
         "files_used": _hashes(tables.folder),
@@ -370,6 +375,19 @@ def _title(item: Mapping[str, Any], words: Words) -> str:
         if isinstance(title, Mapping) and words.language in title
         else str(item.get("check", "-"))
     )
+
+
+def _emergencies(tables: Tables, words: Words) -> list[str]:
+    """Declared emergencies that touch the period, in order of their beginning."""
+    declared = tables.frames["emergencies"].collect().sort("from", "name", "system")
+    first, last = tables.period or (0, 0)
+    out = []
+    for (name, begin, end), rows in declared.group_by(["name", "from", "to"], maintain_order=True):
+        if begin <= last and (end is None or end >= first):
+            systems = [_system(system, tables) or "*" for system in rows["system"]]
+            until = words.moment(end) if end is not None else ""
+            out.append(f"{name} {words.moment(begin)}{words['dash']}{until} ({words.join(systems)})")
+    return out
 
 
 def _hashes(folder: Path) -> list[tuple[str, int, str]]:

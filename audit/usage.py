@@ -17,6 +17,7 @@ USAGE_KEYS: Final = (
 
 # A stray year 9999 in one line would make millions of empty days: beyond ten years only days that spoke are listed.
 MOST_DAYS: Final = 3660
+DAY_MS: Final = 86_400_000
 
 HEARTBEAT: Final = "heartbeat"
 
@@ -126,14 +127,16 @@ def coverage(events: pl.LazyFrame, period: tuple[int, int] | None, site: Site) -
     )
     named = declared_sources(site)
     sources = sorted({*spoken["source.id"].to_list(), *named})
-    grid = _grid(sources, spoken, period, site)
+    # Of a period that long it cannot be said which days should have been covered.
+    bounded = period is not None and (period[1] - period[0]) / DAY_MS <= MOST_DAYS
+    grid = _grid(sources, spoken, period if bounded else None, site)
     silent = (pl.col("lines") == 0) & (pl.col("heartbeats") == 0)
     return (
         grid.join(spoken, on=["source.id", "date"], how="left")
         .with_columns(pl.col("lines", "heartbeats").fill_null(0))
         .with_columns(
             pl.col("source.id").is_in(sorted(named)).alias("declared"),
-            (silent & ~pl.col("day_off").fill_null(False)).alias("gap"),
+            (silent & ~pl.col("day_off").fill_null(False) & bounded).alias("gap"),
         )
         .select("source.id", "date", "lines", "heartbeats", "first", "last", "day_off", "declared", "gap")
         .sort("source.id", "date")
@@ -148,7 +151,7 @@ def declared_sources(site: Site) -> set[str]:
 def _grid(sources: list[str], spoken: pl.DataFrame, period: tuple[int, int] | None, site: Site) -> pl.DataFrame:
     """Every source on every day that the logs should cover, and on every day that they do."""
     days = pl.DataFrame(schema={"date": pl.Date, "day_off": pl.Boolean})
-    if period is not None and (period[1] - period[0]) / 86_400_000 <= MOST_DAYS:
+    if period is not None:
         days = Calendar(site.config).days(*period)
     others = spoken.select("date").unique().join(days, on="date", how="anti")
     days = pl.concat([days, others.with_columns(pl.lit(None, dtype=pl.Boolean).alias("day_off"))])

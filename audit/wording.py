@@ -12,7 +12,8 @@ Language = Literal["ja", "en"]
 _PAIRS: Final[dict[str, tuple[str, str]]] = {
     "report": ("アクセスログ分析報告書", "Access log analysis report"),
     "period": ("対象期間", "Period"),
-    "days": ("日間", "days"),
+    "period_days": ("{first}〜{last}（{n}日間）", "{first} – {last} ({n} days)"),
+    "dash": ("〜", " – "),
     "no_period": ("分析された記録がない", "nothing was analysed"),
     "sign_made": ("作成", "Prepared"),
     "sign_checked": ("確認", "Checked"),
@@ -56,6 +57,17 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
     ),
     "systems": ("対象システム", "Systems"),
     "touching": ("関係する検知", "findings"),
+    # why a verdict reads so
+    "why_register": ("{name} がない", "{name} is not there"),
+    "why_query": ("管理策の問い合わせが実行できない（{error}）", "the control's query cannot be run ({error})"),
+    "why_nothing": ("数えるべき記録が対象期間にない", "the period holds nothing to count"),
+    "why_no_events": ("{system} のログが対象期間に1件もない", "the period holds no log of {system}"),
+    "why_mute": ("届くべきログ {sources} が対象期間に1件もない", "the declared source {sources} never spoke"),
+    "why_refused": ("ログ {source} の {percent}% が読み取れていない", "{percent} % of {source} could not be read"),
+    "why_findings": (
+        "この約束に触れる検知が {n} 件あり、人による確認を待っている",
+        "{n} findings that touch it wait for a person",
+    ),
     # next steps
     "next": ("次に行うこと", "What to do next"),
     "next_alert": (
@@ -117,6 +129,7 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
     "and_others": ("ほか {n} 人", "and {n} others"),
     "explained_word": ("業務理由", "Business reason"),
     "learning": ("モデルは学習中", "model still learning"),
+    "queue": ("区分", "Queue"),
     "queue_alert": ("警報", "alert"),
     "queue_review": ("要確認", "review"),
     "queue_digest": ("参考", "digest"),
@@ -190,6 +203,7 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
     "mode_pinned": ("固定した基準とモデルで評価した", "with a pinned baseline and model"),
     "mode_rules": ("規則だけで評価した（モデルを作るには記録が少ない）", "rules only: too little for a model"),
     "versions": ("版", "Versions"),
+    "emergencies": ("緊急対応の宣言", "Declared emergencies"),
     "not_run": ("実施できなかった検査", "Checks that could not run in full"),
     "not_run_none": ("すべての検査を実施した", "all checks ran"),
     "check": ("検査", "Check"),
@@ -227,15 +241,15 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
     "notes": ("注記", "Notes"),
     # parts of sentences
     "lead_pia": (
-        "評価書の約束 {n} 件のうち、適合 {met} 件、要確認 {check} 件、証跡不足 {lacking} 件。",
+        "評価書の約束 {n} 件のうち、適合 {met} 件、要確認 {check} 件、証跡不足 {lacking} 件です。",
         "Of {n} promises, {met} are met (適合), {check} are to be checked (要確認), {lacking} lack evidence (証跡不足).",
     ),
     "lead_findings": (
-        "{events} 件の記録から、警報 {alerts} 件、要確認 {reviews} 件を検知した。",
+        "{events} 件の記録から、警報 {alerts} 件、要確認 {reviews} 件を検知しました。",
         "{events} events gave {alerts} alerts and {reviews} review items.",
     ),
     "lead_explained": (
-        "本人情報への操作のうち {share} は業務理由が記録されている。",
+        "本人情報への操作のうち {share} に業務理由の記録があります。",
         "{share} of accesses to somebody's data have a recorded reason.",
     ),
     "alerts": ("警報", "Alerts"),
@@ -365,10 +379,15 @@ class Words:
         at = self.local(ms)
         return f"{self.day(at.date())} {at:%H:%M}"
 
+    def short(self, ms: int) -> str:
+        """Day without year, and time, of a moment in UTC ms."""
+        at = self.local(ms)
+        return f"{self.day(at.date(), year=False)} {at:%H:%M}"
+
     def span(self, first: int, last: int) -> str:
         """From one moment to another, the day only once where it is the same."""
         begin, end = self.local(first), self.local(last)
-        dash = "〜" if self.language == "ja" else " – "
+        dash = self["dash"]
         if begin.date() == end.date():
             clock = f"{begin:%H:%M}" if f"{begin:%H:%M}" == f"{end:%H:%M}" else f"{begin:%H:%M}{dash}{end:%H:%M}"
             return f"{self.day(begin.date())} {clock}"

@@ -180,9 +180,7 @@ def _registers(office: Office) -> None:
     for actor in VENDORS:
         tables["staff"].append(_person(actor, "", "vendor", "架空システム保守"))
         tables["permissions"].append(_right(actor, "disaster", "*"))
-        tables["accounts"].append(
-            {"account": actor, "system": "disaster", "actor_id": actor, "issued_by": DISASTER[0]}
-        )
+        tables["accounts"].append({"account": actor, "system": "disaster", "actor_id": actor, "issued_by": DISASTER[0]})
     tables["devices"].append({"device_id": "USB-0012", "kind": "media", "serial": "SER-0012", "dept": "kikikanri"})
     tables["counts"] += [
         {"system": "welfare", "what": "subjects on file", "value": 3214, "as_of": "R8.3.1"},
@@ -210,9 +208,13 @@ def _welfare(office: Office, day: date) -> None:
     for number, actor in enumerate(WELFARE[:10]):
         start = at(day) + number * 61_000
         device = f"HO01{number:02}"
-        office.event(start, actor, "welfare", "logon", source_id="welfare-auth", auth_method="card+password", src_device=device)
+        office.event(
+            start, actor, "welfare", "logon", source_id="welfare-auth", auth_method="card+password", src_device=device
+        )
         for step in range(1, 5 + (number + day.day) % 4):
-            reason = ("explained", "explained", "explained", "to_check", "explained", "unexplained")[(step * number + day.day) % 6]
+            reason = ("explained", "explained", "explained", "to_check", "explained", "unexplained")[
+                (step * number + day.day) % 6
+            ]
             office.event(
                 start + step * 180_000, actor, "welfare", "read", op_code="WE110", src_device=device,
                 subject_token=f"s_{(number * 31 + step) % 97:016x}", explained=reason,
@@ -233,7 +235,9 @@ def _disaster(office: Office, day: date) -> None:
             )  # fmt: skip
         office.event(start + 2_400_000, account, "disaster", "logoff", src_device=device)
         office.sessions.append(_session(len(office.sessions), account, "disaster", device, start, start + 2_400_000, 5))
-    office.event(at(day, "10:30:00"), f"d.{DISASTER[3]}", "media", "connect", source_id="disaster-media", media_id="SER-0012")
+    office.event(
+        at(day, "10:30:00"), f"d.{DISASTER[3]}", "media", "connect", source_id="disaster-media", media_id="SER-0012"
+    )
 
 
 def _session(number: int, actor: str, system: str, device: str, first: int, last: int, events: int) -> dict[str, Any]:
