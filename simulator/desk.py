@@ -202,6 +202,13 @@ def intranet(world: World, number: int, volume: float) -> pl.DataFrame:
     )
 
 
+def _during(world: World, who: int, number: int, rng: np.random.Generator) -> int:
+    """A moment of the person's working hours that day, ms after midnight."""
+    spans = world.roster.hours(who, number)
+    first, last = spans[int(rng.integers(0, len(spans)))]
+    return int(first + rng.uniform(0.1, 0.8) * (last - first))
+
+
 def database(world: World, number: int) -> pl.DataFrame:
     """Database audit: nightly backup and batches under service accounts, some care by the administrators with a ticket."""
     rng = world.generator(6, number)
@@ -244,7 +251,7 @@ def database(world: World, number: int) -> pl.DataFrame:
             )
     admins = [p for p in world.holders(number, "admin", "joho") if world.roster.works(p, number)]
     for who in admins[: int(rng.integers(0, 3))]:
-        at = base + int(rng.uniform(9, 16.5) * HOUR)
+        at = base + _during(world, who, number, rng)
         rows += care(
             world,
             who,
@@ -304,7 +311,7 @@ def servers(world: World, number: int) -> pl.DataFrame:
                 world.people[who].id,
                 host,
                 "10.11.9.31",
-                base + int(rng.uniform(9, 16) * HOUR),
+                base + _during(world, who, number, rng),
                 rng,
                 typos=int(rng.random() < 0.08),
             )

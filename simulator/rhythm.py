@@ -107,12 +107,17 @@ class Roster:
     Attributes:
         spans: For each day, (person, from, to) in ms after midnight, one row per unbroken stretch of work.
         presence: Leave and overtime as the office decided them.
-        leave: Days of whole-day leave by person.
+        leave, half: Days of leave by person, whole days and half ones.
     """
 
     spans: list[list[tuple[int, int, int]]]
     presence: list[Absence]
     leave: dict[int, set[int]]
+    half: dict[int, set[int]]
+
+    def hours(self, person: int, day: int) -> list[tuple[int, int]]:
+        """Stretches of work of a person on a day, ms after midnight."""
+        return [(first, last) for who, first, last in self.spans[day] if who == person]
 
     def works(self, person: int, day: int) -> bool:
         """Whether the person is at work on that day at all."""
@@ -127,13 +132,13 @@ def post_of(person: Person, places: list[Post], day: int, change: int) -> Post |
 
 def roster(rng: np.random.Generator, when: Calendar, people: list[Person], places: list[Post]) -> Roster:
     """Draw the working hours of everybody for the whole period."""
-    plan = Roster([[] for _ in range(when.days)], [], {})
+    plan = Roster([[] for _ in range(when.days)], [], {}, {})
     for person in people:
         if person.kind != "staff" or person.away:
             continue
         leave = {int(d) for d in np.flatnonzero(rng.random(when.days) < 0.045)}
         half = {int(d) for d in np.flatnonzero(rng.random(when.days) < 0.025)} - leave
-        plan.leave[person.number] = leave
+        plan.leave[person.number], plan.half[person.number] = leave, half
         for day in range(when.days):
             post = post_of(person, places, day, when.change)
             if post is None or not (person.start_day <= day) or (person.end_day is not None and day > person.end_day):

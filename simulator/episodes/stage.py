@@ -117,9 +117,10 @@ class Stage:
     # When
 
     def days(self, person: int, first: int = 0, last: int | None = None, *, calm: bool | None = None) -> list[int]:
-        """Days on which the person is at work; `calm`: outside the emergency, or (False) in it."""
+        """Whole days on which the person is at work; `calm`: outside the emergency, or (False) in it."""
         until = self.when.days - 1 if last is None else min(last, self.when.days - 1)
-        found = [d for d in range(max(first, 0), until + 1) if self.world.roster.works(person, d)]
+        half = self.world.roster.half.get(person, set())
+        found = [d for d in range(max(first, 0), until + 1) if d not in half and self.world.roster.works(person, d)]
         return [d for d in found if calm is None or self.when.shaking(d) is not calm]
 
     def day(self, person: int, first: int = 0, last: int | None = None, *, calm: bool | None = None) -> int:
@@ -197,10 +198,10 @@ class Stage:
     def embed(self, person: int, day: int, script: Script, *, clock: float | None = None) -> None:
         """Play a script inside the person's ordinary session of that day."""
         desk = self.play(person, script)
-        if clock is None:
-            spans = [(a, b) for p, a, b in self.world.roster.spans[day] if p == person]
-            if not spans:
-                raise NoChance
+        spans = self.world.roster.hours(person, day)
+        if not spans:
+            raise NoChance
+        if clock is None or not any(first <= clock * HOUR <= last for first, last in spans):
             first, last = spans[int(self.rng.integers(0, len(spans)))]
             clock = (first + float(self.rng.uniform(0.15, 0.8)) * (last - first)) / HOUR
         system = OPS[str(desk.rows[0]["op"])].system if desk.rows else "welfare"
