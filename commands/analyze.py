@@ -20,7 +20,7 @@ from commands.failure import Failure
 from commands.spool import Spool
 from detector import core, rulebook
 from detector import model as models
-from detector.npz import StateError
+from detector.baseline import Baseline
 from registers import site as sites
 from registers.tokens import SiteKey
 
@@ -109,7 +109,7 @@ def analyze(job: Job, progress: show.Progress) -> Done:
     site, notes = load_site(job.site)
     book = rulebook.load(rules.folder(job.rules))
     problems = [f"rule refused: {refused}" for refused in book.refused]
-    model = _model(job.model)
+    pinned = _pinned(job.model)
     try:
         _clear(job.out)
         with tempfile.TemporaryDirectory(prefix=".spool-", dir=job.out) as folder:
@@ -124,7 +124,7 @@ def analyze(job: Job, progress: show.Progress) -> Done:
                 progress.advance(events.height)
             kept.close()
             progress.start("decide", None)
-            result = analysis.finish(kept.subjects, model, seed=job.seed)
+            result = analysis.finish(kept.subjects, *pinned, seed=job.seed)
         done = Done(
             result, {}, problems, notes, read.refused_share, dict(sorted(spool.sources.items())), read.refused_by
         )
@@ -157,13 +157,21 @@ def _fallback(folder: Path) -> SiteKey | None:
     return None if (folder / "keys" / "site.key").exists() else keys.own()
 
 
-def _model(path: Path | None) -> models.Model | None:
+def _pinned(path: Path | None) -> tuple[models.Model | None, Baseline | None]:
+    """The model to score with, and the baseline that lies beside it."""
     if path is None:
-        return None
+        return None, None
+    advice = "make one with `sekimori analyze --save-model`"
     try:
-        return models.load(path)
-    except (StateError, OSError) as error:
-        raise Failure(f"{path}: {error}; train one with `sekimori analyze --save-model`") from error
+        return models.load(path), Baseline.read(_beside(path))
+    except OSError as error:
+        raise Failure(f"{error.filename or path}: {error.strerror}; {advice}") from error
+    except ValueError as error:
+        raise Failure(f"{path}: {error}; {advice}") from error
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".baseline.json")
 
 
 def _clear(out: Path) -> None:
@@ -273,6 +281,7 @@ def _write(job: Job, site: sites.Site, done: Done, read: Read, started: float) -
     result.sessions.write_parquet(out / "sessions.parquet", compression="zstd")
     if job.save_model is not None and result.model is not None:
         result.model.save(job.save_model)
+        _beside(job.save_model).write_bytes(result.usual.to_bytes())
     run = {
         "run": "analyze",
         "from": result.first,

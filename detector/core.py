@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from contract import event
-from detector import decide, delivery, evidence, features, findings, hits, judge
+from detector import baseline, decide, delivery, evidence, features, findings, hits, judge
 from detector import model as models
+from detector.baseline import Baseline
 from detector.enrich import ENRICHED
 from detector.model import Model
 from detector.rulebook import RuleBook
@@ -46,6 +47,7 @@ class Result:
         accesses, explained: Accesses to a subject that could be judged, and those of them that are explained.
         first, last: UTC ms of the first and last event; None without events.
         model: The model that was used, or None.
+        usual: The baseline that was used.
         mode: `pinned` (a given model), `retrospective` (fitted on the period itself) or `rules` (no model).
         staff_days: Sum over days of the staff employed.
         not_run: Checks that could not run, and what they need.
@@ -58,6 +60,7 @@ class Result:
     first: int | None
     last: int | None
     model: Model | None
+    usual: Baseline
     mode: str
     staff_days: int
     not_run: list[dict[str, Any]]
@@ -105,6 +108,7 @@ class Analysis:
         self,
         lookup: Lookup,
         model: Model | None = None,
+        usual: Baseline | None = None,
         *,
         seed: int = 0,
         run: str = "analyze",
@@ -116,6 +120,7 @@ class Analysis:
         Args:
             lookup: Finds the subjects of events.
             model: A fitted model; without one a model is fitted on these sessions themselves, if they are enough.
+            usual: How often each rule hits in this office; without it, as often as in this period.
             seed: Of the forest that is fitted.
             run: Name of the run, for `unmapped.run`.
             thresholds, budget: Pinned; the defaults of their classes.
@@ -130,12 +135,15 @@ class Analysis:
         if model is None and period.sessions.height >= LEAST_SESSIONS:
             mode, model = "retrospective", fit(period.sessions, seed)
         staff = staff_by_day(site, period.sessions, self._first, self._last)
+        if usual is None:
+            counted = 0 if site.tables["staff"].is_empty() else sum(count for _, count in staff)
+            usual = baseline.measure(judge.all_hits(period), counted)
         zone = site.config.time_zone
         if budget is None and site.tables["staff"].is_empty():
             # Without a register nobody knows how many people the office could look at: nothing is held back.
             budget = delivery.UNLIMITED
-        judged = judge.judge(period, rules, model, staff, zone, thresholds, budget)
-        versions = self._versions(model)
+        judged = judge.judge(period, rules, model, usual, staff, zone, thresholds, budget)
+        versions = self._versions(model, usual)
         maker = findings.Maker(rules, versions, zone, _names(site), run, CODE)
         published = findings.publish(judged, period.incidents, _subjects(judged, lookup), maker)
         return Result(
@@ -146,6 +154,7 @@ class Analysis:
             first=self._first,
             last=self._last,
             model=model,
+            usual=usual,
             mode=mode,
             staff_days=sum(count for _, count in staff),
             not_run=not_run(site, rules, mode),
@@ -165,14 +174,14 @@ class Analysis:
             ),
         )  # fmt: skip
 
-    def _versions(self, model: Model | None) -> dict[str, str]:
+    def _versions(self, model: Model | None, usual: Baseline) -> dict[str, str]:
         name = model.id if model else "none"
         return {
             "code": CODE,
             "rules": self.context.rules.version,
             "model": name,
             "calibration": name,
-            "baseline": name,
+            "baseline": usual.id,
             "registers": self.context.site.version,
             "exceptions": "none",
         }
@@ -180,7 +189,9 @@ class Analysis:
 
 def fit(sessions: pl.DataFrame, seed: int) -> Model:
     """Fit the model on sessions (rows of `features.sessions`, any order)."""
-    return models.fit(judge.for_model(sessions), list(features.MODEL_FEATURES), "peers", seed)
+    # Scattered, since a period holds special weeks: learning from its begin and calibrating on its end would call either
+    # the quake or the quiet unusual.
+    return models.fit(judge.for_model(sessions), list(features.MODEL_FEATURES), "peers", seed, held_out="scattered")
 
 
 def analyse(

@@ -13,6 +13,7 @@ from typing import Final
 import polars as pl
 
 from detector import correlate, decide, delivery, features, hits
+from detector.baseline import Baseline
 from detector.model import Model
 from detector.rulebook import RuleBook
 
@@ -108,9 +109,9 @@ def incident_unit() -> pl.Expr:
     return pl.concat_str(pl.lit("e"), "check", "who", pl.col("time").cast(pl.String), separator="\x1f")
 
 
-def _from_rules(found: pl.DataFrame, rules: RuleBook) -> pl.DataFrame:
+def _from_rules(found: pl.DataFrame, rules: RuleBook, usual: Baseline) -> pl.DataFrame:
     weights = pl.DataFrame(
-        [(rule.name, rule.family, rule.level, rule.block.precision) for rule in rules.rules],
+        [(rule.name, rule.family, rule.level, rule.block.precision * usual.factor(rule.name)) for rule in rules.rules],
         schema={"rule": pl.String, "family": pl.String, "level": pl.String, "precision": pl.Float64},
         orient="row",
     )
@@ -122,6 +123,11 @@ def _from_rules(found: pl.DataFrame, rules: RuleBook) -> pl.DataFrame:
             decide.hit_p(pl.col("level"), pl.col("precision")).alias("p"),
         )
     )  # fmt: skip
+
+
+def all_hits(period: Period) -> pl.DataFrame:
+    """Rows of `hits.SUMS`: those of sessions and days, and every filled group as a hit of its own unit."""
+    return pl.concat([period.hits, _group_hits(period.groups)])
 
 
 def _group_hits(groups: pl.DataFrame) -> pl.DataFrame:
@@ -154,6 +160,7 @@ def judge(
     period: Period,
     rules: RuleBook,
     model: Model | None,
+    usual: Baseline,
     staff_by_day: Sequence[tuple[object, int]],
     zone: str,
     thresholds: decide.Thresholds | None = None,
@@ -165,18 +172,19 @@ def judge(
         period: What is to be judged.
         rules: The rule book whose hits these are.
         model: The fitted model, or None: then only rules speak.
+        usual: How often each rule hits in this office.
         staff_by_day: (calendar day, people of type staff employed that day), ascending, for the budget.
         zone: The site's time zone, for the day on which a finding is delivered.
         thresholds, budget: Pinned; the defaults of their classes.
     """
     thresholds, budget = thresholds or decide.Thresholds(), budget or delivery.Budget()
     scored = scores(period.sessions, model)
-    found = pl.concat([period.hits, _group_hits(period.groups)])
+    found = all_hits(period)
     surprise = scored.filter(pl.col("p") < thresholds.surprise_floor).select(
         pl.col("session").alias("unit"), pl.lit(MODEL).alias("family"), pl.lit(MODEL).alias("analytic"),
         decide.surprise_p(pl.col("p"), thresholds).alias("p"),
     )  # fmt: skip
-    by_family = decide.families(pl.concat([_from_rules(found, rules), surprise]))
+    by_family = decide.families(pl.concat([_from_rules(found, rules, usual), surprise]))
     units = _units(period)
     concerned = pl.concat([by_family["unit"], found["unit"]]).unique()
     units = units.filter(pl.col("unit").is_in(concerned.implode()) | (pl.col("kind") == "evidence"))
