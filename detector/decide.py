@@ -35,6 +35,8 @@ class Thresholds:
         digest: From here on it stands in the daily list; below it nothing is published.
         surprise_floor: Surprise whose p-value is above this contributes nothing.
         surprise_slope: Contribution per power of ten below the floor.
+        surprise_most: Largest contribution of surprise. Below `alert`: what is only rare is worth a look, not a call at
+            night; it pages together with a rule.
     """
 
     alert: float = 0.70
@@ -42,6 +44,7 @@ class Thresholds:
     digest: float = 0.12
     surprise_floor: float = 1e-2
     surprise_slope: float = 0.20
+    surprise_most: float = 0.65
 
 
 def hit_p(level: pl.Expr, precision: pl.Expr, decay: pl.Expr | float = 1.0) -> pl.Expr:
@@ -57,9 +60,9 @@ def hit_p(level: pl.Expr, precision: pl.Expr, decay: pl.Expr | float = 1.0) -> p
 
 
 def surprise_p(p_value: pl.Expr, thresholds: Thresholds) -> pl.Expr:
-    """Contribution of the model's calibrated p-value, 0 to .97; null counts as no surprise."""
+    """Contribution of the model's calibrated p-value, 0 to `surprise_most`; null counts as no surprise."""
     powers = (thresholds.surprise_floor / p_value.clip(1e-300, 1.0)).log10()
-    return (powers.clip(0.0) * thresholds.surprise_slope).clip(0.0, LARGEST_P).fill_null(0.0)
+    return (powers.clip(0.0) * thresholds.surprise_slope).clip(0.0, thresholds.surprise_most).fill_null(0.0)
 
 
 def families(contributions: pl.DataFrame) -> pl.DataFrame:

@@ -108,13 +108,14 @@ PEOPLE: Final = (
     "person.previous_dept",
 )  # fmt: skip
 
+# How long a session lasts, and its longest pause, say when people eat, not what they do.
 # Counts enter the model as log1p (they are heavy-tailed), shares and hours as they are.
 MODEL_FEATURES: Final = (
     "events", "subjects", "n.accesses", "n.unexplained", "n.to_check", "n.unexplained_subjects", "n.read", "n.search",
     "n.list", "n.print", "n.export", "n.write", "n.delete", "n.failure", "n.denied", "n.logon_failure",
     "n.name_search", "n.wildcard", "n.households", "n.areas", "n.ops", "n.devices", "n.colleagues", "n.neighbours",
     "n.family", "n.protected", "rows.max", "rows.sum", "bytes.sum", "amount.sum", "n.after_hours", "n.day_off",
-    "duration_min", "pace_per_min", "gap_max_s", "step.share", "step.run", "repeat.max", "warn.fast", "shift.ops",
+    "pace_per_min", "step.share", "step.run", "repeat.max", "warn.fast", "shift.ops",
     "shift.unexplained", "first.ops",
 )  # fmt: skip
 

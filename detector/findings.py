@@ -147,6 +147,7 @@ def _one(parts: _Parts, subjects: list[str], rules: Mapping[str, Rule], maker: M
             "queue": unit["queue"],
             "over_budget": unit["over"],
             "learning": unit["learning"],
+            "repeated": unit["repeated"],
             "run": maker.run,
             "versions": dict(maker.versions),
         },

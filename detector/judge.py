@@ -29,6 +29,8 @@ UNIT: Final = {
 # Families that bypass the risk: whoever blinds the watch is always seen (design §9).
 ALWAYS_PAGES: Final = "evidence"
 MODEL: Final = "peer_surprise"
+# A person's day that says what a day before it said is a repetition for so long.
+REPEAT_MS: Final = 7 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Judged:
 
     Attributes:
         units: Rows of `UNIT` that are published, with `risk`, `plain`, `odds`, `reasons`, `queue`, `severity_id`,
-            `suppressed`, `learning`, `over`; sorted by (last, unit).
+            `suppressed`, `learning`, `repeated`, `over`; sorted by (last, unit).
         families: Rows of `decide.families` of these units.
         hits: Rows of `hits.SUMS` of these units (also those that were excused).
         scores: One row per session: `session`, and `model.SCORES`; empty without a model.
@@ -149,8 +151,14 @@ def scores(sessions: pl.DataFrame, model: Model | None) -> pl.DataFrame:
 
 
 def for_model(sessions: pl.DataFrame) -> pl.DataFrame:
-    """What the model reads of sessions: numbers, and the peer group (department, else kind of account)."""
-    peers = pl.coalesce("person.dept", "person.type", pl.lit("unknown")).alias("peers")
+    """What the model reads of sessions: numbers, and the peer group.
+
+    Peers are people of one department (else of one kind of account) at the same kind of work: sessions in one business
+    system, or sessions that touch nobody's data (log-ons, file servers).
+    """
+    who = pl.coalesce("person.dept", "person.type", pl.lit("unknown"))
+    work = pl.when(pl.col("n.accesses") > 0).then(pl.col("system.id").fill_null("?")).otherwise(pl.lit(""))
+    peers = pl.concat_str(who, work, separator="|").alias("peers")
     return sessions.select(
         "session", "last", peers, *(pl.col(name).cast(pl.Float64) for name in features.MODEL_FEATURES)
     )
@@ -195,6 +203,7 @@ def judge(
         context.select("unit", "reasons"), on="unit", how="left"
     )
     units = _queues(units, by_family, found, rules, model, thresholds)
+    units = _repeated(units, by_family)
     units = _budgeted(units, staff_by_day, zone, budget)
     units = units.sort("last", "unit")
     kept = units["unit"].implode()
@@ -233,6 +242,29 @@ def _queues(
     )
     suppressed = (pl.col("queue") == "none") & pl.col("unit").is_in(excused)
     return units.with_columns(suppressed.alias("suppressed")).filter((pl.col("queue") != "none") | suppressed)
+
+
+def _repeated(units: pl.DataFrame, by_family: pl.DataFrame) -> pl.DataFrame:
+    """Send to the digest a person's day that says the same as a day of the last week did.
+
+    What looks back 30 days holds on the next day too; it is one thing to look at, not one a day.
+    """
+    top = by_family.group_by("unit", maintain_order=True).agg(
+        pl.concat_str(pl.col("family").first(), pl.col("analytics").first().list.first(), separator="/").alias("_says")
+    )
+    who = pl.col("actors").list.first()
+    raised = pl.col("queue").is_in(["alert", "review"]) & (pl.col("kind") == "day")
+    days = (
+        units.filter(raised)
+        .join(top, on="unit", how="left")
+        .sort("last", "unit")
+        .select("unit", (pl.col("last") - pl.col("last").shift(1).over(who, "_says")).alias("_since"))
+    )
+    again = days.filter(pl.col("_since") <= REPEAT_MS)["unit"].implode()
+    return units.with_columns(
+        pl.col("unit").is_in(again).alias("repeated"),
+        pl.when(pl.col("unit").is_in(again)).then(pl.lit("digest")).otherwise("queue").alias("queue"),
+    )
 
 
 def _budgeted(

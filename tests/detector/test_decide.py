@@ -64,7 +64,7 @@ def test_surprise_contributes_only_below_the_floor():
     got = frame.select(decide.surprise_p(pl.col("p"), decide.Thresholds())).to_series().to_list()
     assert got[0] == got[1] == got[5] == 0
     assert abs(got[2] - 0.4) < 1e-9
-    assert got[3] == got[4] == decide.LARGEST_P
+    assert got[3] == got[4] == decide.Thresholds().surprise_most
 
 
 def test_queues_follow_the_thresholds():
