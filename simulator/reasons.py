@@ -13,6 +13,7 @@ from simulator.world import World
 
 
 def no_bases() -> pl.DataFrame:
+    """The register of a day on which nothing was recorded."""
     schema = {
         "basis_ref": pl.String,
         "kind": pl.String,
@@ -36,7 +37,9 @@ def reasons(
     kept = has & (~unrecorded | (tasks.kind == NUMBER["pay"]))
     today = f"{world.when.day(number):%y%m%d}"
     prefix = pl.Series([BASES[w][0] if w else "" for w in words]).gather(kind)
-    counter = pl.Series(np.cumsum(kept)).cast(pl.String).str.zfill(5)
+    dept = [(p.dept if (p := world.post(int(who), number)) else "") for who in range(len(world.people))]
+    first, same = _once(world, tasks, kept, kind, dept)
+    counter = pl.Series(same).cast(pl.String).str.zfill(5)
     own = pl.select(pl.concat_str(prefix, pl.lit(today), counter)).to_series()
     waits = pl.Series(np.where(tasks.given == NOBODY, 0, tasks.given))
     given = recent.ref.gather(waits) if len(recent.ref) else pl.Series([None] * len(kind), dtype=pl.String)
@@ -55,7 +58,7 @@ def reasons(
         .when("waits")
         .then("given")
     ).to_series()
-    bases = _register(world, number, tasks, kept, own, words, kind, rng)
+    bases = _register(world, number, tasks, first, own, words, kind, dept, rng)
     new = np.flatnonzero(kept & np.isin(tasks.kind, (NUMBER["change"], NUMBER["intake"])))
     fresh = recent.day >= number - 4
     waiting = Recent(
@@ -66,25 +69,44 @@ def reasons(
     return ref, bases, waiting
 
 
+def _once(world: World, tasks: Tasks, kept: Bools, kind: Ints, dept: list[str]) -> tuple[Ints, Ints]:
+    """One reason a day for the same matter of the same household in the same department.
+
+    Returns:
+        Places of the work items that open a reason, and for every item the number of its reason, from 1.
+    """
+    chosen = np.flatnonzero(kept)
+    names = sorted(set(dept))
+    desk = np.array([names.index(name) for name in dept], dtype=np.int64)[tasks.person[chosen]]
+    home = world.town.household[tasks.subject[chosen]]
+    matter = (home * len(KINDS) + kind[chosen]) * len(names) + desk
+    order = np.lexsort((tasks.wish[chosen], matter))
+    heads = order[np.flatnonzero(np.diff(matter[order], prepend=-1))]
+    _, which = np.unique(matter, return_inverse=True)
+    same = np.zeros(kept.size, dtype=np.int64)
+    same[chosen] = which + 1
+    return chosen[heads], same
+
+
 def _register(
     world: World,
     number: int,
     tasks: Tasks,
-    kept: Bools,
+    chosen: Ints,
     own: pl.Series,
     words: list[str],
     kind: Ints,
+    dept: list[str],
     rng: np.random.Generator,
 ) -> pl.DataFrame:
     """Rows of the register of reasons, one for each member of the household that a reason is about."""
-    chosen = np.flatnonzero(kept)
     if not chosen.size:
         return no_bases()
     town, subject, now = world.town, tasks.subject[chosen], world.when.at(number) + tasks.wish[chosen]
     before = np.array([BASES[w][1] if w else 0.0 for w in words])[kind[chosen]]
     after = np.array([BASES[w][2] if w else 0.0 for w in words])[kind[chosen]]
     opened = now - (before * rng.uniform(0.1, 1.0, chosen.size) * DAY).astype(np.int64) - 5 * MINUTE
-    closed = now + (after * rng.uniform(0.4, 1.0, chosen.size) * DAY).astype(np.int64) + 10 * HOUR
+    closed = now + (after * rng.uniform(0.4, 1.0, chosen.size) * DAY).astype(np.int64) + 14 * HOUR
     late = rng.random(chosen.size) < 0.04  # entered days later, as happens
     known = np.where(late, now + (rng.uniform(0.5, 3, chosen.size) * DAY).astype(np.int64), opened)
     home = town.household[subject]
@@ -92,7 +114,6 @@ def _register(
     offset = np.arange(each.size) - np.searchsorted(each, each)
     # Typing mistakes: the next number is somebody else.
     slip = (rng.random(each.size) < 0.004).astype(np.int64)
-    dept = [(p.dept if (p := world.post(int(who), number)) else "") for who in range(len(world.people))]
     return pl.DataFrame(
         {
             "basis_ref": own.gather(pl.Series(chosen[each])),

@@ -95,7 +95,7 @@ def draw(
     ordinary = Tasks(person, wish, kind.astype(np.int64), nobody, nobody, nobody).take(keep)
     ordinary = ordinary.take(np.lexsort((ordinary.wish, ordinary.person)))
     unrecorded = rng.random(ordinary.person.size) < UNRECORDED
-    _subjects(world, number, ordinary, unrecorded, recent, rng)
+    _subjects(world, number, ordinary, unrecorded, recent, volume, rng)
     second = _confirmations(world, number, ordinary, rng)
     planned = Tasks(
         *(np.array(column, dtype=np.int64) for column in (
@@ -129,9 +129,9 @@ def _job(world: World, number: int, post: Post) -> str:
 
 
 def _subjects(
-    world: World, number: int, tasks: Tasks, unrecorded: Bools, recent: Recent, rng: np.random.Generator
+    world: World, number: int, tasks: Tasks, unrecorded: Bools, recent: Recent, volume: float, rng: np.random.Generator
 ) -> None:
-    """Fill in whose data each work item is about."""
+    """Fill in whose data each work item is about. More volume is more work on a case, not more cases."""
     size = tasks.person.size
     luck = rng.random(size)
     pool = np.array([kind.pool for kind in KINDS])[tasks.kind]
@@ -148,7 +148,10 @@ def _subjects(
         ("damaged", world.damaged),
     ):
         chosen = pool == name
-        subject[chosen] = people[(luck[chosen] * people.size).astype(np.int64)]
+        # So many different people as an ordinary day would meet, others on each day.
+        several = max(20, int(np.count_nonzero(chosen) / volume)) if volume > 1 else 0
+        pick = (luck[chosen] * (several or people.size)).astype(np.int64)
+        subject[chosen] = people[(pick * 7_919 + number * 104_729) % people.size if several else pick]
     paid = pool == "pay"
     rank = np.arange(size) - np.searchsorted(tasks.person, tasks.person)
     recipients = np.sort(world.open_recipients)
