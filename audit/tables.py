@@ -47,6 +47,7 @@ RUNS: Final = pl.Schema(
         "events": pl.Int64(),
         "rejected": pl.Int64(),
         "files": pl.Int64(),
+        "sources": pl.List(pl.String()),
         "mode": pl.String(),
     }
 )
