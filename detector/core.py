@@ -84,11 +84,15 @@ class Analysis:
     def feed(self, events: pl.DataFrame, watermark: int) -> pl.DataFrame:
         """Take the events up to the watermark (UTC ms); returns them for the archive (`step.Output.rows`)."""
         self._state, output = step(self._state, events, watermark, self.context)
-        self._groups, filled = group(self._groups, output.candidates, output.notes, watermark, self.context)
-        self._keep(output, filled)
+        self.take(output, watermark)
         return output.rows
 
-    def _keep(self, output: Output, filled: pl.DataFrame) -> None:
+    def take(self, output: Output, watermark: int) -> None:
+        """Take what stage one, wherever it ran, said of the stretch up to the watermark (UTC ms).
+
+        Several stage ones that share the actors among them are joined by `step.merge` before.
+        """
+        self._groups, filled = group(self._groups, output.candidates, output.notes, watermark, self.context)
         for kept, new in (
             (self._sessions, output.sessions), (self._days, output.days), (self._hits, output.hits),
             (self._filled, filled),
@@ -115,7 +119,27 @@ class Analysis:
         thresholds: decide.Thresholds | None = None,
         budget: delivery.Budget | None = None,
     ) -> Result:
-        """Close what is open and decide.
+        """Close what `feed` left open, and decide: see `conclude`."""
+        self.feed(event.empty(), self.closing)
+        return self.conclude(lookup, model, usual, seed=seed, run=run, thresholds=thresholds, budget=budget)
+
+    @property
+    def closing(self) -> int:
+        """UTC ms to which a stage one is moved, without events, to close what is open at the end of the period."""
+        return 0 if self._last is None else self._last + CLOSING_MS
+
+    def conclude(
+        self,
+        lookup: Lookup,
+        model: Model | None = None,
+        usual: Baseline | None = None,
+        *,
+        seed: int = 0,
+        run: str = "analyze",
+        thresholds: decide.Thresholds | None = None,
+        budget: delivery.Budget | None = None,
+    ) -> Result:
+        """Decide about everything that was taken; every stage one has been moved to `closing`.
 
         Args:
             lookup: Finds the subjects of events.
@@ -125,10 +149,6 @@ class Analysis:
             run: Name of the run, for `unmapped.run`.
             thresholds, budget: Pinned; the defaults of their classes.
         """
-        if self._last is not None:
-            self.feed(event.empty(), self._last + CLOSING_MS)
-        else:
-            self.feed(event.empty(), 0)
         site, rules = self.context.site, self.context.rules
         period = self._period(site)
         mode = "pinned" if model else "rules"

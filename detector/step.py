@@ -7,6 +7,7 @@ how actors are spread over several stage ones, does not change what comes out in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -81,6 +82,27 @@ class Output:
     hits: pl.DataFrame
     candidates: pl.DataFrame
     notes: pl.DataFrame
+
+
+def merge(outputs: Sequence[Output]) -> Output:
+    """What several stage ones, each with actors of its own, say of one stretch of time, as if one had seen everybody.
+
+    Args:
+        outputs: At least one; all of the same stretch.
+    """
+
+    def joined(part: str, order: Sequence[str | pl.Expr]) -> pl.DataFrame:
+        frames: list[pl.DataFrame] = [getattr(output, part) for output in outputs]
+        return pl.concat([frame for frame in frames if frame.height] or frames[:1]).sort(order, maintain_order=True)
+
+    return Output(
+        rows=joined("rows", sessionise.order()),
+        sessions=joined("sessions", ["last", "session"]),
+        days=joined("days", ["time.date", "actor.id"]),
+        hits=joined("hits", ["unit", "rule"]),
+        candidates=joined("candidates", ["rule", "time.occurred", "event.id", "base"]),
+        notes=joined("notes", ["time.occurred", "event.id"]),
+    )
 
 
 ARCHIVE = (*event.KEYS, "session", "explained", "explained.by")
