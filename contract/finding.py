@@ -179,7 +179,7 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("unmapped.queue", "str", "alert", "Who looks at it", values=_words(Queue)),
     Field("unmapped.over_budget", "bool", False, "Moved to the digest because the day's budget was spent", required=False),
     Field("unmapped.learning", "bool", False, "Raised by a model still learning", required=False),
-    Field("unmapped.repeated", "bool", False, "Moved to the digest because a day of the last week said the same of this person", required=False),
+    Field("unmapped.repeated", "bool", False, "Moved to the digest because something of the last week said the same of this person", required=False),
     Field("unmapped.run", "str", "live", "`live`, or the name of a re-run"),
     Field("unmapped.versions", "map", {"code": "0.1.0", "rules": "sha256:4c1f", "model": "2026-03-28T18:00Z-7", "calibration": "2026-03-31", "baseline": "2026-03-31", "registers": "sha256:90ab", "exceptions": "sha256:e3b0"}, "Code, rules, model, calibration, baseline, registers, exceptions: hashes or ids"),
 )  # fmt: skip

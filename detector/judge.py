@@ -29,7 +29,7 @@ UNIT: Final = {
 # Families that bypass the risk: whoever blinds the watch is always seen (design §9).
 ALWAYS_PAGES: Final = "evidence"
 MODEL: Final = "peer_surprise"
-# A person's day that says what a day before it said is a repetition for so long.
+# What says of a person what was said of him before is a repetition for so long.
 REPEAT_MS: Final = 7 * 86_400_000
 
 
@@ -245,22 +245,20 @@ def _queues(
 
 
 def _repeated(units: pl.DataFrame, by_family: pl.DataFrame) -> pl.DataFrame:
-    """Send to the digest a person's day that says the same as a day of the last week did.
+    """Send to the digest what says the same of a person as something of the last week did.
 
-    What looks back 30 days holds on the next day too; it is one thing to look at, not one a day.
+    What looks back 30 days holds on the next day too, and a habit shows in every session: it is one thing to look at,
+    not one a day. An alert of a session always stands.
     """
     top = by_family.group_by("unit", maintain_order=True).agg(
         pl.concat_str(pl.col("family").first(), pl.col("analytics").first().list.first(), separator="/").alias("_says")
     )
     who = pl.col("actors").list.first()
-    raised = pl.col("queue").is_in(["alert", "review"]) & (pl.col("kind") == "day")
-    days = (
-        units.filter(raised)
-        .join(top, on="unit", how="left")
-        .sort("last", "unit")
-        .select("unit", (pl.col("last") - pl.col("last").shift(1).over(who, "_says")).alias("_since"))
-    )
-    again = days.filter(pl.col("_since") <= REPEAT_MS)["unit"].implode()
+    raised = pl.col("queue").is_in(["alert", "review"]) & pl.col("kind").is_in(["day", "session"])
+    since = (pl.col("last") - pl.col("last").shift(1).over(who, "kind", "_says")) <= REPEAT_MS
+    seen = units.filter(raised).join(top, on="unit", how="left").sort("last", "unit")
+    kept = (pl.col("kind") == "session") & (pl.col("queue") == "alert")
+    again = seen.filter(since & ~kept)["unit"].implode()
     return units.with_columns(
         pl.col("unit").is_in(again).alias("repeated"),
         pl.when(pl.col("unit").is_in(again)).then(pl.lit("digest")).otherwise("queue").alias("queue"),
