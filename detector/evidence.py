@@ -66,7 +66,7 @@ def note(evidence: Evidence, rows: pl.DataFrame) -> Evidence:
     if rows.is_empty():
         return evidence
     time = pl.col("time.occurred")
-    numbered = rows.filter(pl.col("agent.seq").is_not_null() & pl.col("agent.boot").is_not_null())
+    numbered = rows.filter(pl.all_horizontal(pl.col("agent.id", "agent.boot", "agent.seq").is_not_null()))
     heartbeats = numbered.filter(pl.col("event.class") == "heartbeat").select(
         "agent.id", "agent.boot", "agent.seq", time.alias("time"), pl.col("resource.count").alias("count"), "event.id"
     )
@@ -101,9 +101,11 @@ def note(evidence: Evidence, rows: pl.DataFrame) -> Evidence:
             pl.col("last_id").sort_by("last", "last_id").last(),
         )
     )
+    beats = pl.concat([evidence.heartbeats, heartbeats]).sort("agent.id", "agent.boot", "agent.seq", "time", "event.id")
     return Evidence(
         _runs(pl.concat([evidence.ranges, singles])),
-        pl.concat([evidence.heartbeats, heartbeats]).unique(["agent.id", "agent.boot", "agent.seq"], keep="any"),
+        # A number that comes twice counts once, as in the ranges; the earlier one whatever order they came in.
+        beats.unique(["agent.id", "agent.boot", "agent.seq"], keep="first", maintain_order=True),
         merged,
         max(evidence.last, rows.select(time.max()).item()),
     )
@@ -114,7 +116,8 @@ def _runs(ranges: pl.DataFrame) -> pl.DataFrame:
     boot = ["agent.id", "agent.boot"]
     hi = pl.col("hi")
     return (
-        ranges.sort(*boot, "lo", "hi", "id_lo")
+        # All of (number, time, id): a number that comes twice must not make the order of noting matter.
+        ranges.sort(*boot, "lo", "t_lo", "id_lo", "hi", "t_hi", "id_hi")
         .with_columns(hi.cum_max().shift(1).over(boot).alias("_before"))
         .with_columns(((pl.col("lo") - pl.col("_before")) > 1).fill_null(True).cum_sum().over(boot).alias("_run"))
         .group_by(*boot, "_run", maintain_order=True)
@@ -122,9 +125,9 @@ def _runs(ranges: pl.DataFrame) -> pl.DataFrame:
             pl.col("lo").first(),
             hi.max(),
             pl.col("t_lo").first(),
-            pl.col("t_hi").sort_by("hi").last(),
+            pl.col("t_hi").sort_by("hi", "t_hi", "id_hi").last(),
             pl.col("id_lo").first(),
-            pl.col("id_hi").sort_by("hi").last(),
+            pl.col("id_hi").sort_by("hi", "t_hi", "id_hi").last(),
         )
         .drop("_run")
         .cast(_RANGES)  # type: ignore[arg-type]
@@ -136,12 +139,14 @@ def _missing_numbers(evidence: Evidence) -> pl.DataFrame:
     before = pl.all().exclude(boot).shift(1).over(boot).name.prefix("p.")
     runs = evidence.ranges.sort(*boot, "lo").with_columns(before)
     gaps = runs.filter(pl.col("p.hi").is_not_null())
+    # Numbers follow receipt, times follow occurrence: the line behind a gap may be the older one.
+    start, end = pl.min_horizontal("p.t_hi", "t_lo"), pl.max_horizontal("p.t_hi", "t_lo")
     return gaps.select(
         pl.lit("sequence_gap").alias("check"),
         pl.col("agent.id").alias("who"),
-        pl.col("t_lo").alias("time"),
-        pl.col("p.t_hi").alias("from"),
-        pl.col("t_lo").alias("to"),
+        end.alias("time"),
+        start.alias("from"),
+        end.alias("to"),
         pl.concat_list("p.id_hi", "id_lo").alias("related"),
         (pl.col("lo") - pl.col("p.hi") - 1).cast(pl.Float64).alias("observed"),
         pl.lit(0.0).alias("usual"),
@@ -241,81 +246,79 @@ def _counts(evidence: Evidence, rounds: pl.DataFrame, gaps: pl.DataFrame) -> pl.
     return wrong.join(excused, on="event.id", how="anti").select(
         pl.lit("count_mismatch").alias("check"),
         pl.col("agent.id").alias("who"),
-        "time",
-        "from",
-        pl.col("time").alias("to"),
+        # A clock that is set back between two heartbeats.
+        pl.max_horizontal("from", "time").alias("time"),
+        pl.min_horizontal("from", "time").alias("from"),
+        pl.max_horizontal("from", "time").alias("to"),
         pl.concat_list("before", "event.id").alias("related"),
         pl.col("between").cast(pl.Float64).alias("observed"),
         pl.col("count").cast(pl.Float64).alias("usual"),
     )
 
 
-def _quiet_sources(evidence: Evidence) -> pl.DataFrame:
-    """Sources without agent that were silent in hours in which they spoke on every other day of the kind."""
-    hours = evidence.hours
-    if hours.is_empty():
-        return pl.DataFrame(schema=FINDINGS)
+def _quiet_hours(hours: pl.DataFrame) -> pl.DataFrame:
+    """Hours of working days in which a source wrote next to nothing, though it wrote on every other such day.
+
+    Returns:
+        `source.id`, `time.date`, `time.hour`, `usual` (lines).
+    """
     days = hours.select("time.date", "day_off").unique().filter(~pl.col("day_off")).sort("time.date")
     # The first and the last day of the input may be cut.
-    days = days.slice(1, max(days.height - 2, 0))
+    days = days.select("time.date").slice(1, max(days.height - 2, 0))
+    # A source that stopped for good is measured by the days until then.
+    until = hours.group_by("source.id").agg(pl.col("time.date").max().alias("until"))
+    possible = until.join(days, how="cross").filter(pl.col("time.date") <= pl.col("until"))
     usual = (
-        hours.join(days.select("time.date"), on="time.date")
+        hours.join(days, on="time.date")
         .group_by("source.id", "time.hour")
-        .agg(pl.len().alias("days"), pl.col("n").min().alias("least"), pl.col("n").median().alias("usual"))
-        .filter((pl.col("days") >= SILENCE_DAYS) & (pl.col("usual") >= SILENCE_LINES))
+        .agg(pl.len().alias("days"), pl.col("n").median().alias("usual"))
+        .join(possible.group_by("source.id").len("possible"), on="source.id")
+        # At most one day in ten was silent in this hour.
+        .filter(
+            (pl.col("days") >= SILENCE_DAYS)
+            & (pl.col("days") >= 0.9 * pl.col("possible"))
+            & (pl.col("usual") >= SILENCE_LINES)
+        )
     )
-    grid = usual.join(days.select("time.date"), how="cross").join(
-        hours, on=["source.id", "time.date", "time.hour"], how="left"
-    )
-    # Every day but the silent ones themselves must have spoken: at most one day in ten is silent in this hour.
-    quiet = grid.filter(
-        (pl.col("n").fill_null(0) <= SILENCE_SHARE * pl.col("usual")) & (pl.col("days") >= 0.9 * days.height)
-    ).select("source.id", "time.date", "time.hour", "usual")
+    grid = usual.join(days, how="cross").join(hours, on=["source.id", "time.date", "time.hour"], how="left")
+    quiet = grid.filter(pl.col("n").fill_null(0) <= SILENCE_SHARE * pl.col("usual"))
+    return quiet.select("source.id", "time.date", "time.hour", "usual")
+
+
+def _quiet_sources(evidence: Evidence) -> pl.DataFrame:
+    """Sources that were silent in hours in which they spoke on every other day of the kind."""
+    quiet = _quiet_hours(evidence.hours)
     if quiet.is_empty():
         return pl.DataFrame(schema=FINDINGS)
-    run = ["source.id", "time.date", "_run"]
-    blocks = (
-        quiet.sort("source.id", "time.date", "time.hour")
-        .with_columns((pl.col("time.hour") - pl.int_range(pl.len()).over("source.id", "time.date")).alias("_run"))
-        .group_by(run, maintain_order=True)
-        .agg(pl.col("time.hour").min().alias("h0"), pl.col("time.hour").max().alias("h1"), pl.col("usual").sum())
-    )
-    ordered = hours.sort("source.id", "time.date", "time.hour")
-    slot = pl.col("time.date").cast(pl.Datetime("ms")).dt.epoch("ms")
-    ordered = ordered.with_columns((slot + pl.col("time.hour") * 3_600_000).alias("slot")).sort("slot")
-    blocks = blocks.with_columns(
-        (slot + pl.col("h0") * 3_600_000).alias("slot0"), (slot + pl.col("h1") * 3_600_000).alias("slot1")
-    )
-    before = blocks.sort("slot0").join_asof(
-        ordered.select("source.id", "slot", "last", "last_id"),
-        left_on="slot0",
-        right_on="slot",
-        by="source.id",
-        strategy="backward",
-        allow_exact_matches=False,
-        check_sortedness=False,
-        coalesce=False,
-    )
-    both = before.sort("slot1").join_asof(
-        ordered.select("source.id", "slot", "first", "first_id"),
-        left_on="slot1",
-        right_on="slot",
-        by="source.id",
-        strategy="forward",
-        allow_exact_matches=False,
-        check_sortedness=False,
-        coalesce=False,
-        suffix=".after",
-    )
-    return both.filter(pl.col("first").is_not_null() & pl.col("last").is_not_null()).select(
-        pl.lit("source_silent").alias("check"),
-        pl.col("source.id").alias("who"),
-        pl.col("first").alias("time"),
-        pl.col("last").alias("from"),
-        pl.col("first").alias("to"),
-        pl.concat_list("last_id", "first_id").alias("related"),
-        ((pl.col("first") - pl.col("last")) / 1000).alias("observed"),
-        pl.col("usual").cast(pl.Float64),
+    slot = (pl.col("time.date").cast(pl.Datetime("ms")).dt.epoch("ms") + pl.col("time.hour") * 3_600_000).alias("slot")
+    spoken = evidence.hours.join(quiet, on=["source.id", "time.date", "time.hour"], how="anti")
+    spoken = spoken.with_columns(slot).sort("slot", "source.id")
+    silent = quiet.with_columns(slot).sort("slot", "source.id")
+    for columns, strategy in ((("last", "last_id"), "backward"), (("first", "first_id"), "forward")):
+        silent = silent.join_asof(
+            spoken.select("source.id", "slot", *columns),
+            on="slot",
+            by="source.id",
+            strategy=strategy,  # type: ignore[arg-type]
+            allow_exact_matches=False,
+            check_sortedness=False,
+        )
+    return (
+        # Hours between the same two lines are one silence; it lasts until the end where the source never spoke again.
+        silent.filter(pl.col("last").is_not_null())
+        .with_columns(pl.col("first").fill_null(evidence.last))
+        .group_by("source.id", "last", "last_id", "first", "first_id")
+        .agg(pl.col("usual").sum())
+        .select(
+            pl.lit("source_silent").alias("check"),
+            pl.col("source.id").alias("who"),
+            pl.col("first").alias("time"),
+            pl.col("last").alias("from"),
+            pl.col("first").alias("to"),
+            pl.concat_list("last_id", "first_id").list.drop_nulls().alias("related"),
+            ((pl.col("first") - pl.col("last")) / 1000).alias("observed"),
+            pl.col("usual").cast(pl.Float64),
+        )
     )
 
 
@@ -357,4 +360,6 @@ def judge(evidence: Evidence, heartbeat_s: int, expected_sources: tuple[str, ...
         _quiet_sources(evidence),
         silent if evidence.last else silent.clear(),
     ]
-    return pl.concat([part.select(list(FINDINGS)).cast(FINDINGS) for part in parts]).sort("time", "check", "who")  # type: ignore[arg-type]
+    found = pl.concat([part.select(list(FINDINGS)).cast(FINDINGS) for part in parts])  # type: ignore[arg-type]
+    # Two boots of one agent can lose a number in the same moment; both come in the order of their numbers.
+    return found.sort("time", "check", "who", "from", maintain_order=True)

@@ -108,7 +108,9 @@ def group_unit() -> pl.Expr:
 
 def incident_unit() -> pl.Expr:
     """Name of the unit of an incident of evidence."""
-    return pl.concat_str(pl.lit("e"), "check", "who", pl.col("time").cast(pl.String), separator="\x1f")
+    # Two boots of one agent may lose a number in the same millisecond: the neighbour tells them apart.
+    beside = pl.col("related").list.first().fill_null("")
+    return pl.concat_str(pl.lit("e"), "check", "who", pl.col("time").cast(pl.String), beside, separator="\x1f")
 
 
 def _from_rules(found: pl.DataFrame, rules: RuleBook, usual: Baseline) -> pl.DataFrame:
