@@ -29,9 +29,9 @@ class Budget:
     """
 
     alerts: float = 25.0
-    reviews: float = 18.0
-    carry_days: float = 7.0
-    start_days: float = 3.0
+    reviews: float = 16.0
+    carry_days: float = 10.0
+    start_days: float = 7.0
 
 
 UNLIMITED: Final = Budget(alerts=math.inf, reviews=math.inf)
