@@ -278,18 +278,13 @@ def _names(site: Site) -> dict[str, dict[str, str]]:
 
 
 def _subjects(judged: judge.Judged, lookup: Lookup) -> pl.DataFrame:
-    """Tokens of the subjects that the events of each unit concern."""
-    related = pl.concat(
-        [
-            judged.hits.filter(~pl.col("excused")).select("unit", "related"),
-            judged.units.select("unit", "related"),
-        ]
-    ).explode("related").drop_nulls().unique()  # fmt: skip
+    """Tokens of the subjects whom each finding is about."""
+    related = judge.concerned(judged)
     if related.is_empty():
         return pl.DataFrame(schema={"unit": pl.String, "subjects": pl.List(pl.String)})
-    tokens = lookup(related["related"].unique()).select("event.id", "subject.token").drop_nulls()
+    tokens = lookup(related["event.id"].unique().sort()).select("event.id", "subject.token").drop_nulls()
     return (
-        related.join(tokens, left_on="related", right_on="event.id")
+        related.join(tokens, on="event.id")
         .group_by("unit")
         .agg(pl.col("subject.token").unique().sort().alias("subjects"))
         .sort("unit")

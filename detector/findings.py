@@ -71,11 +71,15 @@ def publish(
         if incidents.width
         else {}
     )
+    events = dict(judge.concerned(judged).group_by("unit").agg(pl.col("event.id").sort()).iter_rows())
     tokens = dict(subjects.select("unit", "subjects").iter_rows()) if subjects.height else {}
     out = []
     for unit in judged.units.iter_rows(named=True):
         name = unit["unit"]
-        parts = _Parts(unit, families.get(name, []), found.get(name, []), scored.get(name), by_incident.get(name))
+        parts = _Parts(
+            unit, families.get(name, []), found.get(name, []), scored.get(name), by_incident.get(name),
+            events.get(name, []),
+        )  # fmt: skip
         out.append(_one(parts, tokens.get(name) or [], by_rule, maker))
     return sorted(out, key=lambda item: (item["time"], item["finding_info"]["uid"]))
 
@@ -96,6 +100,7 @@ class _Parts:
     hits: list[dict[str, Any]]
     score: Row | None
     incident: Row | None
+    events: list[str]
 
 
 def _one(parts: _Parts, subjects: list[str], rules: Mapping[str, Rule], maker: Maker) -> dict[str, Any]:
@@ -104,7 +109,6 @@ def _one(parts: _Parts, subjects: list[str], rules: Mapping[str, Rule], maker: M
     analytics = _analytics(parts, used)
     texts = {language: _text(parts, used, language, maker) for language in LANGUAGES}
     titles = {language: _title(parts, used, language) for language in LANGUAGES}
-    related = _related(parts)
     first = unit["event.id"] or ""
     uid = finding.finding_uid(unit["kind"], _naming(parts), unit["group"] or "", first)
     return {
@@ -129,14 +133,14 @@ def _one(parts: _Parts, subjects: list[str], rules: Mapping[str, Rule], maker: M
             "last_seen_time": unit["last"],
             "analytic": analytics[0],
             "related_analytics": analytics[1:],
-            "related_events": [{"uid": item} for item in related],
+            "related_events": [{"uid": item} for item in parts.events],
         },
         "evidences": _evidences(unit),
         "resources": [{"uid": token, "type": "subject"} for token in subjects],
         "unmapped": {
             "text": texts,
             "title": titles,
-            "check_first": _check_first(used, maker),
+            "check_first": _check_first(parts, used, maker),
             "shares": _shares(parts, rules),
             "context": _context(unit),
             "explained": _explained(unit),
@@ -186,15 +190,6 @@ def _analytics(parts: _Parts, used: list[tuple[Rule, dict[str, Any]]]) -> list[d
         place = 0 if e[judge.MODEL] >= max(e.values()) else len(out)
         out.insert(place, model)
     return out
-
-
-def _related(parts: _Parts) -> list[str]:
-    """Events of the hits; where the model speaks or nothing else is, those of the unit as a whole."""
-    counted = [hit for hit in parts.hits if not hit["excused"]] or parts.hits
-    ids = {item for hit in counted for item in hit["related"] or []}
-    if not ids or any(row["family"] == judge.MODEL for row in parts.families):
-        ids |= set(parts.unit["related"] or [])
-    return sorted(ids)
 
 
 def _evidences(unit: Row) -> list[dict[str, Any]]:
@@ -292,9 +287,9 @@ def _title(parts: _Parts, used: list[tuple[Rule, dict[str, Any]]], language: Lan
     return words.FAMILIES[judge.MODEL][language]
 
 
-def _check_first(used: Iterable[tuple[Rule, dict[str, Any]]], maker: Maker) -> dict[str, str]:
+def _check_first(parts: _Parts, used: Iterable[tuple[Rule, dict[str, Any]]], maker: Maker) -> dict[str, str]:
     for rule, hit in used:
-        values = _group_values(rule, json.loads(hit["values"] or "{}"))
+        values = _group_values(rule, _values(parts.unit, hit))
         block = rule.block.check_first
         return {
             "ja": wording.fill(block.ja, values, "ja", maker.zone, maker.names),
@@ -309,8 +304,9 @@ def _check_first(used: Iterable[tuple[Rule, dict[str, Any]]], maker: Maker) -> d
 def _shares(parts: _Parts, rules: Mapping[str, Rule]) -> list[dict[str, Any]]:
     by_rule = {hit["rule"]: hit for hit in parts.hits}
     out = []
-    for row in parts.families:
-        share: dict[str, Any] = {"family": row["family"], "share": round(row["share"], 4)}
+    rounded = _rounded(row["share"] for row in parts.families)
+    for row, part in zip(parts.families, rounded, strict=True):
+        share: dict[str, Any] = {"family": row["family"], "share": part}
         if row["family"] == judge.MODEL and parts.score is not None:
             score = parts.score
             unit = words.FEATURES.get(score["feature"] or "", {"en": "combination of features"})["en"]
@@ -331,6 +327,12 @@ def _shares(parts: _Parts, rules: Mapping[str, Rule]) -> list[dict[str, Any]]:
         out.append({"family": "evidence", "share": 1.0, "observed": parts.incident["observed"],
                     "usual": parts.incident["usual"], "peers": None, "unit": parts.incident["check"]})  # fmt: skip
     return out
+
+
+def _rounded(shares: Iterable[float]) -> list[float]:
+    """Shares to four places that still add up to 1: what rounding leaves goes to the largest, which comes first."""
+    out = [round(share, 4) for share in shares]
+    return [round(1 - sum(out[1:]), 4), *out[1:]] if out else []
 
 
 def _context(unit: Row) -> dict[str, Any]:

@@ -246,11 +246,26 @@ def _queues(
     return units.with_columns(suppressed.alias("suppressed")).filter((pl.col("queue") != "none") | suppressed)
 
 
+def concerned(judged: Judged) -> pl.DataFrame:
+    """The events that each finding is about: those of its hits (of excused ones where there are no others); where the
+    model speaks or nothing hit, those of the unit as a whole.
+
+    Returns:
+        One row per unit and event, sorted: `unit`, `event.id`.
+    """
+    counted = judged.hits.filter(~pl.col("excused") | pl.col("excused").all().over("unit"))
+    surprised = judged.families.filter(pl.col("family") == MODEL)["unit"].implode()
+    hit = pl.col("unit").is_in(counted.filter(pl.col("related").list.len() > 0)["unit"].implode())
+    whole = judged.units.filter(~hit | pl.col("unit").is_in(surprised))
+    events = pl.concat([counted.select("unit", "related"), whole.select("unit", "related")]).explode("related")
+    return events.drop_nulls().unique().sort("unit", "related").rename({"related": "event.id"})
+
+
 def _repeated(units: pl.DataFrame, by_family: pl.DataFrame) -> pl.DataFrame:
     """Send to the digest what says the same of a person as something of the last week did.
 
     What looks back 30 days holds on the next day too, and a habit shows in every session: it is one thing to look at,
-    not one a day. An alert of a session always stands.
+    not one a day. An alert of a session always stands, and so does evidence.
     """
     top = by_family.group_by("unit", maintain_order=True).agg(
         pl.concat_str(pl.col("family").first(), pl.col("analytics").first().list.first(), separator="/").alias("_says")
@@ -259,8 +274,9 @@ def _repeated(units: pl.DataFrame, by_family: pl.DataFrame) -> pl.DataFrame:
     raised = pl.col("queue").is_in(["alert", "review"]) & pl.col("kind").is_in(["day", "session"])
     since = (pl.col("last") - pl.col("last").shift(1).over(who, "kind", "_says")) <= REPEAT_MS
     seen = units.filter(raised).join(top, on="unit", how="left").sort("last", "unit")
-    kept = (pl.col("kind") == "session") & (pl.col("queue") == "alert")
-    again = seen.filter(since & ~kept)["unit"].implode()
+    kept = pl.col("always") | ((pl.col("kind") == "session") & (pl.col("queue") == "alert"))
+    # What nobody in particular did is not the habit of a person.
+    again = seen.filter(since & who.is_not_null() & ~kept)["unit"].implode()
     return units.with_columns(
         pl.col("unit").is_in(again).alias("repeated"),
         pl.when(pl.col("unit").is_in(again)).then(pl.lit("digest")).otherwise("queue").alias("queue"),
