@@ -115,7 +115,8 @@ def _row(found: Mapping[str, Any]) -> tuple[Any, ...]:
     seen = [item.get("actor", {}) for item in found["evidences"]]
     actors = [who["user"]["uid"] for who in seen if "user" in who]
     sessions = [who["session"]["uid"] for who in seen if "session" in who]
-    devices = [item["src_endpoint"].get("uid") for item in found["evidences"] if "src_endpoint" in item]
+    places = [item["src_endpoint"] for item in found["evidences"] if "src_endpoint" in item]
+    devices = [place.get("uid") or place.get("ip") for place in places]
     title = more.get("title") or {"ja": info["title"], "en": info["analytic"]["name"]}
     return (
         info["uid"],

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import rules
-from audit import charts, controls, sections
+from audit import charts, controls, days, sections
 from audit.catalogue import CONTROLS, Catalogue, load
 from audit.controls import Outcome, Verdict
 from audit.tables import Tables, read
@@ -62,9 +62,9 @@ def render(tables: Tables, catalogue: Catalogue, language: Language = "ja") -> s
         for pia, one in catalogue.assessments.items()
         for control in one.controls
     }
-    coverage = sections.coverage(tables, words)
+    coverage = days.coverage(tables, words)
     analysed = sections.analysed(tables, words)
-    explained = sections.explained(tables, words)
+    explained = days.explained(tables, words)
     environment = Environment(
         loader=PackageLoader("audit"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -100,8 +100,8 @@ def _period(tables: Tables, words: Words) -> str:
     if tables.period is None:
         return words["no_period"]
     first, last = (words.local(ms).date() for ms in tables.period)
-    days = (last - first).days + 1
-    return words.say("period_days", first=words.day(first), last=words.day(last), n=days)
+    n = (last - first).days + 1
+    return words.say("period_days", first=words.day(first), last=words.day(last), n=n)
 
 
 def _lead(tables: Tables, verdicts: Sequence[Verdict], explained: list[dict[str, Any]], analysed: dict[str, Any], words: Words) -> list[str]:  # fmt: skip
@@ -130,7 +130,7 @@ def _figures(
         (words["alerts"], number(queues["alert"]), unit),
         (words["reviews"], number(queues["review"]), unit),
         (words["explained_share"], percent(_share(explained)), ""),
-        (words["days_silent"], number(coverage["gaps"]), "日" if words.language == "ja" else ""),
+        (words["days_silent"], number(coverage["gaps"] if coverage["bounded"] else None), words["unit_days"]),
     ]
 
 
@@ -191,11 +191,11 @@ def _steps(tables: Tables, verdicts: Sequence[Verdict], coverage: dict[str, Any]
     for need, ids in sorted(needed.items()):
         out.append(words.say("next_needs", need=controls.shown(need, words.language), controls=words.join(ids)))
     checks: dict[str, int] = {}
-    for _, needs in analysed["not_run"]:
+    for needs, names in analysed["not_run"]:
         for need in needs:
-            checks[need] = checks.get(need, 0) + 1
+            checks[need] = checks.get(need, 0) + len(names)
     for need, n in sorted(checks.items(), key=lambda pair: (-pair[1], pair[0])):
-        out.append(words.say("next_checks", need=controls.shown(need, words.language), n=n))
+        out.append(words.say("next_checks", need=need, n=n))
     if analysed["rejected"]:
         out.append(words.say("next_rejected", n=analysed["rejected"]))
     return out[:MOST_STEPS] or [words["next_nothing"]]

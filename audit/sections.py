@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,19 +11,14 @@ import polars as pl
 from markupsafe import Markup
 
 from audit import charts, findings
+from audit.controls import shown
 from audit.tables import Tables
 from audit.wording import Words, number, percent
 
 MOST_CARDS: Final = 30
 MOST_ROWS: Final = 100
 MOST_PROBLEMS: Final = 20
-MOST_SOURCES: Final = 60
 LEAST_PEOPLE: Final = 5
-
-# Up to so many days (months) each has a column of its own.
-_DAYS_SHOWN: Final = 400
-_MONTHS_SHOWN: Final = 400
-_EXPLAINED_DAYS: Final = 93
 
 
 def matrix(tables: Tables, words: Words) -> dict[str, Any]:
@@ -89,7 +84,7 @@ def _card(
         "when": words.span(row["first"], row["last"]),
         "session": row["session"],
         "device": row["device"],
-        "system": _system(system, tables),
+        "system": tables.system_name(system),
         "events": row["events"],
         "subjects": row["subjects"],
         "risk": row["risk"],
@@ -123,11 +118,6 @@ def _who(actor: str, tables: Tables, words: Words) -> str:
     return f"{actor}（{name}）" if words.language == "ja" else f"{actor} ({name})"
 
 
-def _system(system: str | None, tables: Tables) -> str | None:
-    declared = tables.site.config.systems.get(system) if system is not None else None
-    return system if declared is None else declared.name or system
-
-
 def queue(tables: Tables, words: Words) -> list[dict[str, Any]]:
     """What waits for a person, worst first, at most `MOST_ROWS` rows."""
     serious = tables.findings.serious.head(MOST_ROWS)
@@ -142,7 +132,7 @@ def queue(tables: Tables, words: Words) -> list[dict[str, Any]]:
             "card": place < MOST_CARDS,
             "who": row["actor"],
             "others": max(0, len(set(row["actors"])) - 1),
-            "system": _system(systems.get(row["uid"]), tables),
+            "system": tables.system_name(systems.get(row["uid"])),
             "title": row["title_ja"] if words.language == "ja" else row["title_en"],
             "events": row["events"],
             "risk": row["risk"],
@@ -151,199 +141,16 @@ def queue(tables: Tables, words: Words) -> list[dict[str, Any]]:
     ]
 
 
-def explained(tables: Tables, words: Words) -> list[dict[str, Any]]:
-    """Explained share per system: a chart by day and the numbers, systems in order."""
-    counted = (
-        tables.frames["events"]
-        .filter(pl.col("explained").is_not_null())
-        .group_by(pl.col("system.id").fill_null("-").alias("system"), "date")
-        .agg(
-            (pl.col("explained") == name).sum().cast(pl.Int64).alias(name)
-            for name in ("explained", "to_check", "unexplained")
-        )
-        .collect(engine="streaming")
-        .sort("system", "date")
-    )
-    if counted.is_empty():
-        return []
-    days = tables.frames["coverage"].select("date", "day_off").unique("date").sort("date").collect()
-    if days.height > _EXPLAINED_DAYS:
-        day = pl.col("date").dt.truncate("1mo")
-        days = days.select(day).unique().sort("date").with_columns(pl.lit(None, dtype=pl.Boolean).alias("day_off"))
-        counted = counted.with_columns(day).group_by("system", "date").sum().sort("system", "date")
-    columns = _columns(
-        days, words, "day" if days["day_off"].dtype == pl.Boolean and days.height <= _EXPLAINED_DAYS else "month"
-    )
-    return [_explained_system(str(name), rows, days, columns, place, tables, words)
-            for place, ((name,), rows) in enumerate(counted.group_by(["system"], maintain_order=True))]  # fmt: skip
-
-
-def _explained_system(
-    system: str,
-    rows: pl.DataFrame,
-    days: pl.DataFrame,
-    columns: Sequence[charts.Column],
-    place: int,
-    tables: Tables,
-    words: Words,
-) -> dict[str, Any]:
-    name = _system(system, tables) or system
-    by_day = {row["date"]: row for row in rows.iter_rows(named=True)}
-    stacks = []
-    for day in days["date"]:
-        row = by_day.get(day, {"explained": 0, "to_check": 0, "unexplained": 0})
-        yes, check, no = row["explained"], row["to_check"], row["unexplained"]
-        hint = words.say(
-            "explained_hint", day=words.day(day, year=False), total=yes + check + no, yes=yes, check=check, no=no
-        )
-        stacks.append(charts.Stack(yes, check, no, hint))
-    yes, check, no = (sum(getattr(day, name) for day in stacks) for name in ("explained", "to_check", "unexplained"))
-    total = yes + check + no
-    description = words.say("explained_hint", day=name, total=total, yes=yes, check=check, no=no)
-    return {
-        "name": name,
-        "share": percent(yes / total),
-        "accesses": total,
-        "yes": yes,
-        "check": check,
-        "no": no,
-        "chart": Markup(
-            charts.stacks(stacks, columns, f"{name} {words['explained']}", description, f"explained{place}")
-        ),
-    }
-
-
-def coverage(tables: Tables, words: Words) -> dict[str, Any]:
-    """Charts of which source spoke when, in blocks of months, and the numbers per source."""
-    rows = tables.frames["coverage"].collect()
-    refused = dict(
-        tables.frames["rejected"]
-        .group_by(pl.col("source.id").fill_null("-"))
-        .agg(pl.len())
-        .collect(engine="streaming")
-        .iter_rows()
-    )
-    sums = (
-        rows.group_by("source.id", maintain_order=True)
-        .agg(
-            pl.col("lines").sum(),
-            pl.col("heartbeats").sum(),
-            (pl.col("lines") > 0).sum().alias("spoken"),
-            pl.col("gap").sum().alias("silent"),
-            pl.len().alias("days"),
-            pl.col("first").min(),
-            pl.col("last").max(),
-            pl.col("declared").first(),
-        )
-        .sort("source.id")
-    )
-    unit, shown = _bucketed(rows)
-    kept = sums.sort(["declared", "lines", "source.id"], descending=[True, True, False]).head(MOST_SOURCES)["source.id"]
-    shown = shown.filter(pl.col("source.id").is_in(kept.implode()))
-    blocks = [_block(part, unit, place, words) for place, part in enumerate(_blocks(shown, unit))]
-    known = set(sums["source.id"])
-    extra = [(source, n) for source, n in sorted(refused.items()) if source not in known]
-    return {
-        "unit": unit,
-        "blocks": blocks,
-        "key": Markup(
-            charts.heat_key(["1–9", "10–99", "100–999", "1,000–9,999", "10,000–"], words["key_gap"], words["key_off"])
-        ),
-        "sources": [
-            {
-                **row,
-                "refused": refused.get(row["source.id"], 0),
-                "span": words.span(row["first"], row["last"]) if row["first"] is not None else "-",
-            }
-            for row in sums.iter_rows(named=True)
-        ],
-        "only_refused": extra,
-        "gaps": int(sums["silent"].sum() or 0),
-        "gap_sources": sums.filter(pl.col("silent") > 0)["source.id"].to_list(),
-        "left_out": max(0, sums.height - MOST_SOURCES),
-    }
-
-
-def _bucketed(rows: pl.DataFrame) -> tuple[str, pl.DataFrame]:
-    """Rows by day, or by month or year where the period is long; a gap there means nothing at all."""
-    if rows.is_empty():
-        return "day", rows
-    first, last = rows.select(pl.col("date").min(), pl.col("date").max().alias("last")).row(0)
-    days = (last - first).days + 1
-    if days <= _DAYS_SHOWN:
-        return "day", rows
-    unit, every = ("month", "1mo") if days <= 31 * _MONTHS_SHOWN else ("year", "1y")
-    summed = (
-        rows.with_columns(pl.col("date").dt.truncate(every))
-        .group_by("source.id", "date")
-        .agg(pl.col("lines").sum(), pl.col("gap").any(), pl.lit(None, dtype=pl.Boolean).alias("day_off"))
-        .with_columns((pl.col("gap") & (pl.col("lines") == 0)).alias("gap"))
-        .sort("source.id", "date")
-    )
-    return unit, summed
-
-
-def _blocks(rows: pl.DataFrame, unit: str) -> list[pl.DataFrame]:
-    """One frame per month of days, year of months, or 30 years."""
-    if rows.is_empty():
-        return []
-    every = {"day": "1mo", "month": "1y", "year": "30y"}[unit]
-    marked = rows.with_columns(pl.col("date").dt.truncate(every).alias("block")).sort("block", "source.id", "date")
-    return marked.partition_by("block", maintain_order=True, include_key=False)
-
-
-def _block(rows: pl.DataFrame, unit: str, place: int, words: Words) -> dict[str, Any]:
-    days = rows.select("date", "day_off").unique("date").sort("date")
-    columns = _columns(days, words, unit)
-    lines = []
-    for (source,), part in rows.group_by(["source.id"], maintain_order=True):
-        cells = [
-            charts.Cell(
-                row["lines"],
-                "gap" if row["gap"] else "" if row["lines"] else "off",
-                words.say("cell_hint", source=str(source), day=_label(row["date"], unit, words), n=row["lines"]),
-            )
-            for row in part.sort("date").iter_rows(named=True)
-        ]
-        lines.append(charts.Row(str(source), cells, f"{sum(cell.value for cell in cells):,}"))
-    title = words.era(days["date"][0]) if words.language == "ja" else str(days["date"][0].year)
-    if unit == "day":
-        month = days["date"][0].month
-        title = f"{title}{month}月" if words.language == "ja" else f"{title}-{month:02}"
-    gaps = sum(cell.mark == "gap" for line in lines for cell in line.cells)
-    description = words.say("coverage_desc", sources=len(lines), gaps=gaps)
-    return {"title": title, "chart": Markup(charts.heat(lines, columns, title, description, f"coverage{place}"))}
-
-
-def _columns(days: pl.DataFrame, words: Words, unit: str) -> list[charts.Column]:
-    out = []
-    for day, off in days.select("date", "day_off").iter_rows():
-        if unit == "day":
-            out.append(charts.Column(str(day.day), words.weekday(day), bool(off)))
-        else:
-            out.append(charts.Column(str(day.month if unit == "month" else day.year % 100)))
-    return out
-
-
-def _label(day: Any, unit: str, words: Words) -> str:
-    if unit == "day":
-        return words.day(day, year=False)
-    return f"{day:%Y-%m}" if unit == "month" else f"{day:%Y}"
-
-
 def analysed(tables: Tables, words: Words) -> dict[str, Any]:
     """What was analysed, by which versions, and what could not be done."""
     runs = tables.runs
     rejected = (
         tables.frames["rejected"].group_by("reason").agg(pl.len().alias("n")).collect(engine="streaming").sort("reason")
     )
-    not_run = sorted(
-        {
-            (_title(item, words), tuple(sorted(str(need) for need in item.get("needs", ()))))
-            for run in runs
-            for item in run.get("not_run") or ()
-        }
-    )
+    unmet: dict[tuple[str, ...], set[str]] = {}
+    for item in (item for run in runs for item in run.get("not_run") or ()):
+        needs = tuple(sorted(shown(str(need), words.language) for need in item.get("needs", ())))
+        unmet.setdefault(needs, set()).add(_title(item, words))
     problems = [str(line) for run in runs for line in run.get("problems") or ()]
     problems += [*tables.site.problems, *tables.problems]
     counts = tables.frames["events"].select(pl.len()).collect(engine="streaming").item()
@@ -360,7 +167,8 @@ def analysed(tables: Tables, words: Words) -> dict[str, Any]:
             {words[f"mode_{run['mode']}"] for run in runs if run.get("mode") in ("retrospective", "pinned", "rules")}
         ),
         "versions": sorted({(str(k), str(v)) for run in runs for k, v in (run.get("versions") or {}).items()}),
-        "not_run": not_run,
+        "not_run": [(needs, sorted(unmet[needs])) for needs in sorted(unmet, key=lambda one: (-len(unmet[one]), one))],
+        "not_run_count": sum(len(names) for names in unmet.values()),
         "emergencies": _emergencies(tables, words),
         "problems": problems[:MOST_PROBLEMS],
         "more_problems": max(0, len(problems) - MOST_PROBLEMS),
@@ -384,7 +192,7 @@ def _emergencies(tables: Tables, words: Words) -> list[str]:
     out = []
     for (name, begin, end), rows in declared.group_by(["name", "from", "to"], maintain_order=True):
         if begin <= last and (end is None or end >= first):
-            systems = [_system(system, tables) or "*" for system in rows["system"]]
+            systems = [tables.system_name(system) or "*" for system in rows["system"]]
             until = words.moment(end) if end is not None else ""
             out.append(f"{name} {words.moment(begin)}{words['dash']}{until} ({words.join(systems)})")
     return out
@@ -420,5 +228,5 @@ def users(tables: Tables, words: Words) -> list[dict[str, Any]]:
         lines = [(names.get(dept, dept), number(n)) for dept, n in large.select("person.dept", "people").iter_rows()]
         if small:
             lines.append((words["merged"], number(small) if small >= LEAST_PEOPLE else words["few"]))
-        out.append({"system": _system(str(system), tables), "rows": lines})
+        out.append({"system": tables.system_name(str(system)), "rows": lines})
     return out

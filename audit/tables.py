@@ -100,6 +100,11 @@ class Tables:
     period: tuple[int, int] | None
     problems: tuple[str, ...]
 
+    def system_name(self, system: str | None) -> str | None:
+        """A system as the site calls it, else as it is written."""
+        declared = self.site.config.systems.get(system) if system is not None else None
+        return system if declared is None else declared.name or system
+
 
 def read(out: Path, site: Site) -> Tables:
     """Open an output folder.
@@ -244,6 +249,9 @@ def _site_tables(site: Site) -> dict[str, pl.LazyFrame]:
         "system_prohibited": pairs("action", {name: system.prohibited for name, system in systems}),
         "system_imports": pairs("dept", {name: system.import_from for name, system in systems}),
         "system_grounds": pl.LazyFrame(grounds, schema={"system": text, "kind": text, "ground": text}, orient="row"),
+        "departments": pl.LazyFrame(
+            sorted(config.departments.items()), schema={"dept": text, "name": text}, orient="row"
+        ),
         "contractors": pl.LazyFrame(
             contractors,
             schema={

@@ -82,7 +82,8 @@ def _two_devices_at_once(office: Office) -> None:
 
 
 def _account_issued_by_others(office: Office) -> None:
-    office.registers["accounts"][0]["issued_by"] = WELFARE[0]
+    row = next(row for row in office.registers["accounts"] if row["account"] == "kanri1")
+    row["issued_by"] = WELFARE[0]
 
 
 def _unregistered_medium(office: Office) -> None:

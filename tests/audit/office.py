@@ -57,7 +57,7 @@ provision_items = []
 [systems.disaster]
 name = "被災者台帳システム"
 pia = "sakai-48"
-sources = ["disaster-ops", "disaster-media"]
+sources = ["disaster-ops", "disaster-media", "server-syslog"]
 departments = ["kikikanri", "shimin"]
 prohibited = ["provide", "inquire", "send"]
 import_from = ["zeimu", "shimin"]
@@ -145,6 +145,7 @@ def good() -> Office:
         if day in WORKING:
             _welfare(office, day)
             _disaster(office, day)
+            _server(office, day)
     _specials(office)
     office.runs.append(
         {
@@ -153,8 +154,8 @@ def good() -> Office:
             "to": at(DAYS[-1], "23:59:59"),
             "events": len(office.events),
             "rejected": 0,
-            "files": 4,
-            "sources": ["disaster-media", "disaster-ops", "welfare-auth", "welfare-ops"],
+            "files": 5,
+            "sources": ["disaster-media", "disaster-ops", "server-syslog", "welfare-auth", "welfare-ops"],
             "mode": "retrospective",
             "versions": {"code": "0.1.0", "rules": "sha256:77aa", "registers": "sha256:12fc"},
             "not_run": [],
@@ -174,14 +175,14 @@ def _registers(office: Office) -> None:
     for number, actor in enumerate(DISASTER):
         tables["staff"].append(_person(actor, "kikikanri" if number < 20 else "shimin"))
         tables["permissions"].append(_right(actor, "disaster", "*"))
-        tables["accounts"].append(
-            {"account": f"d.{actor}", "system": "disaster", "actor_id": actor, "issued_by": DISASTER[0]}
-        )
+        tables["accounts"].append({"account": f"d.{actor}", "system": "disaster", "actor_id": actor, "issued_by": ""})
     for actor in VENDORS:
         tables["staff"].append(_person(actor, "", "vendor", "架空システム保守"))
         tables["permissions"].append(_right(actor, "disaster", "*"))
         tables["accounts"].append({"account": actor, "system": "disaster", "actor_id": actor, "issued_by": DISASTER[0]})
     tables["devices"].append({"device_id": "USB-0012", "kind": "media", "serial": "SER-0012", "dept": "kikikanri"})
+    tables["devices"].append({"device_id": "dis-ap01", "kind": "server", "dept": "kikikanri"})
+    tables["accounts"].append({"account": "kanri1", "actor_id": DISASTER[5], "issued_by": DISASTER[1]})
     tables["counts"] += [
         {"system": "welfare", "what": "subjects on file", "value": 3214, "as_of": "R8.3.1"},
         {"system": "welfare", "what": "permitted handlers", "value": 24, "as_of": "R8.3.1"},
@@ -238,6 +239,12 @@ def _disaster(office: Office, day: date) -> None:
     office.event(
         at(day, "10:30:00"), f"d.{DISASTER[3]}", "media", "connect", source_id="disaster-media", media_id="SER-0012"
     )
+
+
+def _server(office: Office, day: date) -> None:
+    when = at(day, "08:50:00")
+    office.event(when, "kanri1", "dis-ap01", "logon", source_id="server-syslog", auth_method="password")
+    office.event(when + 900_000, "kanri1", "dis-ap01", "logoff", source_id="server-syslog")
 
 
 def _session(number: int, actor: str, system: str, device: str, first: int, last: int, events: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -302,3 +303,34 @@ def test_a_query_that_cannot_run_reads_as_missing_evidence(written, tmp_path):
 def test_the_folder_must_be_an_output_of_an_analysis(tmp_path: Path):
     with pytest.raises(tables.OutputError, match="give the folder that the analysis wrote"):
         tables.read(tmp_path, sites.Site.none())
+
+
+def test_server_ids_whose_issuer_nobody_wrote_down_are_missing_evidence(written):
+    office = good()
+    next(row for row in office.registers["accounts"] if row["account"] == "kanri1")["issued_by"] = ""
+
+    verdict = judged(written(office))["sakai-48/P5"]
+
+    assert verdict.verdict is Outcome.LACKING
+    assert "発行者の記載がない" in verdict.reason
+
+
+def test_a_server_id_that_is_in_no_register_is_to_be_checked(written):
+    office = good()
+    office.event(at(WORKING[5], "02:00:00"), "root", "dis-ap01", "logon", source_id="server-syslog")
+
+    verdict = judged(written(office))["sakai-48/P5"]
+
+    assert (verdict.verdict, verdict.number, verdict.examples) == (Outcome.CHECK, 1, ("root",))
+
+
+def test_every_control_that_a_rule_names_is_in_the_catalogue():
+    folder = catalogue.CONTROLS.parent
+    tags = {
+        tag
+        for path in folder.glob("*/*/rule.yml")
+        for tag in re.findall(r"sekimori\.control\.([\w-]+\.\w+)", path.read_text(encoding="utf-8"))
+    }
+
+    assert tags
+    assert tags <= {name.replace("/", ".") for name in CONTROLS}
