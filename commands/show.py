@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -133,11 +133,9 @@ def _top(console: Console, done: Done) -> None:
     _lines(console, "alerts, the most serious first", [_alert(finding) for finding in alerts])
 
 
-def _alert(finding: dict[str, object]) -> str:
-    score = finding["risk_score"]
-    info = finding["finding_info"]
-    assert isinstance(info, dict)
-    return f"{score:>5}  {info['desc']}"
+def _alert(finding: dict[str, Any]) -> str:
+    first = finding["unmapped"]["text"]["en"].split(". ")[0].rstrip(".")
+    return f"{finding['risk_score']:>5}  {first}."
 
 
 def comparison(found: Comparison, false_rate: float, review_rate: float) -> None:
