@@ -207,7 +207,7 @@ def _explained_key(words: Words) -> Markup:
 
 def _units() -> dict[str, str]:
     """Japanese words for the units that findings carry in English, as the rules that ship say them."""
-    out: dict[str, str] = {}
+    out = {"hits": "件"}  # what a rule without a measure of its own observes
     for path in sorted(Path(rules.__file__).parent.glob("*/*/rule.yml")):
         for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
             block = document.get("sekimori") if isinstance(document, dict) else None

@@ -51,9 +51,9 @@ def cards(tables: Tables, words: Words, promises: Mapping[str, str], units: Mapp
     """
     chosen = tables.findings.serious.head(MOST_CARDS)
     items = findings.in_full(tables.folder / "findings.ndjson", chosen["offset"].to_list())
-    systems = dict(tables.frames["findings"].select("uid", "system").collect().iter_rows())
+    persons = dict(tables.frames["people"].select("account", "person").collect().iter_rows())
     return [
-        _card(item, row, systems.get(row["uid"]), words, promises, units, tables)
+        _card(item, row, persons, words, promises, units, tables)
         for item, row in zip(items, chosen.iter_rows(named=True), strict=True)
     ]
 
@@ -61,7 +61,7 @@ def cards(tables: Tables, words: Words, promises: Mapping[str, str], units: Mapp
 def _card(
     item: Mapping[str, Any],
     row: Mapping[str, Any],
-    system: str | None,
+    persons: Mapping[str, str],
     words: Words,
     promises: Mapping[str, str],
     units: Mapping[str, str],
@@ -79,12 +79,13 @@ def _card(
         "title": row["title_ja"] if language == "ja" else row["title_en"],
         "text": more["text"][language],
         "check_first": more.get("check_first", {}).get(language),
-        "who": [_who(actor, tables, words) for actor in actors[:3]],
+        "about": words["about" if row["kind"] == "evidence" else "who"],
+        "who": [_who(actor, persons.get(actor, actor), tables, words) for actor in actors[:3]],
         "others": max(0, len(actors) - 3),
         "when": words.span(row["first"], row["last"]),
         "session": row["session"],
         "device": row["device"],
-        "system": tables.system_name(system),
+        "system": tables.system_name(row["system"]),
         "events": row["events"],
         "subjects": row["subjects"],
         "risk": row["risk"],
@@ -98,6 +99,8 @@ def _card(
 
 def _share(share: Mapping[str, Any], words: Words, units: Mapping[str, str]) -> dict[str, Any]:
     unit = share["unit"]
+    if "_" in unit:  # the name of a check of the evidence, which is no unit
+        unit = ""
     return {
         "family": words.family(share["family"]),
         "percent": percent(share["share"]),
@@ -105,23 +108,25 @@ def _share(share: Mapping[str, Any], words: Words, units: Mapping[str, str]) -> 
         "observed": number(share["observed"]),
         "usual": number(share["usual"]),
         "peers": number(share["peers"]),
-        "unit": units.get(unit, unit) if words.language == "ja" else unit,
+        "unit": share.get("unit_ja") or units.get(unit, unit) if words.language == "ja" else unit,
     }
 
 
-def _who(actor: str, tables: Tables, words: Words) -> str:
-    """An account, and its department if it has one that the site names."""
-    known = tables.site.tables["staff"].filter(pl.col("actor_id") == actor).get_column("dept").drop_nulls()
-    if known.is_empty():
+def _who(actor: str, person: str, tables: Tables, words: Words) -> str:
+    """An account, whose it is, and the department as the site calls it."""
+    staff = tables.site.tables["staff"]
+    known = staff.filter(pl.col("actor_id") == person).get_column("dept").drop_nulls()
+    about = [person] if person != actor else []
+    if not known.is_empty():
+        about.append(tables.site.config.departments.get(known[-1], known[-1]))
+    if not about:
         return actor
-    name = tables.site.config.departments.get(known[-1], known[-1])
-    return f"{actor}（{name}）" if words.language == "ja" else f"{actor} ({name})"
+    return f"{actor}（{' '.join(about)}）" if words.language == "ja" else f"{actor} ({', '.join(about)})"
 
 
 def queue(tables: Tables, words: Words) -> list[dict[str, Any]]:
     """What waits for a person, worst first, at most `MOST_ROWS` rows."""
     serious = tables.findings.serious.head(MOST_ROWS)
-    systems = dict(tables.frames["findings"].select("uid", "system").collect().iter_rows())
     return [
         {
             "uid": row["uid"],
@@ -132,7 +137,7 @@ def queue(tables: Tables, words: Words) -> list[dict[str, Any]]:
             "card": place < MOST_CARDS,
             "who": row["actor"],
             "others": max(0, len(set(row["actors"])) - 1),
-            "system": tables.system_name(systems.get(row["uid"])),
+            "system": tables.system_name(row["system"]),
             "title": row["title_ja"] if words.language == "ja" else row["title_en"],
             "events": row["events"],
             "risk": row["risk"],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,7 +86,7 @@ class Tables:
         frames: Tables by name, as `docs/controls.md` lists them.
         site: What the organisation declares.
         folder: The output folder.
-        findings: The same findings as the table of that name, and which lines were none.
+        findings: The same findings as the table of that name (`system` included), and which lines were none.
         runs: Rows of `runs.ndjson` as they stand.
         period: First and last moment analysed, UTC ms; None if nothing was.
         problems: What could not be read, one line each.
@@ -123,13 +123,14 @@ def read(out: Path, site: Site) -> Tables:
     events = _events(out, site)
     runs = _objects(out / "runs.ndjson", problems)
     found = published.read(out / "findings.ndjson")
+    found = replace(found, table=_with_system(found.table, events, site))
     problems += [f"findings.ndjson: line {number}: is no finding, left out" for number in found.bad_lines]
     period = _period(runs, events)
     used = sums.usage(events, site)
     frames = {
         "events": events,
         "sessions": _parquet([out / "sessions.parquet"], SESSIONS),
-        "findings": _with_system(found.table, events).lazy(),
+        "findings": found.table.lazy(),
         "runs": pl.DataFrame(runs, schema=RUNS, strict=False).lazy(),
         "decisions": pl.DataFrame(_objects(out / "decisions.ndjson", problems), schema=DECISIONS, strict=False).lazy(),
         "rejected": _rejected(out / "rejected.ndjson"),
@@ -194,8 +195,12 @@ def _period(runs: list[dict[str, Any]], events: pl.LazyFrame) -> tuple[int, int]
     return None if first is None else (first, last)
 
 
-def _with_system(found: pl.DataFrame, events: pl.LazyFrame) -> pl.DataFrame:
-    """Findings with `system`: the system of their first event."""
+def _with_system(found: pl.DataFrame, events: pl.LazyFrame, site: Site) -> pl.DataFrame:
+    """Findings with `system`, the system of their first event, and only those promises that can concern it.
+
+    A rule names the promises of every assessment that it serves; what happened in one system breaks no promise about
+    another, and an assessment that no system names promises nothing here.
+    """
     wanted = found["event"].drop_nulls().unique().sort()
     systems = (
         events.select(pl.col("event.id").alias("event"), pl.col("system.id").alias("system"))
@@ -203,7 +208,17 @@ def _with_system(found: pl.DataFrame, events: pl.LazyFrame) -> pl.DataFrame:
         .unique("event")
         .collect(engine="streaming")
     )
-    return found.join(systems, on="event", how="left", maintain_order="left")
+    named = {name: system.pia for name, system in site.config.systems.items() if system.pia is not None}
+    joined = found.join(systems, on="event", how="left", maintain_order="left")
+    kept = [
+        [
+            control
+            for control in controls
+            if control.partition("/")[0] in ({named[system]} if system in named else {*named.values()})
+        ]
+        for controls, system in joined.select("controls", "system").iter_rows()
+    ]
+    return joined.with_columns(pl.Series("controls", kept, dtype=pl.List(pl.String())))
 
 
 def _registers(site: Site) -> dict[str, pl.LazyFrame]:

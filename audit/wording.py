@@ -107,6 +107,7 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
         "ほか {n} 件は findings.ndjson にあります（重大な順に {shown} 件を掲載）。",
         "{n} more are in findings.ndjson; the worst {shown} are shown.",
     ),
+    "about": ("対象", "About"),
     "who": ("利用者", "Who"),
     "when": ("日時", "When"),
     "session": ("セッション", "Session"),

@@ -183,6 +183,17 @@ def test_a_promise_is_not_met_while_a_finding_waits(queue, status, expected, wri
     assert verdicts["sakai-48/P7"].verdict is Outcome.MET
 
 
+def test_a_finding_in_one_system_touches_no_promise_about_another(written):
+    office = good()
+    uid = next(e["event.id"] for e in office.events if e["system.id"] == "disaster")
+    office.findings.append(finding(1, controls=["kanagawa-9/P4", "sakai-48/P1"], events=[uid]))
+
+    verdicts = judged(written(office))
+
+    assert verdicts["kanagawa-9/P4"].verdict is Outcome.MET
+    assert verdicts["sakai-48/P1"].verdict is Outcome.CHECK
+
+
 def test_a_declared_source_that_never_spoke_proves_nothing(written):
     office = good()
     office.toml = office.toml.replace('"welfare-auth"]', '"welfare-auth", "welfare-db"]')

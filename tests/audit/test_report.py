@@ -84,6 +84,35 @@ def hostile() -> Office:
     return office
 
 
+EMERGENCY = """
+[[emergencies]]
+name = "地震対応 <第1号>"
+from = "2026-03-21T03:40:00+09:00"
+to = "2026-03-31T00:00:00+09:00"
+systems = ["disaster"]
+[[emergencies]]
+name = "去年の訓練"
+from = "2025-03-21T03:40:00+09:00"
+to = "2025-03-31T00:00:00+09:00"
+"""
+
+
+def test_an_emergency_of_the_period_is_told_and_another_is_not(tmp_path):
+    office = good()
+    office.toml += EMERGENCY
+    text = told(office, tmp_path)
+
+    assert "地震対応 <第1号> 令和8年3月21日（土） 03:40〜令和8年3月31日（火） 00:00 (被災者台帳システム)" in text
+    assert "去年の訓練" not in text
+
+
+def test_a_card_names_the_person_behind_an_account(tmp_path):
+    office = good()
+    office.findings.append(finding(1, actor=f"d.{DISASTER[0]}"))
+
+    assert "d.200101（200101 危機管理課）" in told(office, tmp_path)
+
+
 @pytest.mark.parametrize("language", ["ja", "en"])
 def test_text_of_logs_and_registers_is_shown_and_never_run(language, tmp_path):
     text = page(hostile(), tmp_path, language)
