@@ -194,6 +194,7 @@ def _judged(control: Control, pia: str, scope: Scope, words: Wording) -> Verdict
     if not reasons:
         reasons = [_filled(control.met, row, words.language)]
     examples = _examples(control, scope) if breach else []
+    told = words.sentences(reasons)
     return Verdict(
         pia=pia,
         id=control.id,
@@ -202,7 +203,7 @@ def _judged(control: Control, pia: str, scope: Scope, words: Wording) -> Verdict
         number=row.get("number"),
         expected=control.expect[words.language],
         evidence=tuple(_where(control)),
-        reason=("。" if words.language == "ja" else "; ").join(reasons) + ("。" if words.language == "ja" else "."),
+        reason=told,
         title=control.title[words.language],
         counts=control.counts[words.language],
         unit=control.unit[words.language],

@@ -65,6 +65,7 @@ def render(tables: Tables, catalogue: Catalogue, language: Language = "ja") -> s
     coverage = days.coverage(tables, words)
     analysed = sections.analysed(tables, words)
     explained = days.explained(tables, words)
+    cards = sections.cards(tables, words, promises, _units())
     environment = Environment(
         loader=PackageLoader("audit"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -81,7 +82,8 @@ def render(tables: Tables, catalogue: Catalogue, language: Language = "ja") -> s
         notes=list(catalogue.problems),
         steps=_steps(tables, verdicts, coverage, analysed, words),
         matrix=sections.matrix(tables, words),
-        cards=sections.cards(tables, words, promises, _units()),
+        cards=cards,
+        shown={card["uid"] for card in cards},
         serious=tables.findings.serious.height,
         most_cards=sections.MOST_CARDS,
         queue=sections.queue(tables, words),
@@ -190,6 +192,11 @@ def _steps(tables: Tables, verdicts: Sequence[Verdict], coverage: dict[str, Any]
             needed.setdefault(need, []).append(f"{verdict.pia}/{verdict.id}")
     for need, ids in sorted(needed.items()):
         out.append(words.say("next_needs", need=controls.shown(need, words.language), controls=words.join(ids)))
+    out += [
+        words.say("next_lacking", control=f"{verdict.pia}/{verdict.id}", reason=verdict.reason)
+        for verdict in verdicts
+        if verdict.verdict is Outcome.LACKING and not verdict.needs
+    ]
     checks: dict[str, int] = {}
     for needs, names in analysed["not_run"]:
         for need in needs:

@@ -116,6 +116,14 @@ def read(out: Path, site: Site) -> Tables:
     Raises:
         OutputError: There is no such folder, or nothing in it is an output of an analysis.
     """
+    try:
+        return _read(out, site)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise OutputError([f"{out}: a file of it cannot be read ({reason}): analyse the logs again"]) from error
+
+
+def _read(out: Path, site: Site) -> Tables:
     names = ("findings.ndjson", "sessions.parquet", "events", "runs.ndjson")
     if not any((out / name).exists() for name in names):
         raise OutputError([f"{out}: holds none of {', '.join(names)}: give the folder that the analysis wrote"])
@@ -127,9 +135,11 @@ def read(out: Path, site: Site) -> Tables:
     problems += [f"findings.ndjson: line {number}: is no finding, left out" for number in found.bad_lines]
     period = _period(runs, events)
     used = sums.usage(events, site)
+    sessions = _parquet([out / "sessions.parquet"], SESSIONS)
+    sessions.select(pl.len()).collect()  # a damaged file is told now, not in the middle of the report
     frames = {
         "events": events,
-        "sessions": _parquet([out / "sessions.parquet"], SESSIONS),
+        "sessions": sessions,
         "findings": found.table.lazy(),
         "runs": pl.DataFrame(runs, schema=RUNS, strict=False).lazy(),
         "decisions": pl.DataFrame(_objects(out / "decisions.ndjson", problems), schema=DECISIONS, strict=False).lazy(),

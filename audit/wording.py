@@ -66,7 +66,7 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
     "why_refused": ("ログ {source} の {percent}% が読み取れていない", "{percent} % of {source} could not be read"),
     "why_findings": (
         "この約束に触れる検知が {n} 件あり、人による確認を待っている",
-        "{n} findings that touch it wait for a person",
+        "findings that touch it and wait for a person: {n}",
     ),
     # next steps
     "next": ("次に行うこと", "What to do next"),
@@ -83,6 +83,7 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
         "{need} を用意する（{controls} の判定に必要）。",
         "Supply {need}: {controls} cannot be judged without it.",
     ),
+    "next_lacking": ("{control} の証跡を補う。{reason}", "Supply the evidence for {control}: {reason}"),
     "next_checks": (
         "{need} を用意すると、実施できなかった（又は一部だけ実施した）検査 {n} 件が動く。",
         "With {need}, {n} checks could run in full that did not.",
@@ -104,8 +105,8 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
     "no_findings": ("検知はありませんでした。", "There was no finding."),
     "cards": ("確認が必要な検知", "Findings that ask for a person"),
     "more_cards": (
-        "ほか {n} 件は findings.ndjson にあります（重大な順に {shown} 件を掲載）。",
-        "{n} more are in findings.ndjson; the worst {shown} are shown.",
+        "ほか {n} 件は下の一覧と findings.ndjson にあります（重大な順に {shown} 件を掲載）。",
+        "{n} more are in the list below and in findings.ndjson; the worst {shown} are shown.",
     ),
     "about": ("対象", "About"),
     "who": ("利用者", "Who"),
@@ -177,7 +178,7 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
     "coverage_years": ("期間が長いため、年ごとにまとめました。", "The period is long, so years are shown."),
     "key_silent": ("記録なし", "silent"),
     "key_gap": ("記録なし（開庁日）", "silent on an office day"),
-    "key_off": ("記録なし（休日）", "silent on a day off"),
+    "key_off": ("記録なし（休日、又は生存信号のみ）", "silent (day off, or heartbeats only)"),
     "source": ("ログ", "Log source"),
     "declared": ("申告", "Declared"),
     "yes": ("あり", "yes"),
@@ -246,11 +247,11 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
     # parts of sentences
     "lead_pia": (
         "評価書の約束 {n} 件のうち、適合 {met} 件、要確認 {check} 件、証跡不足 {lacking} 件です。",
-        "Of {n} promises, {met} are met (適合), {check} are to be checked (要確認), {lacking} lack evidence (証跡不足).",
+        "Of {n} promises: met (適合) {met}, to be checked (要確認) {check}, evidence missing (証跡不足) {lacking}.",
     ),
     "lead_findings": (
         "{events} 件の記録から、警報 {alerts} 件、要確認 {reviews} 件を検知しました。",
-        "{events} events gave {alerts} alerts and {reviews} review items.",
+        "Events: {events}; alerts: {alerts}; review items: {reviews}.",
     ),
     "lead_explained": (
         "本人情報への操作のうち {share} に業務理由の記録があります。",
@@ -354,6 +355,12 @@ class Words:
     def join(self, items: list[str]) -> str:
         """A list in a sentence."""
         return ("、" if self.language == "ja" else ", ").join(items)
+
+    def sentences(self, parts: list[str]) -> str:
+        """Parts of a reason, one sentence each."""
+        if self.language == "ja":
+            return "".join(f"{part}。" for part in parts)
+        return " ".join(f"{part[:1].upper()}{part[1:]}." for part in parts)
 
     def day(self, day: date, year: bool = True) -> str:
         """令和8年3月2日（月）, or 2026-03-02 (Mon)."""

@@ -137,6 +137,7 @@ def test_the_page_needs_nothing_else(tmp_path):
 def test_links_lead_somewhere_and_ids_are_unique(tmp_path):
     office = good()
     office.findings = [finding(n, controls=["kanagawa-9/P7"]) for n in range(40)]
+    office.findings.append(finding(50, severity=3, queue="review", controls=["kanagawa-9/P8"]))
     tags = _Page(page(office, tmp_path)).tags
 
     ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
@@ -228,7 +229,7 @@ def test_more_findings_than_fit_are_counted(tmp_path):
 
     text = told(office, tmp_path)
 
-    assert "ほか 5 件は findings.ndjson にあります（重大な順に 30 件を掲載）。" in text
+    assert "ほか 5 件は下の一覧と findings.ndjson にあります（重大な順に 30 件を掲載）。" in text
     assert "要確認の検知 35 件を確認する。" in text
 
 
@@ -397,3 +398,14 @@ def test_a_share_is_whole_percent_and_never_all_unless_it_is(share, text):
 ])  # fmt: skip
 def test_days_are_written_in_eras(day, text):
     assert wording.Words("ja", "Asia/Tokyo").day(day) == text
+
+
+@pytest.mark.parametrize("name", ["sessions.parquet", "events/2026-03-02.parquet"])
+def test_a_damaged_file_is_told_in_one_line(name, tmp_path):
+    out, site = good().write(tmp_path)
+    (out / name).write_bytes(b"PAR1 nonsense")
+
+    with pytest.raises(tables.OutputError, match=r"a file of it cannot be read \(.*\): analyse the logs again"):
+        report.write(out, site)
+
+    assert not (out / "report.html").exists()
