@@ -45,14 +45,18 @@ class Limits:
 
 
 def _key() -> pl.Expr:
-    """Who and where: sessions of different keys never meet."""
-    who = pl.coalesce(pl.col("actor.id"), pl.lit(""))
+    """Who and where: sessions of different keys never meet.
+
+    What nobody did is kept apart by agent, since that is how events without actor are spread over partitions.
+    """
+    agent = pl.coalesce(pl.col("agent.id"), pl.lit(""))
+    who = pl.coalesce(pl.col("actor.id"), pl.concat_str(pl.lit("\x1e"), agent))
     where = pl.coalesce(pl.col("src.device"), pl.col("src.ip"), pl.lit(""))
     own = pl.concat_str(
         [pl.lit("own"), who, pl.coalesce(pl.col("system.id"), pl.lit("")), pl.col("session.id")], separator="\x1f"
     )
     nobody = pl.concat_str(
-        [pl.lit("source"), pl.coalesce(pl.col("source.id"), pl.col("agent.id"), pl.lit("")), where], separator="\x1f"
+        [pl.lit("source"), agent, pl.coalesce(pl.col("source.id"), pl.lit("")), where], separator="\x1f"
     )
     device = pl.concat_str([pl.lit("device"), who, where], separator="\x1f")
     return (

@@ -68,7 +68,8 @@ class Output:
     """What one call decided.
 
     Attributes:
-        rows: The events of this call in event order: the event's columns, `session`, `explained`, `explained.by`.
+        rows: The events of this call in event order: the event's columns, `session` (null for heartbeats), `explained`,
+            `explained.by`.
         sessions: Sessions that closed (`features.sessions`, and `related`).
         days: Days that ended (`features.days`, and `unit`, `related`).
         hits: Hits in these sessions and days, one row per unit and rule (`hits.SUMS`).
@@ -124,6 +125,9 @@ def step(state: State, events: pl.DataFrame, watermark: int, context: Context) -
     """
     new = explain(context.enricher(events))
     new = new.sort(sessionise.order(), maintain_order=True)
+    # A heartbeat is nobody's work: it proves that the agent lives, and belongs to no session.
+    beat = (pl.col("event.class") == "heartbeat").fill_null(False)
+    beats, new = new.filter(beat), new.filter(~beat)
     remembered, new = history.arrive(state.history, new)
     rows = sessionise.assign(state.open_rows, new.with_columns(pl.lit(True).alias("_new")), context.limits)
     fresh = rows.filter(pl.col("_new").fill_null(False)).drop("_new")
@@ -144,13 +148,14 @@ def step(state: State, events: pl.DataFrame, watermark: int, context: Context) -
     over = pl.col("time.date") < today
     remembered, days, day_hits = _days(remembered, day_rows.filter(over), context)
 
+    heard = pl.concat([fresh, beats], how="diagonal").sort(sessionise.order(), maintain_order=True)
     output = Output(
-        rows=fresh.select(ARCHIVE),
+        rows=heard.select(ARCHIVE),
         sessions=sessions,
         days=days,
         hits=hits.total(pl.concat([found.filter(ended), session_hits, day_hits])),
-        candidates=_candidates(fresh, context, stage=2),
-        notes=fresh.select(NOTES),
+        candidates=_candidates(heard, context, stage=2),
+        notes=heard.select(NOTES),
     )
     after = State(
         watermark=watermark,

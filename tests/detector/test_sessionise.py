@@ -15,7 +15,7 @@ def events(*rows: dict[str, object]) -> pl.DataFrame:
         {"event.id": f"{n:016x}", "event.class": "access", "actor.id": "a", "src.device": "T1"} | row
         for n, row in enumerate(rows)
     ]
-    return pl.DataFrame(filled, schema={name: dtype for name, dtype in event.schema().items()})
+    return pl.DataFrame(filled, schema=event.schema())
 
 
 def at(minute: float, **more: object) -> dict[str, object]:
@@ -62,6 +62,15 @@ def test_a_log_off_comes_after_what_happened_in_the_same_millisecond():
 
 def test_an_event_without_actor_has_a_session_too():
     assert None not in sessions_of(events({"time.occurred": 0, "actor.id": None, "src.device": None}))
+
+
+def test_what_nobody_did_is_kept_apart_by_agent_and_source():
+    def nobody(agent: str, source: str, own: str | None = None) -> dict[str, object]:
+        return {"time.occurred": 0, "actor.id": None, "agent.id": agent, "source.id": source, "session.id": own}
+
+    alike = [nobody("ag1", "sshd"), nobody("ag1", "sshd")]
+    assert len(set(sessions_of(events(*alike, nobody("ag2", "sshd"), nobody("ag1", "doors"))))) == 3
+    assert len(set(sessions_of(events(nobody("ag1", "sshd", "p7"), nobody("ag2", "sshd", "p7"))))) == 2
 
 
 def test_a_service_account_that_never_pauses_is_cut():
