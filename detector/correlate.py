@@ -9,7 +9,7 @@ https://github.com/SigmaHQ/sigma-specification/blob/main/specification/sigma-cor
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -116,10 +116,23 @@ class Item(NamedTuple):
 
 @dataclass(slots=True)
 class Window:
-    """What is remembered of one group: the candidates of the trailing window, and whether the condition held."""
+    """What is remembered of one group.
+
+    Attributes:
+        items: The candidates of the trailing window.
+        seen: How often each distinct value (`value_count`) or base (`temporal`) stands in the window.
+        starts: For `temporal_ordered`, by length: the latest time at which a chain of so many bases, in order and
+            ended before `moment`, began; −1 if there is none.
+        moment: Time of the newest candidates.
+        newest: Event ids of the candidates of that moment, by base.
+        held: Whether the condition held at the newest candidate.
+    """
 
     items: deque[Item] = field(default_factory=deque)
-    values: Counter[str] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
+    starts: list[int] = field(default_factory=list)
+    moment: int = -1
+    newest: dict[str, list[str]] = field(default_factory=dict)
     held: bool = False
 
 
@@ -205,7 +218,14 @@ def copied(state: State, found: pl.DataFrame) -> State:
     for rule, group in found.select("rule", "group").unique().iter_rows():
         window = after.get((rule, group))
         if window is not None:
-            after[rule, group] = Window(deque(window.items), Counter(window.values), window.held)
+            after[rule, group] = Window(
+                items=deque(window.items),
+                seen=Counter(window.seen),
+                starts=list(window.starts),
+                moment=window.moment,
+                newest={base: list(events) for base, events in window.newest.items()},
+                held=window.held,
+            )
     return after
 
 
@@ -219,43 +239,60 @@ def forget(state: State, watermark: int, correlations: Mapping[str, Correlation]
 
 
 def _push(window: Window, item: Item, correlation: Correlation) -> None:
+    counted = item.value if correlation.kind == "value_count" else item.base
     window.items.append(item)
-    if item.value is not None:
-        window.values[item.value] += 1
+    if counted is not None:
+        window.seen[counted] += 1
     edge = item.time - correlation.timespan_ms
     while window.items[0].time <= edge:
         old = window.items.popleft()
-        if old.value is not None:
-            window.values[old.value] -= 1
-            if not window.values[old.value]:
-                del window.values[old.value]
+        gone = old.value if correlation.kind == "value_count" else old.base
+        if gone is not None:
+            window.seen[gone] -= 1
+            if not window.seen[gone]:
+                del window.seen[gone]
 
 
 def _number(window: Window, correlation: Correlation) -> int:
     match correlation.kind:
         case "event_count":
             return len(window.items)
-        case "value_count":
-            return len(window.values)
-        case "temporal":
-            return len({item.base for item in window.items})
+        case "value_count" | "temporal":
+            return len(window.seen)
         case _:
-            return _in_order(window.items, [base.name for base in correlation.bases])
+            return _in_order(window, window.items[-1], correlation)
 
 
-def _in_order(items: Iterable[Item], bases: list[str]) -> int:
-    """How many of the bases happened one after the other, from the first on, each by an event of its own.
+def _in_order(window: Window, item: Item, correlation: Correlation) -> int:
+    """How many of the bases happened one after the other inside the window, from the first on.
 
-    Events of one moment count in either order: the clock does not tell which came first.
+    Each is an event of its own. Events of one moment count in either order: the clock does not tell which came first.
+    Only the latest start of a chain of each length is kept, so the work per candidate does not grow with the window.
     """
-    by_base: dict[str, list[Item]] = {}
-    for item in items:
-        by_base.setdefault(item.base, []).append(item)
-    time, used = -1, set[str]()
-    for number, base in enumerate(bases):
-        following = [item for item in by_base.get(base, ()) if item.time >= time and item.event not in used]
-        if not following:
-            return number
-        time = following[0].time
-        used.add(following[0].event)
-    return len(bases)
+    bases = [base.name for base in correlation.bases]
+    if item.time != window.moment:
+        window.starts = _longest(window, bases)
+        window.moment, window.newest = item.time, {}
+    window.newest.setdefault(item.base, []).append(item.event)
+    edge = item.time - correlation.timespan_ms
+    return sum(start > max(edge, -1) for start in _longest(window, bases))
+
+
+def _longest(window: Window, bases: list[str]) -> list[int]:
+    """Latest starts by length of chain, with the candidates of the newest moment taken in."""
+    before = window.starts or [-1] * len(bases)
+    # (start, events of this moment used so far): what chains of the length before can be continued from.
+    options: list[tuple[int, frozenset[str]]] = [(window.moment, frozenset())]
+    out = []
+    for base, start in zip(bases, before, strict=True):
+        longer: dict[int, frozenset[str]] = {}
+        for begun, used in options:
+            event = next((event for event in window.newest.get(base, ()) if event not in used), None)
+            if event is not None:
+                longer.setdefault(begun, used | {event})
+        if start >= 0:
+            # Complete before this moment, such a chain leaves all events of the moment to the bases that follow.
+            longer[start] = frozenset()
+        options = list(longer.items())
+        out.append(max(longer, default=-1))
+    return out

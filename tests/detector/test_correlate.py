@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import polars as pl
 import pytest
@@ -141,6 +142,19 @@ def test_operators(operator: str, count: int, expected: bool):
     assert bool(hits.height) is expected
 
 
+def chain(window: list[dict[str, Any]], bases: list[str], time: int = -1, used: frozenset[str] = frozenset()) -> int:
+    """Length of the longest prefix of the bases that happened in order, each by an event of its own."""
+    following = [
+        item
+        for item in window
+        if bases and item["base"] == bases[0] and item["time.occurred"] >= time and item["event.id"] not in used
+    ]
+    return max(
+        (1 + chain(window, bases[1:], item["time.occurred"], used | {item["event.id"]}) for item in following),
+        default=0,
+    )
+
+
 def naive(found: pl.DataFrame, condition: Correlation) -> list[tuple[str, str]]:
     """The definition, word by word: (group, event) at which the condition begins to hold."""
     out, held = [], {}
@@ -156,6 +170,7 @@ def naive(found: pl.DataFrame, condition: Correlation) -> list[tuple[str, str]]:
             "event_count": len(window),
             "value_count": len({item["value"] for item in window} - {None}),
             "temporal": len({item["base"] for item in window}),
+            "temporal_ordered": chain(window, [base.name for base in condition.bases]),
         }
         holds = condition.holds(numbers[condition.kind])
         if holds and not held.get(row["group"], False):
@@ -164,15 +179,19 @@ def naive(found: pl.DataFrame, condition: Correlation) -> list[tuple[str, str]]:
     return out
 
 
-@pytest.mark.parametrize("kind", ["event_count", "value_count", "temporal"])
+LEAST = {"event_count": 6, "value_count": 3, "temporal": 2, "temporal_ordered": 4}
+
+
+@pytest.mark.parametrize("kind", list(LEAST))
 @pytest.mark.parametrize("seed", range(20))
 def test_it_does_what_the_definition_says_and_cutting_changes_nothing(kind: str, seed: int):
     draw = random.Random(seed)
     found = rows(*[
-        (draw.randrange(0, 90) / 2, draw.choice("ab"), draw.choice("gh"), draw.choice(["x", "y", "z", None]))
+        (draw.randrange(0, 120) / 2, draw.choice("ab"), draw.choice("gh"), draw.choice(["x", "y", "z", None]))
         for _ in range(80)
     ])  # fmt: skip
-    condition = rule(kind, bases=AB, field="actor.id", count={"event_count": 6, "value_count": 3, "temporal": 2}[kind])
+    bases = (AB[0], AB[0], AB[1], AB[0]) if kind == "temporal_ordered" else AB
+    condition = rule(kind, bases=bases, field="actor.id", count=LEAST[kind])
 
     whole = correlate.correlate(found, condition)
 
