@@ -167,6 +167,7 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("unmapped.shares[].usual", "number", 0, "What is usual for this person", nullable=True),
     Field("unmapped.shares[].peers", "number", None, "What is usual among peers", nullable=True),
     Field("unmapped.shares[].unit", "str", "days after last day", "Unit of the three"),
+    Field("unmapped.shares[].unit_ja", "str", "退職後の日数", "The same in Japanese", required=False),
     Field("unmapped.context.odds", "number", 1.5, "Factor of the context on the odds of the risk", minimum=0, required=False),
     Field("unmapped.context.risk_without", "number", 76.6, "Risk in percent without the context", minimum=0, maximum=100, required=False),
     Field("unmapped.context.ja", "texts", ["対象者は保護の対象です。"], "What the context is, in Japanese", required=False),

@@ -295,6 +295,8 @@ def _check_first(parts: _Parts, used: Iterable[tuple[Rule, dict[str, Any]]], mak
             "ja": wording.fill(block.ja, values, "ja", maker.zone, maker.names),
             "en": wording.fill(block.en, values, "en", maker.zone, maker.names),
         }
+    if parts.incident is not None:
+        return dict(words.EVIDENCE_FIRST)
     return {
         "ja": "該当する時間の業務を本人と所属長に確認してください。",
         "en": "Ask the person and the head of section what the work of that time was.",
@@ -309,8 +311,9 @@ def _shares(parts: _Parts, rules: Mapping[str, Rule]) -> list[dict[str, Any]]:
         share: dict[str, Any] = {"family": row["family"], "share": part}
         if row["family"] == judge.MODEL and parts.score is not None:
             score = parts.score
-            unit = words.FEATURES.get(score["feature"] or "", {"en": "combination of features"})["en"]
-            share |= {"observed": score["observed"], "usual": score["usual"], "peers": score["peers"], "unit": unit}
+            unit = words.FEATURES.get(score["feature"] or "", words.COMBINATION)
+            share |= {"observed": score["observed"], "usual": score["usual"], "peers": score["peers"]}
+            share |= {"unit": unit["en"], "unit_ja": unit["ja"]}
         else:
             name = row["analytics"][0]
             observed = rules[name].block.observed if name in rules else None
@@ -320,12 +323,15 @@ def _shares(parts: _Parts, rules: Mapping[str, Rule]) -> list[dict[str, Any]]:
                 else by_rule.get(name, {}).get("n"),
                 "usual": observed.usual if observed else 0,
                 "peers": None,
-                "unit": observed.unit.en if observed else "hits",
+                "unit": observed.unit.en if observed else words.HITS["en"],
+                "unit_ja": observed.unit.ja if observed else words.HITS["ja"],
             }
         out.append(share)
     if parts.incident is not None:
-        out.append({"family": "evidence", "share": 1.0, "observed": parts.incident["observed"],
-                    "usual": parts.incident["usual"], "peers": None, "unit": parts.incident["check"]})  # fmt: skip
+        incident = parts.incident
+        unit = words.EVIDENCE[incident["check"]]["unit"]
+        out.append({"family": "evidence", "share": 1.0, "observed": incident["observed"], "usual": incident["usual"],
+                    "peers": None, "unit": unit["en"], "unit_ja": unit["ja"]})  # fmt: skip
     return out
 
 

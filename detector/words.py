@@ -85,6 +85,7 @@ FEATURES: Final[dict[str, Words]] = {
 
 EVIDENCE: Final[dict[str, dict[str, Words]]] = {
     "sequence_gap": {
+        "unit": _w("件", "missing numbers"),
         "title": _w("ログの連番の欠け", "Gap in the sequence numbers of an agent"),
         "text": _w(
             "エージェント {who} の連番が {observed} 件欠けています（{from} から {to} の間）。",
@@ -92,6 +93,7 @@ EVIDENCE: Final[dict[str, dict[str, Words]]] = {
         ),
     },
     "heartbeat_gap": {
+        "unit": _w("秒", "seconds without heartbeat"),
         "title": _w("ハートビートの途絶", "Heartbeat of an agent interrupted"),
         "text": _w(
             "エージェント {who} からの連絡が {observed} 秒間（通常 {usual} 秒）途絶えました（{from} から {to}）。",
@@ -99,6 +101,7 @@ EVIDENCE: Final[dict[str, dict[str, Words]]] = {
         ),
     },
     "heartbeat_stopped": {
+        "unit": _w("秒", "seconds without heartbeat"),
         "title": _w("ハートビートの停止", "Heartbeat of an agent stopped"),
         "text": _w(
             "エージェント {who} からの連絡が {from} を最後に途絶えたままです（期間の終わりまで {observed} 秒）。",
@@ -106,6 +109,7 @@ EVIDENCE: Final[dict[str, dict[str, Words]]] = {
         ),
     },
     "clock_set_back": {
+        "unit": _w("秒", "seconds back"),
         "title": _w("時計の巻き戻し", "Clock of a host set back"),
         "text": _w(
             "エージェント {who} の時計が {observed} 秒巻き戻されました（{to} から {from} へ）。",
@@ -113,6 +117,7 @@ EVIDENCE: Final[dict[str, dict[str, Words]]] = {
         ),
     },
     "count_mismatch": {
+        "unit": _w("件", "events received"),
         "title": _w("申告件数と受信件数の不一致", "Declared and received counts differ"),
         "text": _w(
             "エージェント {who} は {usual} 件送ったと申告しましたが、受信は {observed} 件です（{from} から {to}）。",
@@ -120,6 +125,7 @@ EVIDENCE: Final[dict[str, dict[str, Words]]] = {
         ),
     },
     "source_silent": {
+        "unit": _w("秒の沈黙（通常は件数）", "seconds of silence, where so many lines are usual"),
         "title": _w("ログの沈黙", "A log source fell silent"),
         "text": _w(
             "ログ {who} に {from} から {to} まで記録がありません（同じ時間帯は通常 {usual} 件）。",
@@ -127,6 +133,7 @@ EVIDENCE: Final[dict[str, dict[str, Words]]] = {
         ),
     },
     "source_never": {
+        "unit": _w("件", "lines"),
         "title": _w("届いていないログ", "A declared log source never spoke"),
         "text": _w(
             "届くはずのログ {who} が期間中に1件もありません。",
@@ -134,3 +141,10 @@ EVIDENCE: Final[dict[str, dict[str, Words]]] = {
         ),
     },
 }
+
+EVIDENCE_FIRST: Final = _w(
+    "ログの収集元（ホスト・エージェント・ネットワーク）の状態と、その時間に行われた作業を確認してください。",
+    "Look at the host, its agent and the network, and at what was done there at that time.",
+)
+HITS: Final = _w("件", "hits")
+COMBINATION: Final = _w("操作の組み合わせ", "combination of features")
