@@ -142,7 +142,9 @@ def _staff(world: World, person: Person, rows: Rows) -> None:
 
 
 def _accounts(person: Person, rows: Rows) -> None:
-    rows["accounts"].append({"account": person.disaster_account, "system": "disaster", "actor_id": person.id})
+    rows["accounts"].append(
+        {"account": person.disaster_account, "system": "disaster", "actor_id": person.id, "issued_by": "kiki"}
+    )
     rows["accounts"].append({"account": person.windows_account, "system": "", "actor_id": person.id})
 
 
