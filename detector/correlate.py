@@ -185,7 +185,7 @@ def correlate(found: pl.DataFrame, correlation: Correlation) -> pl.DataFrame:
         One row per rising edge, sorted by (time, event id, group): a candidate at which the condition holds over the
         trailing window, after one of the same group at which it did not (or none). `first` is the time of the oldest
         event in the window, `count` what was counted, `related` all event ids and `actors` all distinct actors in the
-        window, in order.
+        window, in order; for `temporal_ordered` without what came before a first event.
     """
     return advance({}, found, correlation)
 
@@ -200,7 +200,11 @@ def advance(state: State, found: pl.DataFrame, correlation: Correlation) -> pl.D
     ordered = found.sort("time.occurred", "event.id", "base")
     for rule, base, group, time, event, value, actor in ordered.select(list(CANDIDATES)).iter_rows():
         window = state.setdefault((rule, group), Window())
-        _push(window, Item(time, event, base, value, actor), correlation)
+        item = Item(time, event, base, value, actor)
+        if correlation.kind == "temporal_ordered" and not _begun(window, item, correlation):
+            _note(window, item)
+            continue
+        _push(window, item, correlation)
         number = _number(window, correlation)
         holds = correlation.holds(number)
         if holds and not window.held:
@@ -236,6 +240,23 @@ def forget(state: State, watermark: int, correlations: Mapping[str, Correlation]
         for key, window in state.items()
         if window.items and window.items[-1].time + correlations[key[0]].timespan_ms > watermark
     }
+
+
+def _begun(window: Window, item: Item, correlation: Correlation) -> bool:
+    """Whether a chain is under way, or begins here. What comes before its first event need not be kept."""
+    first = correlation.bases[0].name
+    latest = window.moment if first in window.newest else max(window.starts, default=-1)
+    return item.base == first or latest > max(item.time - correlation.timespan_ms, -1) or correlation.holds(0)
+
+
+def _note(window: Window, item: Item) -> None:
+    """Keep only what a first event of the same moment could still need."""
+    if item.time != window.moment:
+        window.items.clear()
+        window.seen.clear()
+        window.starts, window.moment, window.newest = [], item.time, {}
+    window.newest.setdefault(item.base, []).append(item.event)
+    window.held = False
 
 
 def _push(window: Window, item: Item, correlation: Correlation) -> None:
