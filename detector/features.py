@@ -92,7 +92,7 @@ SESSION_ONLY: Final[dict[str, tuple[pl.Expr, str]]] = {
     ),
     "gap_max_s": (pl.col("seq.gap_s").max().fill_null(0.0), "Longest pause in seconds"),
     "step.share": (
-        (pl.col("subject.step").abs() == 1).sum() / ACCESS.sum().clip(1),
+        ((pl.col("subject.step").abs() == 1) & ACCESS).sum() / ACCESS.sum().clip(1),
         "Share of accesses whose subject number is next to the one before",
     ),
     "days.since_seen": (
