@@ -38,8 +38,8 @@ def none() -> pl.DataFrame:
 
 def _excused(rule: rulebook.Rule) -> pl.Expr:
     """Whether what is known of the row explains the hit away."""
-    # Of an event `explained` is a word, of a session or day the share of its accesses.
-    explained = pl.col("explained") == "explained" if rule.category == "event" else pl.col("explained") >= 0.9
+    # A session or a day is explained only if all of it is: misuse hides among ordinary work.
+    explained = pl.col("explained") == "explained" if rule.category == "event" else pl.col("explained") == 1.0
     conditions = {
         "explained": explained,
         "emergency": pl.col("emergency.active"),
@@ -144,38 +144,33 @@ def total(found: pl.DataFrame) -> pl.DataFrame:
     Returns:
         Rows of `SUMS`, sorted by (unit, rule).
     """
-    ordered = found.sort(
-        ["unit", "rule", "excused", "observed", "time", "event.id"],
-        descending=[False, False, False, True, False, False],
-        nulls_last=True,
-    )
-    counted = ~pl.col("excused") | pl.col("excused").all()
-    return (
-        ordered.group_by("unit", "rule", maintain_order=True)
-        .agg(
-            counted.sum().cast(pl.Int64).alias("n"),
-            pl.col("time").filter(counted).min(),
-            pl.col("event.id").sort_by("time", "event.id").first(),
-            pl.col("related").filter(counted).list.explode(keep_nulls=False, empty_as_null=False).unique().sort().head(MOST_RELATED),
-            pl.col("values").first(),
-            pl.col("observed").first(),
-            pl.col("excused").all(),
-        )
-        .sort("unit", "rule")
-    )  # fmt: skip
+    return _summed(found.with_columns(pl.lit(1, dtype=pl.Int64).alias("n")))
 
 
 def total_again(sums: pl.DataFrame) -> pl.DataFrame:
     """Rows of `SUMS` of several calls as one frame. Late events amend a unit, so it may come twice."""
-    ordered = sums.sort("unit", "rule", "excused", "time", "event.id")
+    return _summed(sums)
+
+
+def _summed(found: pl.DataFrame) -> pl.DataFrame:
+    # Where something is not excused, what is does not count.
+    counted = ~pl.col("excused") | pl.col("excused").all().over("unit", "rule")
     return (
-        ordered.group_by("unit", "rule", maintain_order=True)
+        found.filter(counted)
+        .sort(
+            ["unit", "rule", "observed", "time", "event.id"],
+            descending=[False, False, True, False, False],
+            nulls_last=True,
+        )
+        .group_by("unit", "rule", maintain_order=True)
         .agg(
             pl.col("n").sum(),
-            pl.col("time", "event.id").first(),
+            pl.col("time").min(),
+            pl.col("event.id").sort_by("time", "event.id").first(),
             pl.col("related").list.explode(keep_nulls=False, empty_as_null=False).unique().sort().head(MOST_RELATED),
-            pl.col("values", "observed").first(),
-            pl.col("excused").all(),
+            pl.col("values").first(),
+            pl.col("observed").first(),
+            pl.col("excused").first(),
         )
         .sort("unit", "rule")
     )
