@@ -111,7 +111,7 @@ def _analyze(parser: argparse.ArgumentParser) -> None:
         help="share of refused lines above which the exit status is 1 (default 0.01)",
     )  # fmt: skip
     parser.add_argument(
-        "--piece", type=_positive, default=200_000, metavar="N", help="events worked on at once (default 200000)"
+        "--piece", type=_positive, default=50_000, metavar="N", help="events worked on at once (default 50000)"
     )
     _outputs(parser)
 

@@ -57,7 +57,7 @@ class Job:
     save_model: Path | None = None
     seed: int = 0
     year: int | None = None
-    piece: int = 200_000
+    piece: int = 50_000
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ import polars as pl
 
 from contract import event
 
-PIECE_ROWS: Final = 200_000
+PIECE_ROWS: Final = 50_000
 
 
 class Damaged(ValueError):
