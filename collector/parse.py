@@ -215,7 +215,7 @@ def _times(
     times = moments(text, zone, formats).alias("time.occurred")
     refusals.add(text.is_null(), "time", "the line has no time")
     refusals.add(times.is_null(), "time", pl.format("{} is no date", "value"), text)
-    refusals.add(~times.is_between(0, MAX_TIME), "time", pl.format("{} is before 1970 or after 9999", "value"), text)
+    refusals.add(~times.is_between(0, MAX_TIME), "time", pl.format("{} is before 1970 or after 9998", "value"), text)
     return times, state
 
 

@@ -63,8 +63,8 @@ class Field:
         return {"str": pl.String(), "int": pl.Int64(), "bool": pl.Boolean()}[self.kind]
 
 
-# 9999-12-31T23:59:59.999Z: beyond it Python's datetime and Polars' formatting disagree.
-MAX_TIME: Final = 253_402_300_799_999
+# 9998-12-31T23:59:59.999Z: a time zone or the days after which something closes never lead out of Python's last year.
+MAX_TIME: Final = 253_370_764_799_999
 
 FIELDS: Final[tuple[Field, ...]] = (
     Field("event.id", "str", "Stable: same line, same id, on every replay", "5f0c2a9be1d44c07", ocsf="metadata.uid"),

@@ -6,6 +6,7 @@ This is what `sekimori analyze` runs over files and what tests run over frames. 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -245,15 +246,21 @@ def staff_by_day(site: Site, sessions: pl.DataFrame, first: int | None, last: in
     staff = site.tables["staff"]
     if staff.is_empty():
         people = sessions.filter(~pl.col("actor.type").is_in(["service", "system"]).fill_null(False))
-        return [(day, people["actor.id"].n_unique()) for day in days]
-    people = staff.filter(pl.col("type").fill_null("staff") == "staff")
+        seen = people["actor.id"].n_unique()
+        return [(day, seen) for day in days]
+    people = staff.filter(pl.col("type").fill_null("staff") == "staff").with_columns(
+        pl.col("start").fill_null(0), pl.col("end").fill_null(event.MAX_TIME)
+    )
+    # Counted once between two changes: a stray year in one line makes a period of a million days.
+    changes = sorted({*people["start"], *(people["end"] + 1)})
+    counts: dict[int, int] = {}
     out = []
     for day in days:
         noon = int(datetime(day.year, day.month, day.day, 12, tzinfo=zone).timestamp() * 1000)
-        there = people.filter(
-            (pl.col("start").fill_null(0) <= noon) & (pl.col("end").fill_null(event.MAX_TIME) >= noon)
-        )
-        out.append((day, there["actor_id"].n_unique()))
+        between = bisect_right(changes, noon)
+        if between not in counts:
+            counts[between] = people.filter(pl.lit(noon).is_between("start", "end"))["actor_id"].n_unique()
+        out.append((day, counts[between]))
     return out
 
 

@@ -53,7 +53,7 @@ def test_what_is_not_declared_is_not_known():
 def test_the_ends_of_time():
     found = enrich(events({"time.occurred": 0}, {"time.occurred": MAX_TIME}), site(TOML))
 
-    assert found["time.date"].to_list() == [date(1970, 1, 1), None]
+    assert found["time.date"].to_list() == [date(1970, 1, 1), date(9999, 1, 1)]
     assert found["time.day_off"].to_list() == [True, None]
 
 
