@@ -5,38 +5,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from contract import event
 from detector import features, words
-from detector.enrich import ENRICHED
-from detector.history import ARRIVAL
-from detector.sessionise import SEQUENCE, Limits, assign
 from tests.detector.offices import at
-
-SCHEMA = (
-    dict(event.schema())
-    | {name: column.dtype for name, column in ENRICHED.items()}
-    | {name: dtype for name, (dtype, _) in ARRIVAL.items()}
-    | {"explained": pl.String(), "explained.by": pl.String()}
-)
-
-
-def enriched(*given: dict[str, Any]) -> pl.DataFrame:
-    """Events a minute apart on one morning; keys that are left out are null, but for who did it where."""
-    start = at("2026-04-15 10:00")
-    common = {"event.schema": 1, "event.class": "access", "event.action": "read", "actor.id": "a", "src.device": "T1"}
-    rows = []
-    for number, row in enumerate(given):
-        own = {"event.id": f"{number:016x}", "time.occurred": start + 60_000 * number, "time.hour": 10}
-        rows.append(common | own | {"time.date": at_date(row.get("time.occurred", start))} | row)
-    return pl.DataFrame(rows, schema=SCHEMA)
-
-
-def at_date(moment: int) -> Any:
-    return pl.from_epoch(pl.Series([moment + 9 * 3_600_000]), time_unit="ms").dt.date().item()
-
-
-def with_sessions(*given: dict[str, Any]) -> pl.DataFrame:
-    return assign(pl.DataFrame(schema=SCHEMA | {k: d for k, (d, _) in SEQUENCE.items()}), enriched(*given), Limits())
+from tests.detector.rows import with_sessions
 
 
 def session(*given: dict[str, Any]) -> dict[str, Any]:
