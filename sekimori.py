@@ -105,7 +105,7 @@ def _analyze(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, metavar="FILE", help="score with this model instead of fitting one")
     parser.add_argument("--save-model", type=Path, metavar="FILE", help="keep the model that was used")
     parser.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the model (default 0)")
-    parser.add_argument("--year", type=_positive, metavar="YYYY", help="year of the last line whose stamp has none")
+    parser.add_argument("--year", type=_positive, metavar="YYYY", help="year of the first line of a file whose stamps have none")
     parser.add_argument(
         "--max-refused", type=_share, default=0.01, metavar="SHARE",
         help="share of refused lines above which the exit status is 1 (default 0.01)",

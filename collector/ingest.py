@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -44,12 +44,18 @@ def find(
     Returns:
         The files sorted by source and name, each once.
     """
+    return take([pair for path in paths for pair in files(path, problems)], sources, problems, source)
+
+
+def take(
+    named: Iterable[tuple[Path, str]], sources: Sequence[Source], problems: list[str], source: Source | None = None
+) -> list[LogFile]:
+    """Those of some files (as `read.files` lists them) that are logs; else as `find`."""
     found: dict[Path, LogFile] = {}
-    for path in paths:
-        for file, name in files(path, problems):
-            log = _look(file, name, sources, problems, source)
-            if log is not None:
-                found.setdefault(file.resolve(), log)
+    for file, name in named:
+        log = _look(file, name, sources, problems, source)
+        if log is not None:
+            found.setdefault(file.resolve(), log)
     return sorted(found.values(), key=lambda log: (log.source.id, log.name, str(log.path)))
 
 
@@ -64,7 +70,7 @@ def _look(
     chosen = source or recognise(data, name, sources)
     if chosen is None:
         what = "is binary, not a log" if b"\0" in data else "is of no known source"
-        advice = "leave it out or declare a source for it (--source FILE.toml)"
+        advice = "leave it out, or declare its source in a TOML (--sources)"
         problems.append(f"{name}: {what}, nothing of it was read: {advice}")
         return None
     return LogFile(file, name, chosen)
@@ -81,6 +87,7 @@ def ingest(
     time_zone: str,
     *,
     problems: list[str],
+    notes: list[str] | None = None,
     source: Source | None = None,
     reference_year: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
@@ -92,10 +99,10 @@ def ingest(
         sources: What files are recognised as.
         site_key: Key of event ids, tokens and MACs.
         time_zone: IANA name, for stamps without zone.
-        problems: Gets one line per file that could not be read, or not to its end, and per assumption made.
+        problems: Gets one line per file that could not be read, or not to its end.
+        notes: Gets one line per assumption made, if wanted.
         source: If given, every file is of this source and none is guessed.
-        reference_year: Year of the first stamp of files whose stamps have none; by default the year of the oldest
-            first stamp among the files that have one, else 2000.
+        reference_year: As for `read`.
         limits: Bounds of memory.
 
     Yields:
@@ -103,24 +110,58 @@ def ingest(
         a copy under another name gives the same event ids again.
     """
     logs = find(paths, sources, problems, source)
+    yield from read(logs, site_key, time_zone, problems, [] if notes is None else notes, reference_year, limits)
+
+
+def read(
+    logs: Sequence[LogFile],
+    site_key: SiteKey,
+    time_zone: str,
+    problems: list[str],
+    notes: list[str],
+    reference_year: int | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Iterator[Parsed]:
+    """Read log files that were found; never raises for bad input.
+
+    Args:
+        logs: What `find` gave.
+        site_key: Key of event ids, tokens and MACs.
+        time_zone: IANA name, for stamps without zone.
+        problems: Gets one line per file that could not be read, or not to its end.
+        notes: Gets one line per assumption made.
+        reference_year: Year of the first stamp of files whose stamps have none; by default the year of the oldest
+            first stamp among the files that have one, else 2000.
+        limits: Bounds of memory.
+
+    Yields:
+        As `ingest`.
+    """
+    assumed = reference_year is None
     if reference_year is None and any(log.source.format == "syslog" for log in logs):
         reference_year = _oldest_year(logs, site_key, time_zone)
     states: dict[str, State] = {}
+    yearless: dict[str, None] = {}
     for log in logs:
         state = states.get(log.source.id, State()).next_file()
-        yearless = False
         try:
             for piece in pieces(log.path, log.name, log.source, limits):
                 parsed = parse(piece, log.source, site_key, time_zone, state, reference_year)
                 state = parsed.state
-                yearless = yearless or parsed.yearless
+                if parsed.yearless and log.source.assume_year is None:
+                    yearless[log.name] = None
                 yield parsed
         except Unreadable as error:
             problems.append(_named(error, log.path, log.name))
         states[log.source.id] = state
-        if yearless and log.source.assume_year is None:
-            year = reference_year or FALLBACK_YEAR
-            problems.append(f"{log.name}: its stamps have no year, {year} was assumed: say assume_year in its source")
+    if yearless and assumed:
+        notes.append(_assumption(list(yearless), reference_year or FALLBACK_YEAR))
+
+
+def _assumption(names: Sequence[str], year: int) -> str:
+    which = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    advice = "if it is another, say so (--year, or assume_year in a source file)"
+    return f"{which}: stamps have no year, {year} was taken for the first one: {advice}"
 
 
 def _oldest_year(logs: Sequence[LogFile], site_key: SiteKey, time_zone: str) -> int | None:
@@ -128,7 +169,10 @@ def _oldest_year(logs: Sequence[LogFile], site_key: SiteKey, time_zone: str) -> 
     oldest: int | None = None
     for log in logs:
         cutter = Cutter(log.name, log.source)
-        first = head(log.path)
+        try:
+            first = head(log.path)
+        except Unreadable:  # told when it is read
+            continue
         few = b"\n".join(first.split(b"\n")[:LINES])
         for piece in (*cutter.feed(few), *cutter.finish()):
             parsed = parse(piece, log.source, site_key, time_zone)

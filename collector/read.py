@@ -6,8 +6,11 @@ from the content alone, so a copied, rotated or zipped file gives the same.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import re
+import stat
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +30,7 @@ _PACKED: Final = {
     b"PK\x03\x04": "a zip archive", b"BZh": "compressed by bzip2", b"\xfd7zXZ": "compressed by xz",
     b"\x28\xb5\x2f\xfd": "compressed by zstd", b"7z\xbc\xaf": "a 7z archive",
 }  # fmt: skip
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,26 +79,66 @@ class Unreadable(ValueError):
     """A file, or the rest of it, cannot be read; the message says what, where and what to do."""
 
 
+def shown(name: str) -> str:
+    """A file's name as text that can be printed: bytes that are no UTF-8 and control characters are spelt out."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return _CONTROL.sub(lambda sign: f"\\x{ord(sign[0]):02x}", text)
+
+
 def files(path: Path, problems: list[str]) -> list[tuple[Path, str]]:
     """The files below a path, sorted, with the name each gets in positions: relative to the path.
 
     Args:
         path: A file or a folder.
-        problems: Gets a line where there is nothing, or a folder cannot be listed.
+        problems: Gets a line for whatever is there and cannot be read as a file, and where there is nothing.
     """
-    if path.is_dir():
-
-        def refuse(error: OSError) -> None:
-            problems.append(f"{error.filename}: cannot be listed ({error.strerror}): check its permissions")
-
-        folders = os.walk(path, onerror=refuse)
-        found = [Path(folder, name) for folder, _, names in folders for name in names]
-        pairs = [(file, file.relative_to(path).as_posix()) for file in found if not file.is_dir()]
-        return sorted(pairs, key=lambda pair: pair[1])
-    if not path.exists():
-        problems.append(f"{path}: there is no such file or folder: check the path")
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        advice = "there is no such file or folder: check the path"
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            advice = f"cannot be read ({error.strerror}): {_advice(error)}"
+        problems.append(f"{shown(str(path))}: {advice}")
         return []
-    return [(path, path.name)]
+    if stat.S_ISDIR(mode):
+        return _below(path, problems)
+    return [(path, shown(path.name))] if _is_regular(path, str(path), problems) else []
+
+
+def _below(folder: Path, problems: list[str]) -> list[tuple[Path, str]]:
+    def refuse(error: OSError) -> None:
+        problems.append(f"{shown(str(error.filename))}: cannot be listed ({error.strerror}): check its permissions")
+
+    found: list[tuple[Path, str]] = []
+    empty = True
+    for here, folders, names in os.walk(folder, onerror=refuse):
+        for name in sorted(folders):
+            # Links could lead in a circle.
+            if Path(here, name).is_symlink():
+                problems.append(
+                    f"{shown(str(Path(here, name)))}: is a link to a folder, not followed: name that folder"
+                )
+        for name in names:
+            empty = False
+            file = Path(here, name)
+            inside = file.relative_to(folder).as_posix()
+            if _is_regular(file, inside, problems):
+                found.append((file, shown(inside)))
+    if empty:
+        problems.append(f"{shown(str(folder))}: no file is in this folder: check the path")
+    return sorted(found, key=lambda pair: pair[1])
+
+
+def _is_regular(file: Path, name: str, problems: list[str]) -> bool:
+    """Whether it is a file with a beginning and an end: opening a pipe would wait, reading a device never ends."""
+    try:
+        if stat.S_ISREG(file.stat().st_mode):
+            return True
+        what = "is a pipe, socket or device, not a file: write what comes out of it to a file first"
+    except OSError as error:
+        what = "is a link to nothing: remove it" if file.is_symlink() else f"cannot be read ({error.strerror})"
+    problems.append(f"{shown(name)}: {what}")
+    return False
 
 
 def blocks(path: Path) -> Iterator[bytes]:
@@ -115,7 +159,12 @@ def blocks(path: Path) -> Iterator[bytes]:
             yield from rest
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise Unreadable(f"{path.name}: cannot be read ({reason}): check its permissions") from None
+        raise Unreadable(f"{path.name}: cannot be read ({reason}): {_advice(error)}") from None
+
+
+def _advice(error: OSError) -> str:
+    denied = error.errno in (errno.EACCES, errno.EPERM)
+    return "check its permissions" if denied else "check the disk, or copy the file anew"
 
 
 def _unzip(first: bytes, rest: Iterator[bytes], path: Path) -> Iterator[bytes]:
@@ -168,6 +217,8 @@ def head(path: Path, size: int = 1 << 16) -> bytes:
             raise
     if not data:
         raise Unreadable(f"{path.name}: is empty: nothing was read")
+    if data.startswith(b"PAR1"):
+        raise Unreadable(f"{path.name}: is Parquet: archived events are files whose name ends in .parquet")
     for magic, what in _PACKED.items():
         if data.startswith(magic):
             raise Unreadable(f"{path.name}: is {what}: unpack it first (gzip is read as it is)")

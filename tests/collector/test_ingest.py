@@ -7,6 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from collector import ingest
+from collector.sources import shipped
+from registers.tokens import SiteKey
+
 GOOD = b'192.0.2.1 - - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.0" 200 2326\n'
 
 
@@ -81,3 +85,60 @@ def test_a_file_named_twice_is_read_once(read, tmp_path: Path):
     parsed, _ = read(path, tmp_path, path)
 
     assert len(parsed) == 1
+
+
+def test_what_is_no_file_is_told_and_never_opened(read, tmp_path: Path):
+    folder = tmp_path / "logs"
+    (folder / "old").mkdir(parents=True)
+    (folder / "good.log").write_bytes(GOOD)
+    os.mkfifo(folder / "pipe")
+    (folder / "gone.log").symlink_to(tmp_path / "nowhere")
+    (folder / "old" / "round").symlink_to(folder)
+    (tmp_path / "empty").mkdir()
+
+    parsed, problems = read(folder, tmp_path / "empty")
+
+    assert [piece.name for piece in parsed] == ["good.log"]
+    assert sorted(problems) == sorted(
+        [
+            "pipe: is a pipe, socket or device, not a file: write what comes out of it to a file first",
+            "gone.log: is a link to nothing: remove it",
+            f"{folder / 'old' / 'round'}: is a link to a folder, not followed: name that folder",
+            f"{tmp_path / 'empty'}: no file is in this folder: check the path",
+        ]
+    )
+
+
+def test_a_file_name_may_be_any_bytes(read, tmp_path: Path):
+    """CP932 from a zip made on Windows; signs that would move the cursor of a terminal."""
+    for name in (b"\x83\x8d\x83O.log", b"\x1b[2J.log"):
+        Path(os.fsdecode(bytes(tmp_path / "x")[:-1] + name)).write_bytes(GOOD)
+
+    parsed, problems = read(tmp_path)
+
+    assert problems == []
+    assert [piece.name for piece in parsed] == ["\\x1b[2J.log", "\\x83\\x8d\\x83O.log"]
+    assert [piece.events["source.position"][0] for piece in parsed] == ["\\x1b[2J.log:0", "\\x83\\x8d\\x83O.log:0"]
+
+
+def test_a_year_that_was_assumed_is_a_note_and_one_that_was_given_is_none(tmp_path: Path):
+    for name in ("a.log", "b.log"):
+        (tmp_path / name).write_text("Apr  1 08:00:00 h a: x\n", encoding="utf-8")
+
+    def read(year: int | None) -> tuple[list[str], list[str]]:
+        problems: list[str] = []
+        notes: list[str] = []
+        key = SiteKey(b"k" * 32)
+        parsed = ingest.ingest(
+            [tmp_path], shipped(), key, "UTC", problems=problems, notes=notes, reference_year=year
+        )  # fmt: skip
+        assert sum(piece.events.height for piece in parsed) == 2
+        return problems, notes
+
+    assert read(2026) == ([], [])
+    problems, notes = read(None)
+    assert problems == []
+    assert notes == [
+        "a.log and 1 more: stamps have no year, 2000 was taken for the first one: "
+        "if it is another, say so (--year, or assume_year in a source file)"
+    ]
