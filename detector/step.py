@@ -86,10 +86,11 @@ class Output:
 
 
 def merge(outputs: Sequence[Output]) -> Output:
-    """What several stage ones, each with actors of its own, say of one stretch of time, as if one had seen everybody.
+    """What several stage ones, each with actors of its own, say of the same time, as if one had seen everybody.
 
     Args:
-        outputs: At least one; all of the same stretch.
+        outputs: At least one, any order: all that every stage one gave for the same stretch of time, in however many
+            calls.
     """
 
     def joined(part: str, order: Sequence[str | pl.Expr]) -> pl.DataFrame:
