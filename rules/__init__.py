@@ -1,1 +1,1 @@
-"""The rule book that ships: a folder per rule (docs/rules.md); `controls/` holds the promises of assessments."""
+"""The rule book that ships: a folder per rule (docs/decisions/rules.md); `controls/` holds the promises of assessments."""
