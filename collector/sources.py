@@ -31,7 +31,6 @@ starts, in bytes of the uncompressed file (a header and a byte order mark count)
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -40,6 +39,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import polars as pl
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from contract.event import BY_KEY
@@ -211,10 +211,23 @@ def _bad_values(source: Source) -> list[str]:
         found += [
             f"columns: {inner!r} cannot be a value and hold {p!r} too" for p in pointers if p.startswith(f"{inner}/")
         ]
+    return [*found, *_bad_shape(source)]
+
+
+def _bad_shape(source: Source) -> list[str]:
+    """What is wrong with how lines are told apart and cut."""
+    found = []
     try:
-        re.compile(source.recognise.pattern)
-    except re.error as error:
-        found.append(f"recognise.pattern: {error}")
+        # Polars' own engine has the last word: it knows neither look-around nor back-references.
+        pl.Series([""]).str.contains(source.recognise.pattern)
+    except pl.exceptions.ComputeError as error:
+        reason = str(error).partition("error: ")[2].split("\n\n")[0].splitlines()[-1].removeprefix("error: ")
+        found.append(f"recognise.pattern: is no regular expression of RE2: {reason}")
+    twice = sorted({name for name in source.names if source.names.count(name) > 1})
+    if twice:
+        found.append(f"names: {', '.join(map(repr, twice))} stands there twice: give every column a name of its own")
+    if source.delimiter in (source.quote, "\n", "\r", "\0"):
+        found.append(f"delimiter: {source.delimiter!r} cannot part columns: give another sign")
     return found
 
 
@@ -255,7 +268,7 @@ def _load_one(path: Path) -> _Loaded:
     try:
         source = Source.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
-        return _Loaded(None, (f"{path}: cannot be read ({error.strerror})",))
+        return _Loaded(None, (f"{path}: cannot be read ({error.strerror}): give a TOML file that declares a source",))
     except UnicodeDecodeError as error:
         return _Loaded(None, (f"{path}: is not UTF-8 (byte {error.start}); TOML files must be",))
     except tomllib.TOMLDecodeError as error:
@@ -304,6 +317,8 @@ def load(paths: Iterable[Path]) -> tuple[Source, ...]:
             if loaded.source.id in found:
                 problems.append(f"{file}: id: {loaded.source.id!r} is taken by {found[loaded.source.id][1]}")
             found[loaded.source.id] = (loaded.source, file)
+        if path.is_dir() and not any(path.glob("*.toml")):
+            problems.append(f"{path}: holds no source file (*.toml): give a folder or file that declares sources")
     if problems:
         raise SourceError(problems)
     return tuple(found[name][0] for name in sorted(found))

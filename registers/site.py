@@ -45,7 +45,8 @@ class Site:
             `target.token`: filled where its target is a person on file.
         missing: What is not there: `staff` for a file, `staff.area` for a column, `site.toml`.
         problems: What was refused while the rest was used, one line each.
-        notes: What the contract does not know and was ignored or kept, one line each.
+        notes: What the operator should know though nothing was refused, one line each: what the contract does not know
+            and was ignored or kept, no site.toml, a short key.
         version: SHA-256 (hex) over all content and the key's fingerprint.
         key: The site's key, if there is one.
     """
@@ -95,8 +96,6 @@ def load(folder: Path, fallback_key: SiteKey | None = None) -> Site:
     missing = {
         name for name in (_CONFIG_FILE, *REGISTERS) if (name if name == _CONFIG_FILE else f"{name}.csv") not in contents
     }
-    if _CONFIG_FILE in missing:
-        problems.append(f"{_CONFIG_FILE}: not there: nothing but the registers is known of this organisation")
     loaded: dict[str, Loaded] = {
         name: read(contents[f"{name}.csv"], register, config.time_zone, key, config.subjects_are_tokens)
         for name, register in REGISTERS.items()
@@ -105,6 +104,10 @@ def load(folder: Path, fallback_key: SiteKey | None = None) -> Site:
     problems += key_problems
     tables = {}
     notes = _stray_files(listing)
+    if _CONFIG_FILE in missing:
+        notes.append(f"{_CONFIG_FILE}: not there: nothing but the registers is known of this organisation")
+    if config.keys.site is not None and key is not None and key.is_short:
+        notes.append(f"{config.keys.site}: key is short enough to be guessed, used: plan a change to 32 bytes")
     for name, register in REGISTERS.items():
         table = loaded[name].table if name in loaded else pl.DataFrame(schema=register.schema())
         tables[name] = _with_target_tokens(name, table, key, config.subjects_are_tokens)
@@ -157,10 +160,6 @@ def _key(
     if config.keys.site is not None:
         try:
             key = SiteKey.read(folder / config.keys.site)
-            if key.is_short:
-                problems.append(
-                    f"{config.keys.site}: key is short enough to be guessed, used: plan a change to 32 bytes"
-                )
         except KeyFileError as error:
             instead = "the key given otherwise is used" if fallback else "there is no other"
             problems.append(f"{_CONFIG_FILE}: keys.site: {error}; {instead}")

@@ -40,6 +40,32 @@ def test_what_the_collector_writes_itself_cannot_be_declared(tmp_path: Path, key
         load([tmp_path])
 
 
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('recognise.pattern = "(?=x)y"', "recognise.pattern: is no regular expression of RE2: look-around"),
+        ('recognise.pattern = "("', "recognise.pattern: is no regular expression of RE2: unclosed group"),
+        ('header = false\nnames = ["t", "t"]', "names: 't' stands there twice"),
+        ('delimiter = "\\""', "delimiter: '\"' cannot part columns"),
+    ],
+)
+def test_what_would_only_break_on_the_first_line_is_told_before(tmp_path: Path, line: str, problem: str):
+    (tmp_path / "a.toml").write_text(
+        f'id="a"\nformat="delimited"\ntime="t"\n{line}\n[constants]\n"event.class"="log"\n', encoding="utf-8"
+    )
+
+    with pytest.raises(SourceError) as caught:
+        load([tmp_path])
+
+    assert len(caught.value.problems) == 1
+    assert problem in caught.value.problems[0]
+
+
+def test_a_folder_without_sources_is_told(tmp_path: Path):
+    with pytest.raises(SourceError, match=r"holds no source file \(\*\.toml\)"):
+        load([tmp_path])
+
+
 def test_an_id_cannot_be_given_twice(tmp_path: Path):
     for name in ("a", "b"):
         (tmp_path / f"{name}.toml").write_text('id = "same"\nformat = "syslog"\n', encoding="utf-8")

@@ -113,7 +113,8 @@ def test_a_short_key_is_used_and_told(folder):
     (folder / "site.key").write_text("demo")
     site = load(folder)
     assert site.key == SiteKey(b"demo")
-    assert site.problems == ("site.key: key is short enough to be guessed, used: plan a change to 32 bytes",)
+    assert site.problems == ()
+    assert site.notes == ("site.key: key is short enough to be guessed, used: plan a change to 32 bytes",)
 
 
 def test_without_any_key_raw_ids_are_dropped_and_what_needs_them_is_missing(folder):
@@ -278,7 +279,8 @@ def test_a_folder_that_is_not_there_is_said_so(tmp_path):
 
 def test_a_folder_without_site_toml_is_used_and_told(tmp_path):
     site = _write(tmp_path, "labels", "code\nWE110\n")
-    assert site.problems == ("site.toml: not there: nothing but the registers is known of this organisation",)
+    assert site.problems == ()
+    assert site.notes == ("site.toml: not there: nothing but the registers is known of this organisation",)
     assert "site.toml" in site.missing
     assert site.has("labels")
 
