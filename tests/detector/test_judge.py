@@ -1,96 +1,33 @@
 """Decided units: what is published, in which queue, and what never gets lost."""
 
-from datetime import date, timedelta
-from typing import Any
-
 import polars as pl
 import pytest
 
-from detector import core, correlate, decide, evidence, features, hits
-from detector import judge as judging
+from detector import core, correlate, decide
 from detector.baseline import Baseline
-from detector.delivery import UNLIMITED, Budget
-from detector.judge import Judged, Period, concerned
-from detector.model import Model
+from detector.delivery import Budget
+from detector.judge import concerned
 from detector.rulebook import Rule
-from tests.detector.offices import at
-from tests.detector.rows import book, rule, with_sessions
-
-DAY_MS = 86_400_000
-START = at("2026-04-15 10:00")
-STAFF = [(date(2026, 4, 1) + timedelta(days=n), 1000) for n in range(40)]
-
-HIGH = rule("high")
-MEDIUM = rule("medium", level="medium")
-LOW = rule("low", level="low")
-NOISE = rule("noise", level="informational")
-CLEARED = rule("cleared", level="low", family="evidence", precision=0.1)
-EVERY = (HIGH, MEDIUM, LOW, NOISE, CLEARED)
-
-
-def sessions(*given: dict[str, Any]) -> pl.DataFrame:
-    """One session per event, named w-0, w-1, …, a day apart unless said otherwise."""
-    rows = [{"event.id": str(n), "session.id": f"S{n}", "time.occurred": START + n * DAY_MS} | row
-            for n, row in enumerate(given)]  # fmt: skip
-    events = with_sessions(*rows)
-    found = features.sessions(events).join(hits.concerned(events, ["session"]), on="session")
-    return found.with_columns(pl.col("session").str.strip_prefix("w-").alias("event.id"))
-
-
-def days(*given: dict[str, Any]) -> pl.DataFrame:
-    """One day per event, named d-0, d-1, …, a day apart unless said otherwise."""
-    rows = [{"event.id": f"e{n}", "time.occurred": START + n * DAY_MS} | row for n, row in enumerate(given)]
-    found = features.days(with_sessions(*rows), 100).with_row_index("number")
-    return found.with_columns(
-        pl.format("d-{}", "number").alias("unit"),
-        pl.concat_list(pl.format("e{}", "number")).alias("related"),
-        pl.format("e{}", "number").alias("event.id"),
-    ).drop("number")
-
-
-def hit(unit: str, by: Rule = HIGH, **more: Any) -> dict[str, Any]:
-    given = {"unit": unit, "rule": by.name, "n": 1, "time": START, "event.id": unit[2:], "related": [unit[2:]],
-             "values": "{}", "observed": None, "excused": False}  # fmt: skip
-    return given | more
-
-
-def period(
-    found: list[dict[str, Any]],
-    of_sessions: pl.DataFrame | None = None,
-    of_days: pl.DataFrame | None = None,
-    **more: Any,
-) -> Period:
-    return Period(
-        sessions=sessions() if of_sessions is None else of_sessions,
-        days=days() if of_days is None else of_days,
-        hits=pl.DataFrame(found, schema=hits.SUMS),
-        **more,
-    )
-
-
-def judge(what: Period, model: Model | None = None, **more: Any) -> Judged:
-    given = {"usual": Baseline(), "staff_by_day": STAFF, "zone": "Asia/Tokyo", "budget": UNLIMITED} | more
-    return judging.judge(what, book(*EVERY), model, **given)
-
-
-def queues(judged: Judged) -> dict[str, str]:
-    return dict(judged.units.select("unit", "queue").iter_rows())
-
-
-def incident(check: str = "sequence_gap", who: str = "ag", at_ms: int = START, related: tuple[str, ...] = ("e1",)):
-    return {"check": check, "who": who, "time": at_ms, "from": at_ms - 5, "to": at_ms, "related": list(related),
-            "observed": 1.0, "usual": 0.0}  # fmt: skip
-
-
-def incidents(*given: dict[str, Any]) -> pl.DataFrame:
-    return pl.DataFrame(given, schema=evidence.FINDINGS)
-
-
-def group(**more: Any) -> dict[str, Any]:
-    given = {"rule": "high", "group": "s1", "time.occurred": START, "event.id": "e9", "first": START - 5, "count": 4,
-             "related": ["e1", "e9"], "actors": ["a", "b"]}  # fmt: skip
-    return given | more
-
+from tests.detector.rows import rule
+from tests.detector.units import (
+    CLEARED,
+    DAY_MS,
+    EVERY,
+    HIGH,
+    LOW,
+    MEDIUM,
+    NOISE,
+    START,
+    days,
+    group,
+    hit,
+    incident,
+    incidents,
+    judge,
+    period,
+    queues,
+    sessions,
+)
 
 # Which queue.
 
@@ -110,9 +47,7 @@ def test_signs_of_two_families_weigh_more_than_two_of_one():
     other = rule("other", level="medium", family="export")
     same = rule("same", level="medium")
     units = [hit("w-0", MEDIUM), hit("w-0", other), hit("w-1", MEDIUM), hit("w-1", same)]
-    judged = judging.judge(
-        period(units, sessions({}, {"actor.id": "b"})), book(*EVERY, other, same), None, Baseline(), STAFF, "Asia/Tokyo"
-    )
+    judged = judge(period(units, sessions({}, {"actor.id": "b"})), rules=(*EVERY, other, same))
     by_unit = dict(judged.units.select("unit", "risk").iter_rows())
     assert by_unit["w-0"] > by_unit["w-1"] > 0.495
 
@@ -207,15 +142,7 @@ def test_the_same_of_another_person_is_no_repetition():
 def test_something_else_of_the_same_person_is_no_repetition():
     other = rule("other", level="medium")
     found = [hit("d-0", MEDIUM), hit("d-1", other)]
-    judged = judging.judge(
-        period(found, of_days=days({}, {})),
-        book(*EVERY, other),
-        None,
-        Baseline(),
-        STAFF,
-        "Asia/Tokyo",
-        budget=UNLIMITED,
-    )
+    judged = judge(period(found, of_days=days({}, {})), rules=(*EVERY, other))
     assert set(queues(judged).values()) == {"review"}
 
 
