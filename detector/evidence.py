@@ -45,7 +45,7 @@ class Evidence:
 
     Attributes:
         ranges: Gapless runs of sequence numbers seen, per agent and boot.
-        heartbeats: One row per heartbeat.
+        heartbeats: One row per heartbeat, as they were noted.
         hours: Lines per source and local hour.
         last: Newest event time seen, UTC ms; 0 before any.
     """
@@ -101,11 +101,10 @@ def note(evidence: Evidence, rows: pl.DataFrame) -> Evidence:
             pl.col("last_id").sort_by("last", "last_id").last(),
         )
     )
-    beats = pl.concat([evidence.heartbeats, heartbeats]).sort("agent.id", "agent.boot", "agent.seq", "time", "event.id")
     return Evidence(
         _runs(pl.concat([evidence.ranges, singles])),
-        # A number that comes twice counts once, as in the ranges; the earlier one whatever order they came in.
-        beats.unique(["agent.id", "agent.boot", "agent.seq"], keep="first", maintain_order=True),
+        # Only appended, since there may be millions; sorted once, when judged.
+        pl.concat([evidence.heartbeats, heartbeats]),
         merged,
         max(evidence.last, rows.select(time.max()).item()),
     )
@@ -156,7 +155,9 @@ def _missing_numbers(evidence: Evidence) -> pl.DataFrame:
 def _rounds(evidence: Evidence) -> pl.DataFrame:
     """Heartbeats of one round (one per partition, numbers in a row) as one row."""
     boot = ["agent.id", "agent.boot"]
-    beats = evidence.heartbeats.sort(*boot, "agent.seq")
+    # A number that comes twice counts once, the earlier one, whatever order they came in.
+    beats = evidence.heartbeats.sort(*boot, "agent.seq", "time", "event.id")
+    beats = beats.unique([*boot, "agent.seq"], keep="first", maintain_order=True)
     new = ((pl.col("agent.seq") - pl.col("agent.seq").shift(1).over(boot)) > 1) | (
         (pl.col("time") - pl.col("time").shift(1).over(boot)).abs() > 1000
     )

@@ -65,7 +65,9 @@ def publish(
     by_rule = {rule.name: rule for rule in maker.rules.rules}
     families = _by_unit(judged.families)
     found = _by_unit(judged.hits)
-    scored = {row["session"]: row for row in judged.scores.iter_rows(named=True)} if judged.scores.width > 2 else {}
+    # Of the sessions that are published only: there may be a hundred times as many.
+    scores = judged.scores.filter(pl.col("session").is_in(judged.units["unit"].implode()))
+    scored = {row["session"]: row for row in scores.iter_rows(named=True)} if scores.width > 2 else {}
     by_incident = (
         {row["unit"]: row for row in incidents.with_columns(judge.incident_unit().alias("unit")).iter_rows(named=True)}
         if incidents.width

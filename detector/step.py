@@ -71,7 +71,7 @@ class Output:
         rows: The events of this call in event order: the event's columns, `session` (null for heartbeats), `explained`,
             `explained.by`.
         sessions: Sessions that closed (`features.sessions`, and `related`).
-        days: Days that ended (`features.days`, and `unit`, `related`).
+        days: Days that ended (`features.days`, and `unit`, `event.id`, and `related` where a rule hit the day).
         hits: Hits in these sessions and days, one row per unit and rule (`hits.SUMS`).
         candidates: Rows for stage two (`correlate.CANDIDATES`).
         notes: Columns of the events that `evidence.note` needs, for stage two.
@@ -211,7 +211,10 @@ def _days(
         pl.concat_str(pl.lit("d-"), pl.col("time.date").cast(pl.String), pl.lit("-"), "actor.id").alias("unit"),
         pl.col("related").list.first().alias("event.id"),
     )
-    return remembered, days, hits.match(days, context.rules.of("actor_day"), "unit", "event.id", "last")
+    found = hits.match(days, context.rules.of("actor_day"), "unit", "event.id", "last")
+    # A day speaks by its hits only, and in ten million events the ids of all other days are half of the memory.
+    hit = pl.col("unit").is_in(found["unit"].unique().implode())
+    return remembered, days.with_columns(pl.when(hit).then("related").alias("related")), found
 
 
 def _local_date(at: int, site: Site) -> date:
