@@ -8,7 +8,7 @@ https://github.com/SigmaHQ/sigma-specification/blob/main/specification/sigma-cor
 
 from __future__ import annotations
 
-from collections import Counter, deque
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -38,6 +38,8 @@ HITS: Final[dict[str, pl.DataType]] = {
     "related": pl.List(pl.String()),
     "actors": pl.List(pl.String()),
 }
+# Events of an ordered correlation that a hit lists at most: the newest. Windows of months stay small that way.
+MOST_SHOWN: Final = 20
 # Between the values of several group-by fields; no text of a log holds it.
 SEPARATOR: Final = "\x1f"
 
@@ -128,8 +130,8 @@ class Window:
         held: Whether the condition held at the newest candidate.
     """
 
-    items: deque[Item] = field(default_factory=deque)
-    seen: Counter[str] = field(default_factory=Counter)
+    items: list[Item] = field(default_factory=list)
+    seen: dict[str, int] = field(default_factory=dict)
     starts: list[int] = field(default_factory=list)
     moment: int = -1
     newest: dict[str, list[str]] = field(default_factory=dict)
@@ -200,7 +202,8 @@ def advance(state: State, found: pl.DataFrame, correlation: Correlation) -> pl.D
     ordered = found.sort("time.occurred", "event.id", "base")
     for rule, base, group, time, event, value, actor in ordered.select(list(CANDIDATES)).iter_rows():
         window = state.setdefault((rule, group), Window())
-        item = Item(time, event, base, value, actor)
+        # The few names of bases would else be held once per candidate.
+        item = Item(time, event, sys.intern(base), value, actor)
         if correlation.kind == "temporal_ordered" and not _begun(window, item, correlation):
             _note(window, item)
             continue
@@ -223,8 +226,8 @@ def copied(state: State, found: pl.DataFrame) -> State:
         window = after.get((rule, group))
         if window is not None:
             after[rule, group] = Window(
-                items=deque(window.items),
-                seen=Counter(window.seen),
+                items=list(window.items),
+                seen=dict(window.seen),
                 starts=list(window.starts),
                 moment=window.moment,
                 newest={base: list(events) for base, events in window.newest.items()},
@@ -260,18 +263,24 @@ def _note(window: Window, item: Item) -> None:
 
 
 def _push(window: Window, item: Item, correlation: Correlation) -> None:
-    counted = item.value if correlation.kind == "value_count" else item.base
     window.items.append(item)
-    if counted is not None:
-        window.seen[counted] += 1
     edge = item.time - correlation.timespan_ms
-    while window.items[0].time <= edge:
-        old = window.items.popleft()
-        gone = old.value if correlation.kind == "value_count" else old.base
-        if gone is not None:
-            window.seen[gone] -= 1
-            if not window.seen[gone]:
-                del window.seen[gone]
+    old = next(place for place, kept in enumerate(window.items) if kept.time > edge)
+    if correlation.kind in ("value_count", "temporal"):
+        by_value = correlation.kind == "value_count"
+        counted = item.value if by_value else item.base
+        if counted is not None:
+            window.seen[counted] = window.seen.get(counted, 0) + 1
+        for kept in window.items[:old]:
+            gone = kept.value if by_value else kept.base
+            if gone is not None:
+                window.seen[gone] -= 1
+                if not window.seen[gone]:
+                    del window.seen[gone]
+    elif correlation.kind == "temporal_ordered":
+        # Chains are followed in `starts`; the items only say which events to show.
+        old = max(old, len(window.items) - MOST_SHOWN)
+    del window.items[:old]
 
 
 def _number(window: Window, correlation: Correlation) -> int:
