@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,23 +18,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a sub-command.
 
     Returns:
-        0 done; 1 done, with refusals above the declared share; 2 could not run.
+        0 done; 1 done, with refusals above the declared share or something that could not be read or used; 2 could not run.
     """
+    _open_outputs()
     options = _parser().parse_args(argv)
+    from commands import show
     from commands.failure import Failure
 
     try:
         return int(options.run(options))
     except Failure as failure:
-        print(failure, file=sys.stderr)
-        return COULD_NOT_RUN
+        show.say(str(failure), sys.stderr)
     except KeyboardInterrupt:
-        print("sekimori: stopped by the keyboard; what was written so far is incomplete", file=sys.stderr)
-        return COULD_NOT_RUN
-    except BrokenPipeError:
-        # The reader (`head`, a pager) has seen enough.
-        sys.stderr.close()
-        return DONE
+        show.say("sekimori: stopped by the keyboard; what was written so far is incomplete", sys.stderr)
+    except OSError as error:
+        # Files are watched where they are written; what is left is what people read.
+        show.stop(sys.stdout)
+        show.say(f"{error.filename or 'standard output'}: {error.strerror or error}: send it elsewhere", sys.stderr)
+    return COULD_NOT_RUN
+
+
+def _open_outputs() -> None:
+    """Let nothing that is printed end in a traceback: an output that is closed, a terminal that lacks a letter."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,9 +63,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _office(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seed", type=_natural, default=1, metavar="N", help="same seed, same office (default 1)")
-    parser.add_argument("--days", type=_positive, default=30, metavar="N", help="calendar days (default 30)")
-    parser.add_argument("--staff", type=_positive, default=160, metavar="N", help="people of type staff (default 160)")
+    parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="same seed, same office (default 1)")
+    parser.add_argument("--days", type=_days, default=30, metavar="N", help="calendar days (default 30)")
+    parser.add_argument("--staff", type=_staff, default=160, metavar="N", help="people of type staff (default 160)")
     parser.add_argument(
         "--misuse", type=_factor, default=1.0, metavar="F", help="how much misuse; 0 none, 1 each scenario (default 1)"
     )
@@ -104,14 +117,16 @@ def _analyze(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rules", type=Path, metavar="DIR", help="rule book to use instead of the one that ships")
     parser.add_argument("--model", type=Path, metavar="FILE", help="score with this model instead of fitting one")
     parser.add_argument("--save-model", type=Path, metavar="FILE", help="keep the model that was used")
-    parser.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the model (default 0)")
-    parser.add_argument("--year", type=_positive, metavar="YYYY", help="year of the first line of a file whose stamps have none")
+    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of the model (default 0)")
+    parser.add_argument(
+        "--year", type=_year, metavar="YYYY", help="year of the first line of a file whose stamps have none"
+    )
     parser.add_argument(
         "--max-refused", type=_share, default=0.01, metavar="SHARE",
         help="share of refused lines above which the exit status is 1 (default 0.01)",
     )  # fmt: skip
     parser.add_argument(
-        "--piece", type=_positive, default=50_000, metavar="N", help="events worked on at once (default 50000)"
+        "--piece", type=_count, default=50_000, metavar="N", help="events worked on at once (default 50000)"
     )
     _outputs(parser)
 
@@ -135,32 +150,48 @@ def _rules(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def _natural(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative")
-    return value
+def _number(text: str, least: int, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or not least <= int(text[:20]) <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
+    return int(text)
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+def _seed(text: str) -> int:
+    return _number(text, 0, 2**32 - 1)  # numpy takes no more
+
+
+def _year(text: str) -> int:
+    return _number(text, 1970, 9998)
+
+
+def _count(text: str) -> int:
+    return _number(text, 1, 10**9)
+
+
+def _days(text: str) -> int:
+    return _number(text, 3, 3660)
+
+
+def _staff(text: str) -> int:
+    return _number(text, 30, 20_000)
+
+
+def _decimal(text: str, most: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {most:g}")
     return value
 
 
 def _factor(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1000")
-    return value
+    return _decimal(text, 1000)
 
 
 def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
+    return _decimal(text, 1)
 
 
 if __name__ == "__main__":

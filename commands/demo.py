@@ -7,21 +7,22 @@ import json
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from commands import show, truth
-from commands.analyze import Job, analyze
+from commands import disk, show, truth
+from commands.analyze import MOST_REFUSED, Job, analyze
 from commands.failure import Failure
 from simulator import office
 
-PARTS = ("logs", "site", "truth.ndjson", "lookalikes.ndjson")
+TRUTH: Final = "truth.ndjson"
+PARTS: Final = ("logs", "site", TRUTH, "lookalikes.ndjson")
 
 
 def simulate(options: argparse.Namespace) -> int:
     """Run `sekimori simulate`."""
     with show.Progress() as progress:
         _simulate(options, options.out, progress)
-    print(f"logs: {options.out / 'logs'}\nsite: {options.out / 'site'}\ntruth: {options.out / 'truth.ndjson'}")
+    show.say(f"logs: {options.out / 'logs'}\nsite: {options.out / 'site'}\ntruth: {options.out / TRUTH}")
     return 0
 
 
@@ -30,24 +31,29 @@ def run(options: argparse.Namespace) -> int:
     started = time.monotonic()
     out: Path = options.out
     office_folder = out / "office"
+    disk.check(out, [])
     with show.Progress(quiet=options.json) as progress:
         _simulate(options, office_folder, progress)
         job = Job(paths=[office_folder / "logs"], site=office_folder / "site", out=out, language=options.lang)
         done = analyze(job, progress)
     found = truth.compare(
         done.result.findings,
-        truth.read(office_folder / "truth.ndjson"),
+        truth.read(office_folder / TRUTH),
         truth.read(office_folder / "lookalikes.ndjson"),
     )
     staff_days = max(1, done.result.staff_days) / 1000
     done.summary |= _measures(found, staff_days) | {"seconds": round(time.monotonic() - started, 1)}
-    (out / "summary.json").write_text(json.dumps(done.summary, ensure_ascii=False) + "\n", encoding="utf-8")
+    try:
+        (out / "summary.json").write_text(json.dumps(done.summary, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise disk.failure(error, out) from error
     if options.json:
-        print(json.dumps(done.summary, ensure_ascii=False))
+        show.aside(done)
+        show.say(json.dumps(done.summary, ensure_ascii=False))
     else:
         show.summary(done, out)
         show.comparison(found, found.false_alerts / staff_days, done.summary["review_items"] / staff_days)
-    return 1 if done.problems else 0
+    return done.status(MOST_REFUSED)
 
 
 def _measures(found: truth.Comparison, staff_days: float) -> dict[str, Any]:
@@ -62,13 +68,7 @@ def _measures(found: truth.Comparison, staff_days: float) -> dict[str, Any]:
 def _simulate(options: argparse.Namespace, out: Path, progress: show.Progress) -> None:
     progress.start("simulate", 1.0)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name in PARTS:
-            old = out / name
-            if old.is_dir():
-                shutil.rmtree(old)
-            else:
-                old.unlink(missing_ok=True)
+        _clear(out)
         office.simulate(
             out,
             seed=options.seed,
@@ -79,4 +79,21 @@ def _simulate(options: argparse.Namespace, out: Path, progress: show.Progress) -
             progress=progress.reach,
         )
     except OSError as error:
-        raise Failure(f"{error.filename or out}: {error.strerror or error}; choose another --out") from error
+        raise disk.failure(error, out) from error
+
+
+def _clear(out: Path) -> None:
+    """Make the folder and remove an earlier simulation; somebody's own logs or site are none."""
+    disk.check(out, [])
+    out.mkdir(parents=True, exist_ok=True)
+    there = [name for name in PARTS if (out / name).exists()]
+    if there and not (out / TRUTH).exists():
+        raise Failure(f"{out / there[0]}: is there and no simulation wrote it; choose another --out")
+    # First, so that a simulation that is stopped can be told from somebody's own files as well.
+    (out / TRUTH).write_bytes(b"")
+    for name in PARTS:
+        old = out / name
+        if old.is_dir():
+            shutil.rmtree(old)
+        elif name != TRUTH:
+            old.unlink(missing_ok=True)

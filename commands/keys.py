@@ -19,8 +19,7 @@ def own() -> SiteKey:
     Raises:
         Failure: It can neither be read nor written.
     """
-    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    path = Path(home) / "sekimori" / "site.key"
+    path = _home() / "sekimori" / "site.key"
     try:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,3 +35,12 @@ def own() -> SiteKey:
         raise Failure(f"{path}: {error}; delete it and a new one is made") from error
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}; set XDG_DATA_HOME to a folder that can be written") from error
+
+
+def _home() -> Path:
+    try:
+        return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    except RuntimeError as error:  # no HOME, and no entry for this user
+        raise Failure(
+            f"no home folder for the key ({error}); set XDG_DATA_HOME to a folder that can be written"
+        ) from error

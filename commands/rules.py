@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 import rules as shipped
+from commands import show
 from commands.failure import Failure
 from detector import rulebook
 
@@ -30,12 +31,12 @@ def run(options: argparse.Namespace) -> int:
     if options.what == "list":
         for rule in book.rules:
             numbers = ",".join(str(number) for number in rule.scenarios) or "-"
-            print(f"{rule.name:<36} {rule.level:<13} {rule.family:<11} {numbers:<8} {rule.title.ja}")
+            show.say(f"{rule.name:<36} {rule.level:<13} {rule.family:<11} {numbers:<8} {rule.title.ja}")
     if options.what == "coverage":
         for number in SCENARIOS:
             names = [rule.name for rule in book.rules if number in rule.scenarios]
-            print(f"{number:>2}  {', '.join(names) or '-'}")
+            show.say(f"{number:>2}  {', '.join(names) or '-'}")
     for refused in book.refused:
-        print(f"refused: {refused}")
-    print(f"{len(book.rules)} rules loaded, {len(book.refused)} refused")
+        show.say(f"refused: {refused}")
+    show.say(f"{len(book.rules)} rules loaded, {len(book.refused)} refused")
     return 1 if book.refused else 0

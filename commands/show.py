@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -24,6 +26,7 @@ PHASES: Final = {
     "report": "writing the report",
 }
 MOST_LINES: Final = 12
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 SEVERITIES: Final = {5: "critical", 4: "high", 3: "medium", 2: "low", 1: "informational"}
 
 
@@ -69,19 +72,54 @@ class Progress:
             self._bars.update(self._task, completed=share)
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        # The reader (`head`, a pager) has seen enough; the exit status still tells how the work went.
+        self.quiet = True
+        stop(sys.stdout)
+
+
 def _console() -> Console:
     # Wide enough for the tables where the output goes to a file.
-    return Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+    return _Console(width=None if sys.stdout.isatty() else 100, highlight=False)
 
 
-def _lines(console: Console, heading: str, lines: list[str]) -> None:
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Print a line, on standard output if nothing else is said, whether or not anybody still listens."""
+    stream = stream or sys.stdout
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        stop(stream)
+
+
+def stop(stream: TextIO) -> None:
+    """Say no more on a stream that cannot be written: Python would try once more at its end, and complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _lines(console: Console, heading: str, lines: list[str], rest: str = "") -> None:
     if not lines:
         return
     console.print(f"\n{heading}")
     for line in lines[:MOST_LINES]:
-        console.print(f"  {line}", markup=False, soft_wrap=True)
+        console.print(f"  {_printable(line)}", markup=False, soft_wrap=True)
     if len(lines) > MOST_LINES:
-        console.print(f"  … and {len(lines) - MOST_LINES} more")
+        console.print(f"  … and {len(lines) - MOST_LINES} more{rest}", soft_wrap=True)
+
+
+def _printable(line: str) -> str:
+    """Text out of logs must not move the cursor of a terminal."""
+    return _CONTROL.sub("\ufffd", line)
+
+
+def aside(done: Done) -> None:
+    """Print, on standard error, what `--json` leaves no room for."""
+    for what, lines in (("problem", done.problems), ("refused", done.refused), ("note", done.notes)):
+        for line in lines:
+            say(f"{what}: {_printable(line)}", sys.stderr)
 
 
 def summary(done: Done, out: Path) -> None:
@@ -102,14 +140,8 @@ def summary(done: Done, out: Path) -> None:
     table.add_row("took", f"{numbers['seconds']:.1f} s, {numbers['peak_rss_mb']:,.0f} MB")
     console.print(table)
     _top(console, done)
-    needs = sorted({need for item in done.result.not_run for need in item["needs"]})
-    if needs:
-        done.notes.append(f"{len(done.result.not_run)} checks could not run in full; missing: {', '.join(needs)}")
-    _lines(console, "could not be read", done.problems)
-    if done.refused_by:
-        _lines(
-            console, "refused lines by reason", [f"{reason}: {n:,}" for reason, n in sorted(done.refused_by.items())]
-        )
+    _lines(console, "could not be read or used", done.problems, f"; all stand in {out / 'runs.ndjson'}")
+    _lines(console, f"refused, kept in {out / 'rejected.ndjson'}", done.refused)
     _lines(console, "notes", done.notes)
     console.print(f"\nreport: {out / 'report.html'}", soft_wrap=True)
 

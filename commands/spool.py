@@ -14,11 +14,14 @@ from typing import Final
 
 import polars as pl
 
+from commands import disk
 from contract import event
 
 HOUR_MS: Final = 3_600_000
 # Rows of one group in a piece: small enough that a stretch of time reads little else.
 GROUP_ROWS: Final = 16_384
+# What a repeated event has in common with itself, whether it comes from the archive or from a copy of its log.
+SAME: Final = ("time.occurred", "event.class", "event.action", "actor.id", "subject.token", "op.code", "message")
 
 
 @dataclass(slots=True)
@@ -28,14 +31,18 @@ class Spool:
     Attributes:
         folder: Where pieces lie; the caller removes it.
         hours: Events per hour since 1970.
-        sources: Events per log source.
+        sources: Events per log source, repeated ones included.
         pieces: How many pieces were written.
+        repeated: Events that `stretches` left out because their id had come before.
+        conflicting: Those of them that differ from the event that was kept.
     """
 
     folder: Path
     hours: Counter[int] = field(default_factory=Counter)
     sources: Counter[str] = field(default_factory=Counter)
     pieces: int = 0
+    repeated: int = 0
+    conflicting: int = 0
 
     def add(self, events: pl.DataFrame) -> None:
         """Write one piece (`contract.event` columns, any order).
@@ -52,7 +59,7 @@ class Spool:
         # Columns without any value are left out: most systems fill a third of them.
         filled = [name for name in events.columns if events[name].null_count() < events.height]
         path = self.folder / f"piece-{self.pieces:06d}.parquet"
-        events.select(filled).write_parquet(path, compression="lz4", row_group_size=GROUP_ROWS)
+        disk.write_parquet(events.select(filled), path, compression="lz4", row_group_size=GROUP_ROWS)
         self.pieces += 1
 
     def stretches(self, most: int) -> Iterator[tuple[int, pl.DataFrame]]:
@@ -74,7 +81,15 @@ class Spool:
             found = [part for part in parts if part.height]
             if found:
                 events = pl.concat([event.empty(), *found], how="diagonal").select(event.KEYS)
-                yield high, events.unique("event.id", keep="first", maintain_order=True)
+                yield high, self._once(events)
+
+    def _once(self, events: pl.DataFrame) -> pl.DataFrame:
+        once = events.unique("event.id", keep="first", maintain_order=True)
+        if once.height < events.height:
+            again = events.filter(pl.col("event.id").is_duplicated())
+            self.repeated += events.height - once.height
+            self.conflicting += again.n_unique(["event.id", *SAME]) - again["event.id"].n_unique()
+        return once
 
     def _bounds(self, most: int) -> Iterator[tuple[int, int]]:
         start, count, before = None, 0, 0

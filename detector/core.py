@@ -52,6 +52,7 @@ class Result:
         mode: `pinned` (a given model), `retrospective` (fitted on the period itself) or `rules` (no model).
         staff_days: Sum over days of the staff employed.
         not_run: Checks that could not run, and what they need.
+        strangers: Actors who stand in no register, sorted; empty without the staff register.
     """
 
     findings: list[dict[str, Any]]
@@ -66,6 +67,7 @@ class Result:
     staff_days: int
     not_run: list[dict[str, Any]]
     versions: Mapping[str, str]
+    strangers: tuple[str, ...] = ()
 
 
 class Analysis:
@@ -156,12 +158,14 @@ class Analysis:
         if model is None and period.sessions.height >= LEAST_SESSIONS:
             mode, model = "retrospective", fit(period.sessions, seed)
         staff = staff_by_day(site, period.sessions, self._first, self._last)
+        # Logs alone say nothing of the office: their accounts may be anybody's who tried a name, so nothing is called usual
+        # and nothing is held back. With caseload or reasons declared, the people seen are the office at work.
+        anybody = all(site.tables[name].is_empty() for name in ("staff", "assignments", "bases"))
         if usual is None:
-            counted = 0 if site.tables["staff"].is_empty() else sum(count for _, count in staff)
-            usual = baseline.measure(judge.all_hits(period), counted)
+            counted = 0 if anybody else sum(count for _, count in staff)
+            usual = baseline.measure(judge.apart(judge.all_hits(period), judge.strangers(period)), counted)
         zone = site.config.time_zone
-        if budget is None and site.tables["staff"].is_empty():
-            # Without a register nobody knows how many people the office could look at: nothing is held back.
+        if budget is None and anybody:
             budget = delivery.UNLIMITED
         judged = judge.judge(period, rules, model, usual, staff, zone, thresholds, budget)
         versions = self._versions(model, usual)
@@ -180,6 +184,7 @@ class Analysis:
             staff_days=sum(count for _, count in staff),
             not_run=not_run(site, rules, mode),
             versions=versions,
+            strangers=_strangers(period.sessions),
         )
 
     def _period(self, site: Site) -> judge.Period:
@@ -276,6 +281,11 @@ def not_run(site: Site, rules: RuleBook, mode: str) -> list[dict[str, Any]]:
         title = {"ja": "統計モデル", "en": "model"}
         out.append({"check": judge.MODEL, "title": title, "needs": [f"{LEAST_SESSIONS} sessions"]})
     return out
+
+
+def _strangers(sessions: pl.DataFrame) -> tuple[str, ...]:
+    unknown = sessions.filter(~pl.col("person.known"))["actor.id"]
+    return tuple(unknown.drop_nulls().unique().sort().to_list())
 
 
 def _names(site: Site) -> dict[str, dict[str, str]]:

@@ -16,7 +16,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import polars as pl
@@ -151,6 +151,15 @@ class Model:
             detector.npz.StateError: Damaged, another kind, or an unknown version.
         """
         header, arrays = npz.loads(data, "model", VERSION)
+        try:
+            return cls._of(header, arrays)
+        except npz.StateError:
+            raise
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise npz.StateError(f"model: a part is missing or of another shape ({error}); train it again") from error
+
+    @classmethod
+    def _of(cls, header: Mapping[str, Any], arrays: npz.Arrays) -> Model:
         return cls(
             features=tuple(header["features"]),
             group=header["group"],

@@ -1,0 +1,130 @@
+"""The folder that a run writes to: what is in it, and what to say when it cannot be written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from commands.failure import Failure
+
+OUTPUTS: Final = (
+    "findings.ndjson", "sessions.parquet", "rejected.ndjson", "runs.ndjson", "summary.json", "report.html",
+)  # fmt: skip
+EVENTS: Final = "events"
+SPOOL: Final = ".spool-"
+# A day of the archive, or a part of one that a run which was stopped left behind.
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d\.parquet|\.\d{4}-\d\d-\d\d\.\d{4,}\.parquet")
+_SPACE: Final = "free space there, or choose another --out"
+_ADVICE: Final = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+}
+
+
+def check(out: Path, inputs: Sequence[Path]) -> None:
+    """Refuse a folder that cannot be written to, or where something would be lost.
+
+    Args:
+        out: The folder, which need not exist.
+        inputs: What will be read.
+
+    Raises:
+        Failure: All problems at once.
+    """
+    problems = _unusable(out)
+    if not problems:
+        problems += _foreign(out / EVENTS)
+        problems += [problem for path in inputs for problem in _overwritten(out, path)]
+    if problems:
+        raise Failure("\n".join(problems))
+
+
+def _unusable(out: Path) -> list[str]:
+    try:
+        str(out).encode()
+    except UnicodeEncodeError:
+        return [f"--out {str(out)!a}: the name is no UTF-8; choose another --out"]
+    there = next(path for path in (out, *out.absolute().parents) if os.path.lexists(path))
+    if not there.is_dir():
+        return [f"--out {out}: {there} is there and is no folder; choose another --out"]
+    if not os.access(there, os.W_OK | os.X_OK):
+        return [f"--out {out}: {there} cannot be written to; choose another --out, or mend its permissions"]
+    return []
+
+
+def _foreign(events: Path) -> list[str]:
+    """A folder of the archive is emptied before it is written: all that is in it must be an archive's."""
+    names = sorted(path.name for path in events.iterdir()) if events.is_dir() else []
+    strange = [name for name in names if not _DAY.fullmatch(name)]
+    return [f"{events}: holds {strange[0]}, which no analysis wrote; choose another --out"] if strange else []
+
+
+def _overwritten(out: Path, path: Path) -> list[str]:
+    return [f"{path}: would be written anew by this run; choose another --out"] if is_output(out, path) else []
+
+
+def is_output(out: Path, path: Path) -> bool:
+    """Whether a file is, or lies in, something that a run with this output folder removes and writes anew."""
+    targets = {(out / name).resolve() for name in (*OUTPUTS, EVENTS)}
+    real = path.resolve()
+    return real in targets or not targets.isdisjoint(real.parents)
+
+
+def clear(out: Path) -> None:
+    """Make the folder and remove what an earlier run wrote, so that nothing of it is taken for ours.
+
+    Raises:
+        OSError: Something could not be removed or made.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for name in OUTPUTS:
+        (out / name).unlink(missing_ok=True)
+    for spool in out.glob(f"{SPOOL}*"):
+        shutil.rmtree(spool, ignore_errors=True)
+    shutil.rmtree(out / EVENTS, ignore_errors=True)
+    (out / EVENTS).mkdir()
+
+
+def write_parquet(rows: pl.DataFrame, path: Path, **options: Any) -> None:
+    """Write a Parquet file; options are those of Polars.
+
+    Raises:
+        OSError: It could not be written; says why.
+    """
+    try:
+        rows.write_parquet(path, **options)
+    except (pl.exceptions.ComputeError, OSError) as error:
+        raise reason(error, path) from error
+
+
+def sink_parquet(rows: pl.LazyFrame, path: Path, **options: Any) -> None:
+    """As `write_parquet`, without holding all rows at once."""
+    try:
+        rows.sink_parquet(path, **options)
+    except (pl.exceptions.ComputeError, OSError) as error:
+        raise reason(error, path) from error
+
+
+def reason(error: Exception, path: Path) -> OSError:
+    """Why Polars could not write: it does not always say so, hence the system is asked by writing once more."""
+    try:
+        with path.open("ab") as file:
+            file.write(bytes(1 << 16))
+    except OSError as plain:
+        return OSError(plain.errno, plain.strerror, str(path))
+    return OSError(errno.EIO, str(error).splitlines()[0], str(path))
+
+
+def failure(error: OSError, out: Path) -> Failure:
+    """What to say when writing failed halfway."""
+    advice = _ADVICE.get(error.errno or 0, "choose another --out")
+    place = error.filename or out
+    return Failure(f"{place}: {error.strerror or error}: {advice}; what was written so far is incomplete")
