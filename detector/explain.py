@@ -32,6 +32,7 @@ REASONS: Final[dict[str, str]] = {
     "basis_unknown": "The stated reference stands in no register",
     "basis_other": "The stated reference is another person's",
     "basis_closed": "The stated reference was not open",
+    "subject_basis_elsewhere": "Something of the subject is open, but nobody knows in which department the actor works",
     "break_glass": "Emergency access, with a reason in words",
     "emergency": "A declared emergency, in a department that may use the system",
     "service": "A service account at work in one of the office's own systems",
@@ -111,6 +112,8 @@ def _reason() -> pl.Expr:
         ("basis_other", stated & known & _no("basis.matches")),
         ("basis_closed", stated & known & _no("basis.open")),
         ("basis_unverified", stated),
+        # Undecided, not false: without staff register and department the reason may be the actor's own.
+        ("subject_basis_elsewhere", pl.col("basis.any_open").is_null() & _yes("basis.within_30_days") & ~family),
         ("break_glass", (purpose == "emergency") & _in_words("event.reason", "message")),
         ("emergency", _yes("emergency.active") & _yes("system.dept_allowed")),
         ("service", pl.col("person.type").is_in(["service", "system"]) & _yes("system.known")),

@@ -29,6 +29,8 @@ UNIT: Final = {
 # Families that bypass the risk: whoever blinds the watch is always seen (design §9).
 ALWAYS_PAGES: Final = "evidence"
 MODEL: Final = "peer_surprise"
+# Prefix of a rule's name in the baseline, for hits of accounts that the staff register does not know.
+STRANGER: Final = "strangers/"
 # What says of a person what was said of him before is a repetition for so long.
 REPEAT_MS: Final = 7 * 86_400_000
 
@@ -113,17 +115,47 @@ def incident_unit() -> pl.Expr:
     return pl.concat_str(pl.lit("e"), "check", "who", pl.col("time").cast(pl.String), beside, separator="\x1f")
 
 
-def _from_rules(found: pl.DataFrame, rules: RuleBook, usual: Baseline) -> pl.DataFrame:
-    weights = pl.DataFrame(
-        [(rule.name, rule.family, rule.level, rule.block.precision * usual.factor(rule.name)) for rule in rules.rules],
-        schema={"rule": pl.String, "family": pl.String, "level": pl.String, "precision": pl.Float64},
-        orient="row",
+def strangers(period: Period) -> pl.Series:
+    """Units of accounts that the staff register does not know; none where there is no such register."""
+    unknown = ~pl.col("person.known").fill_null(True)
+    parts = [
+        frame.filter(unknown)[unit]
+        for frame, unit in ((period.sessions, "session"), (period.days, "unit"))
+        if "person.known" in frame.columns
+    ]
+    return pl.concat([pl.Series("unit", [], dtype=pl.String), *(part.alias("unit") for part in parts)])
+
+
+def apart(found: pl.DataFrame, units: pl.Series) -> pl.DataFrame:
+    """Hits whose rule is named apart for some units, so that the baseline counts them apart.
+
+    A nightly batch that nobody declared would else make every large export usual, also those of people.
+    """
+    return found.with_columns(
+        pl.when(pl.col("unit").is_in(units.implode()))
+        .then(pl.concat_str(pl.lit(STRANGER), "rule"))
+        .otherwise("rule")
+        .alias("rule")
     )
+
+
+def _from_rules(found: pl.DataFrame, rules: RuleBook, usual: Baseline, units: pl.Series) -> pl.DataFrame:
+    weights = pl.DataFrame(
+        [
+            (who + rule.name, rule.name, rule.family, rule.level, rule.block.precision * usual.factor(who + rule.name))
+            for rule in rules.rules
+            for who in ("", STRANGER)
+        ],
+        schema={
+            "rule": pl.String, "name": pl.String, "family": pl.String, "level": pl.String, "precision": pl.Float64,
+        },
+        orient="row",
+    )  # fmt: skip
     return (
-        found.filter(~pl.col("excused"))
+        apart(found.filter(~pl.col("excused")), units)
         .join(weights, on="rule", how="inner")
         .select(
-            "unit", "family", pl.col("rule").alias("analytic"),
+            "unit", "family", pl.col("name").alias("analytic"),
             decide.hit_p(pl.col("level"), pl.col("precision")).alias("p"),
         )
     )  # fmt: skip
@@ -194,7 +226,7 @@ def judge(
         pl.col("session").alias("unit"), pl.lit(MODEL).alias("family"), pl.lit(MODEL).alias("analytic"),
         decide.surprise_p(pl.col("p"), thresholds).alias("p"),
     )  # fmt: skip
-    by_family = decide.families(pl.concat([_from_rules(found, rules, usual), surprise]))
+    by_family = decide.families(pl.concat([_from_rules(found, rules, usual, strangers(period)), surprise]))
     units = _units(period)
     concerned = pl.concat([by_family["unit"], found["unit"]]).unique()
     units = units.filter(pl.col("unit").is_in(concerned.implode()) | (pl.col("kind") == "evidence"))
