@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 __version__ = "0.1.0"
 
@@ -21,7 +25,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done; 1 done, with refusals above the declared share or something that could not be read or used; 2 could not run.
     """
     _open_outputs()
+    _one_interrupt()
     options = _parser().parse_args(argv)
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        with contextlib.suppress(OSError):
+            print("sekimori: stopped by the keyboard; what was written so far is incomplete", file=sys.stderr)
+        return COULD_NOT_RUN
+
+
+def _run(options: argparse.Namespace) -> int:
     from commands import show
     from commands.failure import Failure
 
@@ -29,13 +43,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except Failure as failure:
         show.say(str(failure), sys.stderr)
-    except KeyboardInterrupt:
-        show.say("sekimori: stopped by the keyboard; what was written so far is incomplete", sys.stderr)
     except OSError as error:
         # Files are watched where they are written; what is left is what people read.
         show.stop(sys.stdout)
         show.say(f"{error.filename or 'standard output'}: {error.strerror or error}: send it elsewhere", sys.stderr)
     return COULD_NOT_RUN
+
+
+def _one_interrupt() -> None:
+    """Take Ctrl-C once and tidy up undisturbed: Polars and Python may both report the same one."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    # Where somebody had it ignored (`nohup`, a job in the background) it stays so.
+    mine = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if mine and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, stop)
 
 
 def _open_outputs() -> None:
