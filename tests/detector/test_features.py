@@ -83,7 +83,10 @@ def test_an_event_about_nobody_does_not_break_a_run():
     assert session(*steps)["step.run"] == 2
 
 
-def test_runs_of_two_sessions_are_not_joined():
+def test_runs_of_two_sessions_are_neither_joined_nor_broken_by_each_other():
+    rows = [look(f"s{n}", subject__step=1 if n % 2 else 5, session__id=f"W{n % 2}") for n in range(8)]
+    found = features.sessions(with_sessions(*rows))
+    assert dict(found.select("session.id", "step.run").iter_rows()) == {"W0": 0, "W1": 4}
     rows = [look(f"s{n}", subject__step=1, session__id=f"W{n // 3}") for n in range(6)]
     assert features.sessions(with_sessions(*rows))["step.run"].to_list() == [3, 3]
 
