@@ -10,13 +10,15 @@ Liu, Ting, Zhou: Isolation Forest. ICDM 2008, https://doi.org/10.1109/ICDM.2008.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.ensemble import IsolationForest
 
 from detector import npz
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import IsolationForest
 
 VERSION: Final = 1
 TREES: Final = 100
@@ -75,6 +77,9 @@ def fit(X: ArrayLike, seed: int, trees: int = TREES, sample: int = SAMPLE) -> Is
     table = matrix(X)
     if not table.size:
         raise ValueError(f"forest: nothing to learn from {table.shape[0]} rows × {table.shape[1]} features")
+    # Imported here because it takes a second that scoring, and whatever fails before fitting, need not spend.
+    from sklearn.ensemble import IsolationForest
+
     forest = IsolationForest(n_estimators=trees, max_samples=min(sample, len(table)), random_state=seed)
     forest.fit(table)
     return forest
