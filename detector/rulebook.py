@@ -11,62 +11,30 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
 from detector import sigma, yamldoc
+from detector.block import Block, Words, foreign
+from detector.block import problems as block_problems
+from detector.columns import COLUMNS
 from detector.correlate import CONDITIONS, Base, Correlation
 from detector.wording import placeholders
+from registers.text import did_you_mean
 
 # How much a hit of a level counts before its precision (design §9).
 SEVERITY: Final = {"critical": 1.0, "high": 0.85, "medium": 0.55, "low": 0.3, "informational": 0.1}
 CATEGORIES: Final = ("event", "session", "actor_day")
-FAMILIES: Final = (
-    "leaver", "permission", "relation", "volume", "export", "time", "auth", "session", "evidence", "money", "admin",
-    "vendor", "device", "law", "sigma",
+# Of Sigma's specification 2.0, and our block. Rules of others may bring keys of their own.
+KEYS: Final = (
+    "title", "id", "related", "name", "taxonomy", "status", "description", "license", "author", "references", "date",
+    "modified", "logsource", "detection", "correlation", "fields", "falsepositives", "level", "tags", "scope", "sekimori",
 )  # fmt: skip
-
-Family = Literal[
-    "leaver", "permission", "relation", "volume", "export", "time", "auth", "session", "evidence", "money", "admin",
-    "vendor", "device", "law", "sigma",
-]  # fmt: skip
-Excuse = Literal["explained", "emergency", "overtime"]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Words(_Strict):
-    """The same in both languages; may hold placeholders (detector.wording)."""
-
-    ja: str = Field(min_length=1)
-    en: str = Field(min_length=1)
-
-
-class Observed(_Strict):
-    """The number that a hit is about, beside what is usual."""
-
-    field: str
-    unit: Words
-    usual: float | None = None
-
-
-class Block(_Strict):
-    """`sekimori:` in a rule."""
-
-    family: Family
-    precision: float = Field(gt=0, lt=1)
-    excused_by: tuple[Excuse, ...] = ()
-    title: str = Field(min_length=1)  # Japanese; the English one is Sigma's own
-    text: Words
-    check_first: Words
-    observed: Observed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,10 +235,11 @@ def _plain(document: yamldoc.Document, path: str) -> Rule:
     product, category = parsed.logsource.product, parsed.logsource.category
     if product == "sekimori" and category not in CATEGORIES:
         raise _Bad(document.line("logsource", "category"), f"category must be one of {', '.join(CATEGORIES)}")
-    rule = _rule(parsed, document, path, needs_block=product == "sekimori")
-    return replace(
-        rule, category=str(category) if product == "sekimori" else "event", where=where, fields=sigma.fields(where)
-    )
+    own = product == "sekimori"
+    rule = _rule(parsed, document, path, needs_block=own)
+    if own:
+        _known_columns(sigma.fields(where), str(category), document)
+    return replace(rule, category=str(category) if own else "event", where=where, fields=sigma.fields(where))
 
 
 def _sigma(document: yamldoc.Document) -> tuple[SigmaRule, sigma.Tree]:
@@ -295,12 +264,15 @@ def _correlation(document: yamldoc.Document, plain: list[yamldoc.Document], path
         if not base.name:
             raise _Bad(other.line(), "a rule that is correlated needs a name")
         bases[base.name] = Base(base.name, where)
+        _known_keys(other)
+        _known_columns(sigma.fields(where), "event", other)
     correlation = _resolve(parsed, bases, document)
     rule = _rule(parsed, document, path, needs_block=True)
     needed = {name for base in correlation.bases for name in sigma.fields(base.where)}
     needed |= {field for group in correlation.group_by for field in correlation.fields_of(group)}
     if correlation.field:
         needed.add(correlation.field)
+    _known_columns(sorted(needed), "event", document, "correlation")
     return replace(rule, category="event", correlation=correlation, fields=tuple(sorted(needed)))
 
 
@@ -336,6 +308,20 @@ def _resolve(parsed: SigmaCorrelationRule, bases: Mapping[str, Base], document: 
     )
 
 
+def _known_columns(names: Iterable[str], category: str, document: yamldoc.Document, where: str = "detection") -> None:
+    """A column that no row has would only make the rule silent."""
+    for name in names:
+        if name not in COLUMNS[category]:
+            close = did_you_mean(name, COLUMNS[category])
+            raise _Bad(document.line(where), f"{name} is no column of a row of category {category}{close}")
+
+
+def _known_keys(document: yamldoc.Document) -> None:
+    for key in document.value:
+        if key not in KEYS:
+            raise _Bad(document.line(key), f"{key}: unknown key{did_you_mean(key, KEYS)}")
+
+
 def _rule(parsed: SigmaRule | SigmaCorrelationRule, document: yamldoc.Document, path: str, needs_block: bool) -> Rule:
     parts = Path(path).parts
     folder = parts[-2] if parts[-1] == "rule.yml" and len(parts) > 1 else Path(path).stem
@@ -343,6 +329,8 @@ def _rule(parsed: SigmaRule | SigmaCorrelationRule, document: yamldoc.Document, 
     if needs_block and name != folder:
         raise _Bad(document.line("name"), f"the name {name} must be that of the folder, {folder}")
     level = parsed.level.name.lower() if parsed.level else "medium"
+    if needs_block:
+        _known_keys(document)
     block = _block(document, parsed, needs_block)
     tags = [str(tag) for tag in parsed.tags]
     scenarios = [tag.removeprefix("sekimori.scenario.") for tag in tags if tag.startswith("sekimori.scenario.")]
@@ -373,11 +361,11 @@ def _block(document: yamldoc.Document, parsed: SigmaRule | SigmaCorrelationRule,
     if "sekimori" not in document.value:
         if needed:
             raise _Bad(document.line(), "the block sekimori: is missing (family, precision, title, text, check_first)")
-        return _foreign(parsed)
+        return foreign(parsed.title or "?")
     try:
         block = Block.model_validate(document.value["sekimori"])
     except ValidationError as error:
-        problems = [(tuple(str(part) for part in item["loc"]), item["msg"]) for item in error.errors()]
+        problems = block_problems(error)
         where, _ = problems[0]
         reasons = "; ".join(f"sekimori.{'.'.join(loc)}: {message}" for loc, message in problems)
         raise _Bad(document.line("sekimori", *where), reasons) from error
@@ -390,23 +378,3 @@ def _block(document: yamldoc.Document, parsed: SigmaRule | SigmaCorrelationRule,
                     document.line("sekimori", field, language), f"sekimori.{field}.{language}: {error}"
                 ) from error
     return block
-
-
-def _foreign(parsed: SigmaRule | SigmaCorrelationRule) -> Block:
-    title = parsed.title or "?"
-    return Block(
-        family="sigma",
-        precision=0.5,
-        title=title,
-        text=Words(
-            ja=f"Sigmaルール「{_plain_text(title)}」に一致しました。",
-            en=f"Matched the Sigma rule “{_plain_text(title)}”.",
-        ),
-        check_first=Words(
-            ja="ルールの説明と該当行を確認してください。", en="Read the rule's description and the lines it matched."
-        ),
-    )
-
-
-def _plain_text(text: str) -> str:
-    return text.replace("{", "(").replace("}", ")")
