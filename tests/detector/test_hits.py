@@ -22,7 +22,7 @@ author: Sekimori
 date: 2026-11-23
 logsource: {{product: sekimori, category: {category}}}
 detection:
-  selection: {{n: 1}}
+  selection: {{system.id: one}}
   condition: selection
 level: high
 sekimori:
@@ -30,8 +30,8 @@ sekimori:
   precision: 0.8
   excused_by: [{excused}]
   title: 閲覧
-  observed: {{field: weight, unit: {{ja: 件, en: times}}, usual: 0}}
-  text: {{ja: "{{date(seen)}}に{{subject.token}}を{{count}}回", en: "{{actor.id}} read {{subject.token}}"}}
+  observed: {{field: amount, unit: {{ja: 件, en: times}}, usual: 0}}
+  text: {{ja: "{{date(time.date)}}に{{subject.token}}を{{count}}回", en: "{{actor.id}} read {{subject.token}}"}}
   check_first: {{ja: "{{op.code}}", en: "{{op.code}}"}}
 """
 
@@ -45,11 +45,11 @@ def rule(name: str = "read", excused: str = "", category: str = "event") -> Rule
 
 def rows(*given: dict[str, Any]) -> pl.DataFrame:
     schema = {
-        "n": pl.Int64, "session": pl.String, "event.id": pl.String, "time.occurred": pl.Int64, "actor.id": pl.String,
-        "subject.token": pl.String, "op.code": pl.String, "seen": pl.Date, "weight": pl.Int64, "explained": pl.String,
+        "system.id": pl.String, "session": pl.String, "event.id": pl.String, "time.occurred": pl.Int64, "actor.id": pl.String,
+        "subject.token": pl.String, "op.code": pl.String, "time.date": pl.Date, "amount": pl.Int64, "explained": pl.String,
         "emergency.active": pl.Boolean, "presence.overtime": pl.Boolean,
     }  # fmt: skip
-    common = {"n": 1, "session": "w-1", "time.occurred": 5, "actor.id": "a"}
+    common = {"system.id": "one", "session": "w-1", "time.occurred": 5, "actor.id": "a"}
     return pl.DataFrame([common | {"event.id": f"e{k}"} | row for k, row in enumerate(given)], schema=schema)
 
 
@@ -68,11 +68,11 @@ def total(*given: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_a_match_keeps_what_its_sentences_name():
-    [got] = found(rows({"subject.token": "s1", "op.code": "X", "seen": date(2026, 4, 1), "weight": 3})).to_dicts()
+    [got] = found(rows({"subject.token": "s1", "op.code": "X", "time.date": date(2026, 4, 1), "amount": 3})).to_dicts()
     assert (got["unit"], got["rule"], got["event.id"], got["related"], got["time"]) == ("w-1", "read", "e0", ["e0"], 5)
     assert got["observed"] == 3.0
     assert json.loads(got["values"]) == {
-        "actor.id": "a", "time.occurred": 5, "seen": "2026-04-01", "subject.token": "s1", "op.code": "X", "weight": 3,
+        "actor.id": "a", "system.id": "one", "time.occurred": 5, "time.date": "2026-04-01", "subject.token": "s1", "op.code": "X", "amount": 3,
     }  # fmt: skip
 
 
@@ -83,11 +83,11 @@ def test_what_is_not_known_is_null():
 
 
 def test_a_sentence_may_name_a_column_that_is_not_there():
-    assert found(rows({}).drop("subject.token", "weight", "seen")).height == 1
+    assert found(rows({}).drop("subject.token", "amount", "time.date")).height == 1
 
 
 def test_what_does_not_match_is_no_hit():
-    assert found(rows({"n": 2}, {"n": None})).equals(hits.none())
+    assert found(rows({"system.id": "two"}, {"system.id": None})).equals(hits.none())
 
 
 def test_no_rows_and_no_rules_give_no_hits():
