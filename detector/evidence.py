@@ -12,6 +12,8 @@ from typing import Final
 
 import polars as pl
 
+from detector.sessionise import in_units
+
 _RANGES: Final = {
     "agent.id": pl.String(), "agent.boot": pl.String(), "lo": pl.Int64(), "hi": pl.Int64(), "t_lo": pl.Int64(),
     "t_hi": pl.Int64(), "id_lo": pl.String(), "id_hi": pl.String(),
@@ -187,7 +189,7 @@ def _jumps(rounds: pl.DataFrame) -> pl.DataFrame:
         pl.col("time").alias("from"),
         pl.col("from").alias("to"),
         pl.concat_list("before", "event.id").alias("related"),
-        ((pl.col("from") - pl.col("time")) / 1000).alias("observed"),
+        in_units(pl.col("from") - pl.col("time"), 1000).alias("observed"),
         pl.lit(0.0).alias("usual"),
     )
 
@@ -208,8 +210,8 @@ def _silences(rounds: pl.DataFrame, heartbeat_s: int, last: int) -> pl.DataFrame
         (pl.col("time") - pl.col("gap")).alias("from"),
         pl.col("time").alias("to"),
         pl.concat_list("before", "event.id").alias("related"),
-        (pl.col("gap") / 1000).alias("observed"),
-        (pl.col("usual") / 1000).alias("usual"),
+        in_units(pl.col("gap"), 1000).alias("observed"),
+        in_units(pl.col("usual"), 1000).alias("usual"),
     )
     ended = (
         beats.group_by("agent.id", maintain_order=True)
@@ -222,8 +224,8 @@ def _silences(rounds: pl.DataFrame, heartbeat_s: int, last: int) -> pl.DataFrame
             pl.col("time").alias("from"),
             pl.lit(last, dtype=pl.Int64).alias("to"),
             pl.concat_list("event.id").alias("related"),
-            ((last - pl.col("time")) / 1000).alias("observed"),
-            (pl.col("usual") / 1000).alias("usual"),
+            in_units(last - pl.col("time"), 1000).alias("observed"),
+            in_units(pl.col("usual"), 1000).alias("usual"),
         )
     )
     return pl.concat([inside, ended], how="vertical_relaxed")
@@ -317,7 +319,7 @@ def _quiet_sources(evidence: Evidence) -> pl.DataFrame:
             pl.col("last").alias("from"),
             pl.col("first").alias("to"),
             pl.concat_list("last_id", "first_id").list.drop_nulls().alias("related"),
-            ((pl.col("first") - pl.col("last")) / 1000).alias("observed"),
+            in_units(pl.col("first") - pl.col("last"), 1000).alias("observed"),
             pl.col("usual").cast(pl.Float64),
         )
     )

@@ -12,6 +12,8 @@ from typing import Final
 
 import polars as pl
 
+from detector.sessionise import MINUTE_MS, in_units
+
 WRITES: Final = ("create", "update", "register", "approve", "import")
 REFUSED: Final = ("failure", "denied")
 IDLE_S: Final = 900  # a pause after which somebody else may sit at the terminal
@@ -83,7 +85,7 @@ SHARED: Final[dict[str, tuple[pl.Expr, str]]] = {
 
 SESSION_ONLY: Final[dict[str, tuple[pl.Expr, str]]] = {
     "duration_min": (
-        (pl.col("time.occurred").max() - pl.col("time.occurred").min()) / 60_000,
+        in_units(pl.col("time.occurred").max() - pl.col("time.occurred").min(), MINUTE_MS),
         "Minutes from the first to the last event",
     ),
     "dwell_s": (

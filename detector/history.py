@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from detector.features import UNEXPLAINED
-from detector.sessionise import DAY_MS
+from detector.sessionise import DAY_MS, in_units
 
 WINDOW_DAYS: Final = 30
 # Before an actor has been seen for so long, a function is not called new to him: everything would be.
@@ -89,7 +89,7 @@ def arrive(history: History, rows: pl.DataFrame) -> tuple[History, pl.DataFrame]
     rows = rows.join(used, on=["actor.id", "op.code"], how="left", maintain_order="left")
     again = pl.int_range(pl.len()).over("actor.id", "op.code") > 0
     rows = rows.with_columns(
-        ((time - previous) / DAY_MS).alias("actor.since_seen_days"),
+        in_units(time - previous, DAY_MS).alias("actor.since_seen_days"),
         (
             ~again & pl.col("_used").is_null() & pl.col("op.code").is_not_null()
             & ((time - first) >= ACQUAINTED_DAYS * DAY_MS)

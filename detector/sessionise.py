@@ -44,6 +44,15 @@ class Limits:
     events: int = 20_000
 
 
+def in_units(ms: pl.Expr, unit_ms: int) -> pl.Expr:
+    """A duration in ms as a number of longer units; whole ones are exact.
+
+    Not `ms / unit_ms`: Polars multiplies by the reciprocal, but divides where a column has a single row. The last digit
+    would depend on how the input was cut.
+    """
+    return ms // unit_ms + (ms % unit_ms) * (1 / unit_ms)
+
+
 def _key() -> pl.Expr:
     """Who and where: sessions of different keys never meet.
 
@@ -102,7 +111,7 @@ def assign(open_events: pl.DataFrame, events: pl.DataFrame, limits: Limits) -> p
     previous = subject.shift(1).over(group)
     return rows.with_columns(
         pl.concat_str(pl.lit("w-"), pl.col("event.id").first().over(group)).alias("session"),
-        ((time - time.shift(1).over(group)) / 1000).alias("seq.gap_s"),
+        in_units(time - time.shift(1).over(group), 1000).alias("seq.gap_s"),
         pl.col("event.action").shift(1).over(group).alias("seq.prev_action"),
         pl.col("op.code").shift(1).over(group).alias("seq.prev_op"),
         pl.when(previous.is_null() | subject.is_null())

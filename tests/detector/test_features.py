@@ -168,6 +168,26 @@ def test_without_a_declared_limit_nothing_is_near_it():
     assert day({"event.action": "export", "resource.count": 99}, limit=None)["near_limit"] is None
 
 
+def test_a_row_does_not_depend_on_the_rows_beside_it():
+    rows = [
+        look(f"s{n % 5}", ("explained", "unexplained", None)[n % 3], session__id=f"W{n % 7}", subject__step=n % 3,
+             op__code=f"X{n % 4}", time__occurred=at("2026-04-15 10:00") + n * n * 7_919, resource__count=n)
+        for n in range(60)
+    ]  # fmt: skip
+    events = with_sessions(*rows)
+    for together, by in (
+        (features.sessions(events), "session"),
+        (features.days(events.with_columns(pl.col("session").alias("actor.id")), 50), "actor.id"),
+    ):
+        assert together.height == 7
+        for row in together.iter_slices(1):
+            own = events.filter(pl.col("session") == row[by].item())
+            if by == "session":
+                assert features.sessions(own).equals(row)
+            else:
+                assert features.days(own.with_columns(pl.col("session").alias("actor.id")), 50).equals(row)
+
+
 def test_the_columns_of_a_day_are_enough_to_sum_it_up():
     rows = with_sessions(look(), look("s2", event__action="export"))
     assert features.days(rows.select(features.DAY_COLUMNS), 100).equals(features.days(rows, 100))

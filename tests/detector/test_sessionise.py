@@ -97,3 +97,12 @@ def test_the_empty_frame_has_all_columns():
     rows = sessionise.assign(pl.DataFrame(), event.empty(), LIMITS)
     assert rows.is_empty()
     assert set(sessionise.SEQUENCE) <= set(rows.columns)
+
+
+@pytest.mark.parametrize("unit", [1000, MINUTE, sessionise.DAY_MS])
+def test_a_duration_does_not_depend_on_the_rows_beside_it(unit: int):
+    given = pl.DataFrame({"ms": [unit * n // 7 for n in range(2000)]})
+    exact = sessionise.in_units(pl.col("ms"), unit)
+    together = given.select(exact).to_series().to_list()
+    assert together[::7] == [float(n) for n in range(286)]
+    assert all(given[n : n + 1].select(exact).item() == together[n] for n in range(0, 2000, 13))
