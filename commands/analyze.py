@@ -135,7 +135,7 @@ def analyze(job: Job, progress: show.Progress) -> Done:
 def _decide(job: Job, told: Declared, spool: Spool, progress: show.Progress) -> core.Result:
     analysis = core.Analysis(told.site, told.book)
     kept = archive.Archive(job.out / disk.EVENTS, told.site.config.time_zone)
-    progress.start("analyse", sum(spool.hours.values()))
+    progress.start("analyse", sum(spool.slots.values()))
     for watermark, events in spool.stretches(job.piece):
         kept.add(analysis.feed(events, watermark))
         progress.advance(events.height)

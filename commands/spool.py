@@ -1,7 +1,7 @@
 """Sort events by time on disk, so that input larger than memory is worked through in pieces.
 
 Logs come file by file; the core wants stretches of time. Pieces are written as they are parsed, with the number of
-events per hour; then stretches of at most `most` events are read back in order. One hour is the smallest stretch.
+events per ten minutes; then stretches of at most `most` events are read back in order. Ten minutes are the smallest stretch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import polars as pl
 from commands import disk
 from contract import event
 
-HOUR_MS: Final = 3_600_000
+SLOT_MS: Final = 600_000
 # Rows of one group in a piece: small enough that a stretch of time reads little else.
 GROUP_ROWS: Final = 16_384
 # What a repeated event has in common with itself, whether it comes from the archive or from a copy of its log.
@@ -30,7 +30,7 @@ class Spool:
 
     Attributes:
         folder: Where pieces lie; the caller removes it.
-        hours: Events per hour since 1970.
+        slots: Events per ten minutes since 1970.
         sources: Events per log source, repeated ones included.
         pieces: How many pieces were written.
         repeated: Events that `stretches` left out because their id had come before.
@@ -38,7 +38,7 @@ class Spool:
     """
 
     folder: Path
-    hours: Counter[int] = field(default_factory=Counter)
+    slots: Counter[int] = field(default_factory=Counter)
     sources: Counter[str] = field(default_factory=Counter)
     pieces: int = 0
     repeated: int = 0
@@ -53,8 +53,8 @@ class Spool:
         if events.is_empty():
             return
         events = events.sort("time.occurred", "event.id")
-        per_hour = events.group_by(pl.col("time.occurred") // HOUR_MS).len("n")
-        self.hours.update(dict(per_hour.iter_rows()))
+        per_slot = events.group_by(pl.col("time.occurred") // SLOT_MS).len("n")
+        self.slots.update(dict(per_slot.iter_rows()))
         self.sources.update(dict(events.group_by(pl.col("source.id").fill_null("?")).len("n").iter_rows()))
         # Columns without any value are left out: most systems fill a third of them.
         filled = [name for name in events.columns if events[name].null_count() < events.height]
@@ -66,7 +66,7 @@ class Spool:
         """Read the events back in order of time.
 
         Args:
-            most: Events per stretch, unless one hour has more.
+            most: Events per stretch, unless ten minutes have more.
 
         Yields:
             (watermark, events): UTC ms of the last moment of the stretch, and its events, each id once.
@@ -75,7 +75,7 @@ class Spool:
             pl.scan_parquet(self.folder / f"piece-{number:06d}.parquet", glob=False) for number in range(self.pieces)
         ]
         for first, last in self._bounds(most):
-            low, high = first * HOUR_MS, (last + 1) * HOUR_MS - 1
+            low, high = first * SLOT_MS, (last + 1) * SLOT_MS - 1
             inside = pl.col("time.occurred").is_between(low, high)
             parts = pl.collect_all([scan.filter(inside) for scan in files])
             found = [part for part in parts if part.height]
@@ -93,13 +93,13 @@ class Spool:
 
     def _bounds(self, most: int) -> Iterator[tuple[int, int]]:
         start, count, before = None, 0, 0
-        for hour in sorted(self.hours):
-            if start is not None and count + self.hours[hour] > most:
+        for slot in sorted(self.slots):
+            if start is not None and count + self.slots[slot] > most:
                 yield start, before
                 start, count = None, 0
             if start is None:
-                start = hour
-            count += self.hours[hour]
-            before = hour
+                start = slot
+            count += self.slots[slot]
+            before = slot
         if start is not None:
             yield start, before
