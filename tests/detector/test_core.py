@@ -92,14 +92,20 @@ def test_the_office_gives_findings_of_every_kind():
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("pieces", [3, 20])
-def test_findings_and_sessions_do_not_depend_on_cuts(seed: int, pieces: int):
+@pytest.mark.parametrize(("pieces", "anywhere"), [(3, True), (20, False)])
+def test_findings_and_sessions_do_not_depend_on_cuts(seed: int, pieces: int, anywhere: bool):
     frame, expected = whole(seed)
-    for cuts in (evenly(frame, pieces), at_events(frame, pieces, seed)):
-        got = run(frame, cuts)
-        assert lines(got) == lines(expected)
-        assert got.sessions.equals(expected.sessions)
-        assert (got.accesses, got.explained) == (expected.accesses, expected.explained)
+    got = run(frame, at_events(frame, pieces, seed) if anywhere else evenly(frame, pieces))
+    assert lines(got) == lines(expected)
+    assert got.sessions.equals(expected.sessions)
+    assert (got.accesses, got.explained) == (expected.accesses, expected.explained)
+
+
+def test_an_event_at_a_time_gives_the_same_as_all_at_once():
+    frame = month(8, events=40, days=4).filter(pl.col("event.class") != "heartbeat")
+    got, expected = run(frame, frame["time.occurred"]), run(frame)
+    assert lines(got) == lines(expected)
+    assert got.sessions.equals(expected.sessions)
 
 
 def test_the_whole_run_in_one_call_does_not_depend_on_cuts_and_is_the_same_twice():
