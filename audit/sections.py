@@ -157,7 +157,8 @@ def analysed(tables: Tables, words: Words) -> dict[str, Any]:
         needs = tuple(sorted(shown(str(need), words.language) for need in item.get("needs", ())))
         unmet.setdefault(needs, set()).add(_title(item, words))
     problems = [str(line) for run in runs for line in run.get("problems") or ()]
-    problems += [*tables.site.problems, *tables.problems]
+    # The run names those of its own site as well.
+    problems = list(dict.fromkeys([*problems, *tables.site.problems, *tables.problems]))
     counts = tables.frames["events"].select(pl.len()).collect(engine="streaming").item()
     sessions = tables.frames["sessions"].select(pl.len()).collect(engine="streaming").item()
     return {
