@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from audit import report
 from audit.wording import Language
-from commands import archive, declared, disk, intake, keys, show
+from commands import archive, declared, disk, intake, show
 from commands.declared import Declared
 from commands.spool import Spool
 from detector import core
@@ -114,8 +114,8 @@ def analyze(job: Job, progress: show.Progress) -> Done:
         disk.clear(job.out)
         with tempfile.TemporaryDirectory(prefix=disk.SPOOL, dir=job.out) as folder:
             spool = Spool(Path(folder))
-            key, zone = told.site.key or keys.own(), told.site.config.time_zone
-            read = intake.read(given, spool, job.out / "rejected.ndjson", key, zone, job.year, progress)
+            zone = told.site.config.time_zone
+            read = intake.read(given, spool, job.out / "rejected.ndjson", told.key, zone, job.year, progress)
             result = _decide(job, told, spool, progress)
         problems += [*read.problems, *_clashes(spool)]
         if job.save_model is not None and result.model is None:

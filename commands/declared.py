@@ -35,6 +35,7 @@ class Declared:
 
     Attributes:
         site: The organisation.
+        key: For event ids and tokens: the site's, else this machine's.
         source: How every log is read, or None: recognised by content.
         sources: What logs are recognised as.
         book: The rules.
@@ -44,6 +45,7 @@ class Declared:
     """
 
     site: Site
+    key: SiteKey
     source: Source | None
     sources: list[Source]
     book: RuleBook
@@ -62,15 +64,16 @@ def load(job: Job) -> Declared:
     wrong: list[str] = []
     _attempt(lambda: disk.check(job.out, job.paths), wrong)
     site = _attempt(lambda: _site(job.site), wrong)
+    key = _attempt(lambda: site.key or keys.own(), wrong) if site else None
     chosen = _attempt(lambda: _sources(job.sources, job.source), wrong)
     book = _attempt(lambda: _book(job.rules), wrong)
     pinned = _attempt(lambda: _pinned(job.model), wrong)
     _attempt(lambda: _savable(job.save_model), wrong)
-    if wrong or site is None or chosen is None or book is None or pinned is None:
+    if wrong or site is None or key is None or chosen is None or book is None or pinned is None:
         raise Failure("\n".join(wrong))
     problems = [*site.problems, *(f"rule refused: {refused}" for refused in book.refused)]
     notes = list(site.notes) if job.site else ["no site was given: checks that need its registers could not run"]
-    return Declared(site, *chosen, book, *pinned, problems, notes)
+    return Declared(site, key, *chosen, book, *pinned, problems, notes)
 
 
 def _attempt(step: Callable[[], T], wrong: list[str]) -> T | None:
@@ -83,7 +86,7 @@ def _attempt(step: Callable[[], T], wrong: list[str]) -> T | None:
 
 def _site(folder: Path | None) -> Site:
     if folder is None:
-        return Site.none(keys.own())
+        return Site.none(_own())
     try:
         return sites.load(folder, _fallback(folder))
     except sites.SiteError as error:
@@ -93,7 +96,15 @@ def _site(folder: Path | None) -> Site:
 
 def _fallback(folder: Path) -> SiteKey | None:
     """A site without key of its own is read with this machine's."""
-    return None if (folder / "keys" / "site.key").exists() else keys.own()
+    return None if (folder / "keys" / "site.key").exists() else _own()
+
+
+def _own() -> SiteKey | None:
+    """This machine's key; whether it is needed at all shows later."""
+    try:
+        return keys.own()
+    except Failure:
+        return None
 
 
 def _sources(folder: Path | None, name: str | None) -> tuple[Source | None, list[Source]]:

@@ -26,7 +26,8 @@ PHASES: Final = {
     "report": "writing the report",
 }
 MOST_LINES: Final = 12
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Control characters, and the ones that turn the direction of writing.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 SEVERITIES: Final = {5: "critical", 4: "high", 3: "medium", 2: "low", 1: "informational"}
 
 
