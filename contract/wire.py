@@ -200,9 +200,12 @@ def _split(body: bytes) -> pl.Series:
     if not body:
         return pl.Series("line", [], dtype=pl.String)
     try:
-        return pl.read_lines(body).to_series()
+        # Bytes that begin like a zstd, gzip or zlib stream would be unpacked first; an object begins with a brace.
+        if body.startswith(b"{"):
+            return pl.read_lines(body).to_series()
     except pl.exceptions.ComputeError:  # invalid UTF-8 somewhere
-        return pl.Series("line", [_text(body[first:last]) for first, last in _bounds(body)], dtype=pl.String)
+        pass
+    return pl.Series("line", [_text(body[first:last]) for first, last in _bounds(body)], dtype=pl.String)
 
 
 def _text(raw: bytes) -> str | None:

@@ -369,3 +369,11 @@ def test_small_batches_take_the_plain_lane(monkeypatch: pytest.MonkeyPatch):
 def test_numbers_that_json_lacks_stay_out():
     assert not math.isfinite(json.loads("NaN"))  # Python reads what JSON does not know: hence the reader's own check
     assert refused(with_raw('"message": NaN'))[0] == Reason.JSON
+
+
+@pytest.mark.parametrize("magic", [b"(\xb5/\xfd", b"\x1f\x8b\x08\x00", b"x^", b"x\x9c"])
+def test_a_first_line_that_begins_like_a_compressed_stream_is_refused_alone(magic: bytes):
+    batch = magic + b"\n" + (GOOD.encode() + b"\n") * 200
+    decoded = wire.decode(batch, name="log")
+    assert decoded.frame.height == 200
+    assert decoded.rejected.height == 1
