@@ -44,9 +44,10 @@ def _run(options: argparse.Namespace) -> int:
     except Failure as failure:
         show.say(str(failure), sys.stderr)
     except OSError as error:
-        # Files are watched where they are written; what is left is what people read.
+        # Files are watched where they are read and written; what is left is what people read.
         show.stop(sys.stdout)
-        show.say(f"{error.filename or 'standard output'}: {error.strerror or error}: send it elsewhere", sys.stderr)
+        advice = "check its permissions" if error.filename else "send it elsewhere"
+        show.say(f"{error.filename or 'standard output'}: {error.strerror or error}: {advice}", sys.stderr)
     return COULD_NOT_RUN
 
 

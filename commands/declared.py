@@ -96,7 +96,7 @@ def _site(folder: Path | None) -> Site:
 
 def _fallback(folder: Path) -> SiteKey | None:
     """A site without key of its own is read with this machine's."""
-    return None if (folder / "keys" / "site.key").exists() else _own()
+    return None if os.path.exists(folder / "keys" / "site.key") else _own()
 
 
 def _own() -> SiteKey | None:
