@@ -23,8 +23,8 @@ def _client(s: Stage, who: int, day: int, minutes: float, **columns: object) -> 
 def export_then_private_stick(s: Stage) -> None:
     who = s.star(s.clerk("payment", "seikatsu"))
     day = s.day(who)
-    s.session(who, day, 13.6, lambda d: d.do("WE610", count=80, dest="C:/work/out.csv"))
-    _client(s, who, day, 9, act="media", media="SD-7F31A9", thing="C:/work/out.csv", bytes=61_440)
+    s.session(who, day, 13.6, lambda d: d.do("WE610", count=80, dest="C:/data/out.csv"))
+    _client(s, who, day, 9, act="media", media="SD-7F31A9", thing="C:/data/out.csv", bytes=61_440)
 
 
 @shape(30, "easy")
