@@ -14,6 +14,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 HEADER = "time.occurred,event.class,event.action,actor.id,system.id,subject.token,op.code"
 
+# A good log of 20 events.
+GOOD = f"{HEADER}\n" + "".join(
+    f"2026-04-01 10:{minute:02d}:00,access,read,100{minute % 3},welfare,00{minute:04d},WE110\n" for minute in range(20)
+)
+
 
 @dataclass(frozen=True)
 class Ran:

@@ -18,13 +18,10 @@ from contract import event
 from detector import core, npz
 from registers import site as sites
 from tests import command
-from tests.command import HEADER, Ran
+from tests.command import GOOD, Ran
 
 Run = Callable[..., Ran]
 
-GOOD = f"{HEADER}\n" + "".join(
-    f"2026-04-01 10:{minute:02d}:00,access,read,100{minute % 3},welfare,00{minute:04d},WE110\n" for minute in range(20)
-)
 RULE = """
 title: Record read
 id: 8361dd80-f253-51f8-ac9d-ff92b51aaa2c
@@ -45,28 +42,6 @@ sekimori:
   text: {{ja: "閲覧", en: "read"}}
   check_first: {{ja: "なし", en: "nothing"}}
 """
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Run `sekimori analyze`, by default with --json, into a folder `out`."""
-    home = tmp_path / "home"
-    home.mkdir()
-
-    def start(*arguments: object, json: bool = True, out: Path | None = None, **more: object) -> Ran:
-        options = ["--json"] if json else []
-        return command.sekimori(home, "analyze", *arguments, *options, out=out or tmp_path / "out", **more)
-
-    return start
-
-
-@pytest.fixture
-def logs(tmp_path: Path) -> Path:
-    """A folder with one good log of 20 events."""
-    folder = tmp_path / "logs"
-    folder.mkdir()
-    (folder / "good.csv").write_text(GOOD, encoding="utf-8")
-    return folder
 
 
 # Files

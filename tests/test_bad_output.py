@@ -17,32 +17,6 @@ from tests.command import HEADER, Ran
 
 Run = Callable[..., Ran]
 
-GOOD = f"{HEADER}\n" + "".join(
-    f"2026-04-01 10:{minute:02d}:00,access,read,100{minute % 3},welfare,00{minute:04d},WE110\n" for minute in range(20)
-)
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Run `sekimori analyze`, by default with --json, into a folder `out`."""
-    home = tmp_path / "home"
-    home.mkdir()
-
-    def start(*arguments: object, json: bool = True, out: Path | None = None, **more: object) -> Ran:
-        options = ["--json"] if json else []
-        return command.sekimori(home, "analyze", *arguments, *options, out=out or tmp_path / "out", **more)
-
-    return start
-
-
-@pytest.fixture
-def logs(tmp_path: Path) -> Path:
-    """A folder with one good log of 20 events."""
-    folder = tmp_path / "logs"
-    folder.mkdir()
-    (folder / "good.csv").write_text(GOOD, encoding="utf-8")
-    return folder
-
 
 def _refuses_out(run: Run, logs: Path, out: Path, says: str) -> None:
     ran = run(logs, out=out)
