@@ -1,0 +1,377 @@
+"""`collector.toml`: what one agent reads, how it seals it and where it sends it.
+
+Every option has a type, a default (or must be given), a unit in its name and a sentence, from which
+`docs/configuration.md` is made. Relative paths start at the folder of the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
+
+from collector import sources as declared
+from collector.options import (
+    AUTO,
+    AgeKey,
+    Folder,
+    FreePath,
+    Globs,
+    Ground,
+    Host,
+    Name,
+    Network,
+    Port,
+    PrivateFile,
+    PrivateFileLater,
+    ReadableFile,
+    Servers,
+    SourceId,
+    TimeZone,
+    Topic,
+    WritableFolder,
+    no_twice,
+)
+from collector.sources import Source, SourceError
+from registers.config import ConfigError, explain
+
+_MARK: Final = "\n"  # in front of each problem that a table's own check found
+
+SilentAfter = Annotated[
+    int | None,
+    Field(ge=1, description="Health turns red when nothing new was read for so long; left out: silence is normal."),
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Agent(_Section):
+    """The agent itself: its name, its keys and the folder where it remembers how far it read."""
+
+    id: Name = Field(description="Name of this agent, unique among all that write to the topic; becomes `agent.id`.")
+    state_dir: WritableFolder = Field(
+        description="Folder for checkpoint, seal, spool and vault; made if missing. Nothing is written outside it."
+    )
+    site_key: PrivateFile = Field(description="The site's secret, for tokens and event ids.")
+    seal_key: PrivateFileLater = Field(
+        description="First secret of the seal, made when the agent is enrolled and erased at its first start."
+    )
+    time_zone: TimeZone = Field("Asia/Tokyo", description="Zone of stamps that carry none and whose source names none.")
+    sources: Folder | None = Field(
+        None, description="Folder of own source declarations (*.toml), tried before the ones that ship."
+    )
+    heartbeat_s: int = Field(60, ge=1, le=3600, description="How often each partition gets a heartbeat.")
+    drain_s: int = Field(
+        20, ge=0, le=600, description="How long a stop waits for Kafka; what is not acknowledged is sent at the next start."
+    )  # fmt: skip
+
+
+class Kafka(_Section):
+    """Where sealed events go. Compression (zstd), acks (all) and idempotence are not for choosing."""
+
+    bootstrap_servers: Servers = Field(description="Servers to ask first; two or three, so that one may be away.")
+    topic: Topic = Field("access-events", description="Topic of the events.")
+    dead_letter_topic: Topic = Field("dead-letters", description="Topic of refused lines, masked, with the reason.")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="SSL or SASL_SSL wherever the network is not this machine's own."
+    )
+    ssl_cafile: ReadableFile | None = Field(
+        None, description="Certificates (PEM) that vouch for the servers; left out: the system's own."
+    )
+    ssl_certfile: ReadableFile | None = Field(None, description="The agent's own certificate (PEM), for mTLS.")
+    ssl_keyfile: PrivateFile | None = Field(None, description="Key of that certificate (PEM, without a pass phrase).")
+    sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] | None = Field(
+        None, description="How to log in; SCRAM where the servers offer it."
+    )
+    sasl_username: str | None = Field(None, min_length=1, description="User to log in as.")
+    sasl_password_file: PrivateFile | None = Field(
+        None, description="File that holds the password, in UTF-8; a line end after it is no part of it."
+    )
+    in_flight_mib: int = Field(
+        32, ge=4, le=1024, description="Most that is sent and not yet acknowledged; reading waits when it is full."
+    )
+    batch_kib: int = Field(
+        960, ge=64, le=16_384, description="Largest batch; stay below `message.max.bytes` of the topic (1024 by default)."
+    )  # fmt: skip
+    away_after_s: int = Field(
+        120, ge=5, description="Health turns red when the oldest record has waited so long for its acknowledgement."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Kafka:
+        _refuse(_kafka_problems(self))
+        return self
+
+
+class Wire(_Section):
+    """How events stand in a record."""
+
+    format: Literal["ndjson", "event"] = Field(
+        "ndjson", description="`ndjson`: up to 1000 events a record, sealed. `event`: one JSON a record, for other readers."
+    )  # fmt: skip
+
+
+class Metrics(_Section):
+    """Where Prometheus finds `/metrics` and a probe finds `/health`."""
+
+    host: Host = Field("127.0.0.1", description="Address to listen at; `0.0.0.0` in a container.")
+    port: int = Field(9765, ge=0, le=65535, description="Port; 0 takes a free one and says which.")
+
+
+class Log(_Section):
+    """What the agent says on standard error."""
+
+    format: Literal["text", "json"] = Field("text", description="Lines for people, or one JSON object a line.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="`warning`: recovered, nothing lost; `error`: lost data or needs a person."
+    )
+
+
+class Files(_Section):
+    """Log files that are followed."""
+
+    source: SourceId = Field(AUTO, description="Source of all of them; `auto` recognises each by its content.")
+    paths: Globs = Field(description="Globs; `**` stands for folders. Rotated generations should match too.")
+    silent_after_s: SilentAfter = None
+
+
+class Syslog(_Section):
+    """A port that takes syslog."""
+
+    source: SourceId = Field("syslog", description="Source of what arrives.")
+    protocol: Literal["udp", "tcp", "tls"] = Field(description="udp loses lines when busy; prefer tcp or tls.")
+    host: Host = Field("127.0.0.1", description="Address to listen at.")
+    port: Port = Field(description="Port to listen at; below 1024 needs a capability (see docs/operations/agent.md).")
+    certfile: ReadableFile | None = Field(None, description="Certificate (PEM) shown to senders, for tls.")
+    keyfile: PrivateFile | None = Field(None, description="Key of that certificate (PEM, without a pass phrase).")
+    cafile: ReadableFile | None = Field(
+        None, description="Certificates (PEM) that senders' certificates must come from; left out: senders need none."
+    )
+    allow: list[Network] = Field(
+        [], description="Networks that may send; needed unless only this machine can reach it."
+    )
+    max_message_kib: int = Field(64, ge=2, le=1024, description="Longer messages are cut and counted.")
+    max_connections: int = Field(100, ge=1, le=10_000, description="Senders at once, for tcp and tls.")
+    max_spool_mib: int = Field(
+        1024, ge=8, description="Most that waits on disk; then tcp and tls senders wait and udp is lost and reported."
+    )
+    silent_after_s: SilentAfter = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Syslog:
+        _refuse(_syslog_problems(self))
+        return self
+
+
+class Drop(_Section):
+    """Where signed bundles from closed networks are put down."""
+
+    folder: Folder = Field(
+        description="Folder that is looked at; used bundles move to `imported/` or `refused/` in it."
+    )
+    keys: list[ReadableFile] = Field(min_length=1, description="Public keys of those who may sign bundles.")
+    source: SourceId = Field(AUTO, description="Source of the logs in it; `auto` recognises each by its content.")
+    max_bundle_mib: int = Field(1024, ge=1, description="Larger bundles are refused, unpacked size included.")
+
+
+class Vault(_Section):
+    """Where tokens can be turned back by people who hold the keys together."""
+
+    recipients: Annotated[list[AgeKey], AfterValidator(no_twice)] = Field(
+        min_length=2,
+        description="age recipients; all of their keys are needed to open what is kept, so give at least two.",
+    )
+    file: FreePath | None = Field(None, description="Where it is kept; left out: `vault` in the state folder.")
+    topic: Topic = Field("sekimori-vault", description="Topic that gets a copy.")
+
+
+class Config(_Section):
+    """`collector.toml` as a whole."""
+
+    agent: Agent
+    kafka: Kafka
+    wire: Wire = Wire()
+    metrics: Metrics = Metrics()
+    log: Log = Log()
+    files: list[Files] = []
+    syslog: list[Syslog] = []
+    drop: Drop | None = None
+    vault: Vault | None = None
+    _sources: tuple[Source, ...] = PrivateAttr(())
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        _refuse(_whole_problems(self))
+        return self
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Declared sources, in the order in which content is recognised: the agent's own, then the ones that ship."""
+        return self._sources
+
+    def source(self, name: str) -> Source | None:
+        """The source of that id; `None` for `auto`.
+
+        Raises:
+            KeyError: There is none.
+        """
+        if name == AUTO:
+            return None
+        return {source.id: source for source in self._sources}[name]
+
+    @property
+    def source_ids(self) -> tuple[str, ...]:
+        """Sources that options name, sorted, `auto` among them: all values a label `source` may have before recognition."""
+        named = {section.source for section in (*self.files, *self.syslog)}
+        return tuple(sorted(named | ({self.drop.source} if self.drop else set())))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of all options and source declarations, defaults included. Secrets are named by file, so none is in it."""
+        whole = {
+            "options": self.model_dump(mode="json"),
+            "sources": [source.model_dump(mode="json") for source in self._sources],
+        }
+        return hashlib.sha256(json.dumps(whole, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def load(path: Path) -> Config:
+    """Read and check a `collector.toml`, and look whether what it names is there.
+
+    Raises:
+        ConfigError: With one line for each problem, without the name of the file. What spans several options of a
+            table is checked once each of them is right.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError([f"cannot be read ({error.strerror}): give the agent's collector.toml"]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"is not UTF-8 (byte {error.start}); TOML files must be"]) from None
+    return parse(text, path.absolute().parent)
+
+
+def parse(text: str, folder: Path) -> Config:
+    """Check the text of a `collector.toml` that lies in `folder`.
+
+    Raises:
+        ConfigError: As `load` does.
+    """
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"is no valid TOML: {error}"]) from None
+    problems, sources = _sources(values, folder)
+    ground = Ground(folder, frozenset(source.id for source in sources))
+    try:
+        config = Config.model_validate(values, context=ground)
+    except ValidationError as error:
+        problems = [*_told(error), *problems]
+    if problems:
+        raise ConfigError(problems)
+    config._sources = sources
+    return config
+
+
+def _sources(values: dict[str, Any], folder: Path) -> tuple[list[str], tuple[Source, ...]]:
+    """Problems of source files, and the sources there are; read before the options so that these can be compared."""
+    shipped = declared.shipped()
+    agent = values.get("agent")
+    own = agent.get("sources") if isinstance(agent, dict) else None
+    if not isinstance(own, str) or not (folder / own).is_dir():
+        return [], shipped
+    try:
+        found = declared.load([folder / own])
+    except SourceError as error:
+        return [f"agent.sources: {problem}" for problem in error.problems], shipped
+    taken = {source.id for source in found}
+    return [], (*found, *(source for source in shipped if source.id not in taken))
+
+
+def _told(error: ValidationError) -> list[str]:
+    """One line per problem; what a table's own check found comes as several lines behind the name of the table."""
+    lines = []
+    for line in explain(error, Config):
+        where, *several = line.split(_MARK)
+        table = where.removesuffix(": ")
+        lines += [f"{table}.{one}" if table else one for one in several] or [line]
+    return lines
+
+
+def _refuse(problems: Iterator[str]) -> None:
+    if lines := list(problems):
+        raise ValueError("".join(_MARK + line for line in lines))
+
+
+def _kafka_problems(kafka: Kafka) -> Iterator[str]:
+    secured, logs_in = "SSL" in kafka.security_protocol, "SASL" in kafka.security_protocol
+    for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
+        if getattr(kafka, name) and not secured:
+            yield f"{name}: means nothing with {kafka.security_protocol}: set security_protocol to SSL or SASL_SSL"
+    if bool(kafka.ssl_certfile) != bool(kafka.ssl_keyfile):
+        missing = "ssl_keyfile" if kafka.ssl_certfile else "ssl_certfile"
+        yield f"{missing}: missing: certificate and key go together"
+    for name in ("sasl_mechanism", "sasl_username", "sasl_password_file"):
+        if logs_in and getattr(kafka, name) is None:
+            yield f"{name}: missing: {kafka.security_protocol} needs it"
+        if not logs_in and getattr(kafka, name) is not None:
+            yield f"{name}: means nothing with {kafka.security_protocol}: set security_protocol to SASL_SSL"
+    if kafka.sasl_mechanism == "PLAIN" and kafka.security_protocol == "SASL_PLAINTEXT":
+        yield "sasl_mechanism: PLAIN would send the password in the clear: use SASL_SSL, or SCRAM-SHA-512"
+    if kafka.batch_kib * 2 > kafka.in_flight_mib * 1024:
+        yield f"in_flight_mib: {kafka.in_flight_mib} is under two batches of {kafka.batch_kib} KiB: raise it"
+    if kafka.topic == kafka.dead_letter_topic:
+        yield "dead_letter_topic: is the topic of the events: give refused lines one of their own"
+
+
+def _syslog_problems(syslog: Syslog) -> Iterator[str]:
+    if syslog.protocol == "tls":
+        for name in ("certfile", "keyfile"):
+            if getattr(syslog, name) is None:
+                yield f"{name}: missing: tls needs it"
+    else:
+        for name in ("certfile", "keyfile", "cafile"):
+            if getattr(syslog, name) is not None:
+                yield f"{name}: means nothing with {syslog.protocol}: remove it or set protocol to tls"
+    if not (syslog.allow or syslog.cafile or _is_loopback(syslog.host)):
+        yield f"allow: missing: {syslog.host} can be reached by others, so say which networks may send"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _whole_problems(config: Config) -> Iterator[str]:
+    if not (config.files or config.syslog or config.drop):
+        yield "files: nothing to read: give [[files]], [[syslog]] or [drop]"
+    taken: dict[tuple[str, int], str] = {}
+    ports = [(f"syslog.{n}", "udp" if s.protocol == "udp" else "tcp", s.port) for n, s in enumerate(config.syslog, 1)]
+    for where, transport, port in [("metrics", "tcp", config.metrics.port), *ports]:
+        if port and (first := taken.setdefault((transport, port), where)) != where:
+            yield f"{where}.port: {port} is taken by {first}: give another"
+    patterns: dict[str, int] = {}
+    for number, files in enumerate(config.files, 1):
+        for pattern in files.paths:
+            if (earlier := patterns.setdefault(pattern, number)) != number:
+                yield f"files.{number}.paths: {pattern!r} stands in files.{earlier} too: a file has one source, leave one"
+    if config.vault and config.vault.topic in (config.kafka.topic, config.kafka.dead_letter_topic):
+        yield f"vault.topic: {config.vault.topic!r} is used for something else: give the vault one of its own"

@@ -1,0 +1,55 @@
+"""Files that hold a secret: refused where others could read them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+_LONGEST_B: Final = 1 << 20
+
+
+class PrivateFileError(ValueError):
+    """The file cannot be used; the message says why and what to do, in one line and without what the file holds."""
+
+
+def read_private(path: Path) -> bytes:
+    """Read a file that only its owner may read; of a file that root owns, root may let one group read it.
+
+    The second half is what Kubernetes (`fsGroup`) and systemd (`LoadCredential=`) make of a secret; PostgreSQL draws
+    the same line for its private key.
+
+    Args:
+        path: A regular file of at most a mebibyte; a link is followed.
+
+    Returns:
+        Its bytes, as they are.
+
+    Raises:
+        PrivateFileError: It is missing, unreadable, empty, no regular file, too long or open to others.
+    """
+    try:
+        # O_NONBLOCK: a FIFO in its place must not hang the agent.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise PrivateFileError(f"{path}: cannot be read ({error.strerror}): put the secret there") from None
+    with os.fdopen(handle, "rb") as file:
+        # The open file is asked, not its name: between two looks at a name somebody could swap what it stands for.
+        _refuse_shared(path, os.fstat(file.fileno()))
+        data = file.read(_LONGEST_B + 1)
+    if not data:
+        raise PrivateFileError(f"{path}: is empty: put the secret there")
+    if len(data) > _LONGEST_B:
+        raise PrivateFileError(f"{path}: has over a mebibyte, which no secret has: check the path")
+    return data
+
+
+def _refuse_shared(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise PrivateFileError(f"{path}: is no file: check the path")
+    allowed = 0o740 if status.st_uid == 0 else 0o700
+    if extra := stat.S_IMODE(status.st_mode) & ~allowed & 0o777:
+        whom = "everybody" if extra & 0o007 else "its group"
+        what = "read" if extra & 0o044 else "change" if extra & 0o022 else "run"
+        raise PrivateFileError(f"{path}: {whom} may {what} it: type chmod 600 {path} and consider making it anew")
