@@ -1,0 +1,184 @@
+"""The record on Kafka: how events travel, and what proves that none was altered, dropped or slipped in (design §5, §9).
+
+A record's value is 1…N events, its headers say who sealed it and where it stands in the chain. An agent numbers the
+events that it seals (`agent.seq`), one gapless chain per boot over all partitions, from 0. What is hashed are the bytes
+on the wire with everything that gives them their meaning:
+
+    hash = SHA-256(PREFIX, partition, key, every header but `mac`, value), each with its length in front
+    prev = hash of the record sealed before, of the boot before in a boot's first record, of none (`NO_RECORD`) at first
+    mac  = HMAC-SHA256(record key, hash)
+
+The topic is left out so that a mirrored topic can be verified, the timestamp because a broker may set its own.
+
+The keys go one way only. Boot secret → next boot secret, boot secret → the boot's name and its first record key, record
+key → next record key; each is erased once its successor stands. Who takes over a host learns nothing that could forge
+what it sealed before. Who verifies holds the first secret and derives the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from contract.event import SCHEMA_VERSION
+
+HEADERS: Final = ("fmt", "n", "schema", "agent", "boot", "first", "last", "prev", "mac")
+NDJSON: Final = "ndjson"
+EVENT: Final = "event"
+NO_RECORD: Final = "0" * 64
+
+# A record's uncompressed value; below the broker's default message.max.bytes (1,048,588) even if nothing shrinks.
+MAX_EVENTS: Final = 1000
+MAX_BYTES: Final = 900_000
+
+_PREFIX: Final = b"sekimori/record/1"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """One Kafka record, ready to be sent, and to be sent again as it is. Equal only to itself.
+
+    Attributes:
+        topic: Where it goes.
+        partition: Number of the partition; part of what is sealed.
+        value: The bytes.
+        headers: Name and value, in the order of sending; of a sealed record all of `HEADERS`, of another none.
+        timestamp_ms: When it was sealed, UTC.
+        key: Kafka's key, or None.
+        first, last: The agent's own numbers in it; `last` is `first` − 1 where it has none; both −1 if it is not sealed.
+    """
+
+    topic: str
+    partition: int
+    value: bytes
+    headers: list[tuple[str, bytes]]
+    timestamp_ms: int
+    key: bytes | None = None
+    first: int = -1
+    last: int = -1
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that it takes up in memory and, before compression, on the wire, roughly."""
+        return len(self.value) + len(self.key or b"") + sum(len(name) + len(value) for name, value in self.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What the headers say, but for the MAC.
+
+    Attributes:
+        fmt: `ndjson` (1…N events, each ended by a newline) or `event` (one JSON object, with or without newline).
+        n: Number of events in the value.
+        agent, boot: Who sealed it, in which start.
+        first, last: The agent's own numbers in it, inclusive. Events that the agent only relays, from another agent, keep
+            the numbers they have, so n − (last − first + 1) of them may be in it too.
+        prev: Hash of the record before, 64 hex digits.
+        schema: Version of the event's table.
+    """
+
+    fmt: str
+    n: int
+    agent: str
+    boot: str
+    first: int
+    last: int
+    prev: str
+    schema: int = SCHEMA_VERSION
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        """Name and value of every header but `mac`, in the order of `HEADERS`."""
+        return [(name, str(getattr(self, name)).encode()) for name in HEADERS[:-1]]
+
+
+def record_hash(partition: int, key: bytes | None, headers: Iterable[tuple[str, bytes]], value: bytes) -> bytes:
+    """SHA-256 of a record, 32 bytes.
+
+    Args:
+        partition: Number of the partition that it is in.
+        key: Kafka's key.
+        headers: All but `mac`, in the order of `HEADERS`.
+        value: The bytes.
+    """
+    parts = [_PREFIX, b"%d" % partition, b"" if key is None else b"=" + key]
+    for name, text in headers:
+        parts += (name.encode(), text)
+    head = b"".join(b"%d:%b" % (len(part), part) for part in parts)
+    digest = hashlib.sha256(b"%b%d:" % (head, len(value)))
+    digest.update(value)
+    return digest.digest()
+
+
+def mac(record_key: bytes, digest: bytes) -> bytes:
+    """HMAC of a record's hash, 64 hex digits as they stand in the header `mac`."""
+    return hmac.digest(record_key, b"mac" + digest, "sha256").hex().encode()
+
+
+def next_record_key(record_key: bytes) -> bytes:
+    """The key of the record sealed after; the one given must be forgotten then."""
+    return hmac.digest(record_key, b"next", "sha256")
+
+
+def next_boot_secret(secret: bytes) -> bytes:
+    """The secret of the next start; the one given must be forgotten then, in memory and on disk."""
+    return hmac.digest(secret, b"sekimori/next boot", "sha256")
+
+
+def boot_name(secret: bytes) -> str:
+    """`agent.boot`: 16 hex digits, which only who holds an earlier secret can know before they are used."""
+    return hmac.digest(secret, b"sekimori/boot name", "sha256")[:8].hex()
+
+
+def first_record_key(secret: bytes, agent: str) -> bytes:
+    """The key of a boot's first record."""
+    return hmac.digest(secret, b"sekimori/record key/" + agent.encode(), "sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class Predecessor:
+    """What a boot's first record says of the boot before: where it ended, and what of it may never have arrived.
+
+    Attributes:
+        boot: Its name.
+        last: Its last own number, −1 if it gave none.
+        hash: Hash of the last record it sealed, 64 hex digits.
+        unacknowledged: Ranges of numbers (first, last; inclusive) that it sealed and never saw acknowledged. Lines in them
+            are read again, and so are in the boot that says this, under the same event ids.
+    """
+
+    boot: str
+    last: int
+    hash: str
+    unacknowledged: tuple[tuple[int, int], ...] = field(default=())
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values for the message of a heartbeat."""
+        ranges = [list(pair) for pair in self.unacknowledged]
+        return {"boot": self.boot, "last": self.last, "hash": self.hash, "unacknowledged": ranges}
+
+    @classmethod
+    def from_json(cls, value: object) -> Predecessor:
+        """The reverse of `as_json`.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        try:
+            if not isinstance(value, Mapping):
+                raise TypeError
+            ranges = tuple((_number(a), _number(b)) for a, b in value["unacknowledged"])
+            boot, digest = value["boot"], value["hash"]
+            if not isinstance(boot, str) or not isinstance(digest, str):
+                raise TypeError
+            return cls(boot, _number(value["last"]), digest, ranges)
+        except (TypeError, KeyError, ValueError) as error:
+            raise ValueError("is no statement about the boot before") from error
+
+
+def _number(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError
+    return value
