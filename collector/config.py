@@ -238,8 +238,19 @@ class Config(_Section):
     @property
     def source_ids(self) -> tuple[str, ...]:
         """Sources that options name, sorted, `auto` among them: all values a label `source` may have before recognition."""
-        named = {section.source for section in (*self.files, *self.syslog)}
+        named = {files.source for files in self.files} | {syslog.source for syslog in self.syslog}
         return tuple(sorted(named | ({self.drop.source} if self.drop else set())))
+
+    @property
+    def silent_after_s(self) -> dict[str, int]:
+        """By place in the file (`files.1`, `syslog.2`, counted from 1): seconds after which its silence is a problem."""
+        places = [("files", self.files), ("syslog", self.syslog)]
+        return {
+            f"{name}.{number}": section.silent_after_s
+            for name, sections in places
+            for number, section in enumerate(sections, 1)
+            if section.silent_after_s is not None
+        }
 
     @property
     def digest(self) -> str:
