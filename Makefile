@@ -12,8 +12,9 @@ STAMP := $(VENV)/.installed
 PINS := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header
 
 # Packages of Debian 12: the virtual environment's own, unless this Python has it; a browser and a Japanese font for the
-# tests that look at pages.
-SYSTEM = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv) chromium fonts-noto-cjk
+# tests that look at pages; Java and what fetches Kafka, unless there are others.
+KAFKA = $(shell command -v java >/dev/null || echo default-jre-headless) $(shell command -v mvn >/dev/null || echo maven)
+SYSTEM = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv) chromium fonts-noto-cjk $(KAFKA)
 
 .DEFAULT_GOAL := help
 
@@ -44,6 +45,7 @@ system: ## Install the Debian packages that tests need, where they are missing
 	  done; \
 	else \
 	  command -v chromium >/dev/null || echo "not Debian: tests that draw pages need chromium and a Japanese font; install them yourself"; \
+	  { command -v java && command -v mvn; } >/dev/null || echo "not Debian: tests with Kafka need Java 17 or later and Maven; install them yourself"; \
 	fi; \
 	[ -n "$$missing" ] || exit 0; \
 	if [ "$$(id -u)" != 0 ]; then echo "missing on this machine; type: sudo apt-get install$$missing"; exit 1; fi; \
@@ -55,6 +57,11 @@ system: ## Install the Debian packages that tests need, where they are missing
 .PHONY: demo
 demo: venv ## A month in a fictional office: logs, findings and a report in demo/
 	$(BIN)/sekimori demo --out demo
+
+.PHONY: kafka
+kafka: venv ## A real Kafka at 127.0.0.1:9092 to play with, until Ctrl-C
+	@$(MAKE) system NEEDED="$(KAFKA)"
+	@$(BIN)/python -m tests.kafka
 
 .PHONY: lint
 lint: venv ## Check style and types

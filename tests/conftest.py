@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from tests import command
 from tests.command import GOOD, Ran
+
+if TYPE_CHECKING:  # at run time only by tests with Kafka: it takes half a second
+    from tests.kafka.broker import Broker
+    from tests.kafka.cluster import Cluster
 
 # A push is judged on the same examples every time; new ones are sought on developers' machines.
 settings.register_profile("ci", derandomize=True)
@@ -47,3 +52,42 @@ def logs(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "good.csv").write_text(GOOD, encoding="utf-8")
     return folder
+
+
+ELSEWHERE = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """The one Kafka that a test process starts; tests take `broker` or `kafka` instead."""
+    from tests.kafka.broker import Broker
+
+    with Broker(tmp_path_factory.mktemp("kafka")) as running:
+        yield running
+
+
+@pytest.fixture
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """A real Kafka of our own with all its doors, which a test may pause, kill and stop; afterwards it serves again."""
+    if ELSEWHERE:
+        pytest.skip("starts, stops and locks a Kafka, which KAFKA_BOOTSTRAP_SERVERS keeps from being ours")
+    running: Broker = request.getfixturevalue("node")
+    yield running
+    running.recover()
+
+
+@pytest.fixture
+def kafka(request: pytest.FixtureRequest) -> Cluster:
+    """A real Kafka that serves: `kafka.topic()` makes a topic, `kafka.stored(topic)` reads it. It is not to be stopped."""
+    from tests.kafka.cluster import Cluster
+
+    if ELSEWHERE:
+        return Cluster(ELSEWHERE)
+    running: Broker = request.getfixturevalue("node")
+    return running
+
+
+@pytest.fixture
+def topic(kafka: Cluster) -> str:
+    """A topic of the test's own with 4 partitions."""
+    return kafka.topic()
