@@ -1,0 +1,262 @@
+"""Bytes to pieces of whole lines: where a line starts, which bytes it is, in bounded memory.
+
+A line's identity is its file's generation (SHA-256 of the first line) and its offset in the uncompressed bytes. Both come
+from the content alone, so a copied, rotated or zipped file gives the same. Cutting can stop at any line and go on there
+later, in another process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from collector.encoding import decode_lines
+from collector.quotes import join_quoted
+from collector.sources import Source
+
+TAIL_BYTES: Final = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of what is held at once.
+
+    Attributes:
+        piece_bytes: A piece is cut once this much was read.
+        piece_lines: No piece has more lines.
+        line_bytes: A longer line is refused; no more of it is kept.
+        record_lines: A quote that is not closed within so many lines was none.
+    """
+
+    piece_bytes: int = 16 << 20
+    piece_lines: int = 100_000
+    line_bytes: int = 1 << 20
+    record_lines: int = 100
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some lines of one file, in order.
+
+    Attributes:
+        name: Name of the file, for `source.position`.
+        generation: SHA-256 (hex) of the file's first line without its end.
+        encoding: What the file's text was taken for.
+        header: The first line as text, for formats that name their columns in it; None where it cannot be decoded.
+        lines: `raw` (Binary, without line end), `line` (String, null where it is not of the encoding), `offset` (Int64,
+            bytes of the uncompressed file).
+        too_long: `offset`, `line` (String, its beginning), `bytes` (Int64) of the lines that were too long to read.
+    """
+
+    name: str
+    generation: str
+    encoding: str
+    header: str | None
+    lines: pl.DataFrame
+    too_long: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where cutting goes on in a file of which some lines were cut before.
+
+    Attributes:
+        offset: Start of the next line, in bytes of the uncompressed file; above 0.
+        generation: As in `Piece`.
+        encoding: As in `Piece`, of the file's latest piece.
+        header: As in `Piece`.
+        tail: The bytes before `offset`, up to 64 KiB.
+    """
+
+    offset: int
+    generation: str
+    encoding: str
+    header: str | None
+    tail: bytes
+
+
+class Cutter:
+    """Bytes in, pieces out. Holds what is not a whole line yet.
+
+    Args:
+        name: Name of the file in positions.
+        source: Says encoding, and whether quotes hold newlines together.
+        limits: Bounds of memory.
+        start: Where to go on; None for the file's beginning.
+    """
+
+    def __init__(self, name: str, source: Source, limits: Limits = DEFAULT_LIMITS, start: Start | None = None) -> None:
+        self._name = name
+        self._source = source
+        self._limits = limits
+        self._buffer = bytearray()
+        self._offset = start.offset if start else 0  # of the buffer's first byte
+        self._tail = start.tail if start else b""  # before the buffer
+        self._encoding: str = start.encoding if start else source.encoding
+        self._generation = start.generation if start else ""
+        self._header = start.header if start else None
+        self._skipping: tuple[int, bytes, bytes] | None = None  # of a line too long to hold: offset, beginning, tail
+
+    @property
+    def generation(self) -> str:
+        """As in `Piece`; empty until the first line was cut."""
+        return self._generation
+
+    @property
+    def encoding(self) -> str:
+        """As in `Piece`."""
+        return self._encoding
+
+    @property
+    def position(self) -> int:
+        """Start of the first line that is in no piece yet."""
+        return self._skipping[0] if self._skipping else self._offset
+
+    @property
+    def tail(self) -> bytes:
+        """The bytes before `position`, up to 64 KiB."""
+        return self._skipping[2] if self._skipping else self._tail
+
+    @property
+    def taken(self) -> int:
+        """How many bytes of the file were fed, with those before the start."""
+        return self._offset + len(self._buffer)
+
+    def last_bytes(self, count: int) -> bytes:
+        """The last bytes that were fed, up to `count` (at most 64 KiB), with those before the start."""
+        held = bytes(self._buffer[-count:])
+        return (self._tail[-(count - len(held)) :] if len(held) < count else b"") + held
+
+    def feed(self, data: bytes) -> Iterator[Piece]:
+        """Take the next bytes of the file; pieces come once enough has gathered."""
+        self._buffer += data
+        if self._skipping is not None:
+            yield from self._skip(last=False)
+        if len(self._buffer) >= self._limits.piece_bytes:
+            yield from self._cut(last=False)
+
+    def flush(self, settled: bool = False) -> Iterator[Piece]:
+        """Give what is whole without waiting for more.
+
+        Args:
+            settled: Nothing was written for a while, so lines that might belong to a longer record stand alone.
+        """
+        if self._skipping is None and self._buffer:
+            yield from self._cut(last=False, settled=settled)
+
+    def finish(self) -> Iterator[Piece]:
+        """The file has ended: what is left is its last line, with or without line end."""
+        if self._skipping is not None:
+            yield from self._skip(last=True)
+        if self._buffer:
+            yield from self._cut(last=True)
+
+    def _consume(self, count: int) -> None:
+        if count < TAIL_BYTES:
+            self._tail = self._tail[-(TAIL_BYTES - count) :] + bytes(self._buffer[:count])
+        else:
+            self._tail = bytes(self._buffer[count - TAIL_BYTES : count])
+        self._offset += count
+        del self._buffer[:count]
+
+    def _cut(self, last: bool, settled: bool = False) -> Iterator[Piece]:
+        end = len(self._buffer) if last else self._buffer.rfind(b"\n") + 1
+        if end == 0:
+            # One more, for the CR may have come and not the LF.
+            if len(self._buffer) > self._limits.line_bytes + 1:
+                self._skipping = (self._offset, bytes(self._buffer[: self._limits.line_bytes]), self._tail)
+                yield from self._skip(last)
+            return
+        data = bytes(self._buffer[:end])
+        lines, used = self._lines(data, last or settled)
+        self._consume(used)
+        sizes = lines.get_column("raw").bin.size()
+        long = lines.filter(sizes > self._limits.line_bytes)
+        lines = lines.filter(sizes <= self._limits.line_bytes)
+        if used:
+            yield from self._pieces(lines, _too_long(long))
+
+    def _pieces(self, lines: pl.DataFrame, long: pl.DataFrame) -> Iterator[Piece]:
+        for at in range(0, max(lines.height, 1), self._limits.piece_lines):
+            part = lines.slice(at, self._limits.piece_lines)
+            yield Piece(
+                self._name, self._generation, self._encoding, self._header, part, long if at == 0 else long.clear()
+            )
+
+    def _skip(self, last: bool) -> Iterator[Piece]:
+        assert self._skipping is not None
+        end = self._buffer.find(b"\n") + 1
+        if end == 0 and not last:
+            self._consume(len(self._buffer))
+            return
+        ended = end > 0
+        start, kept, _ = self._skipping
+        self._skipping = None
+        self._consume(end or len(self._buffer))
+        self._remember_first(kept)
+        long = _long_frame([(start, kept, self._offset - start - ended)])
+        yield from self._pieces(_no_lines(), long)
+
+    def _remember_first(self, raw: bytes) -> None:
+        if not self._generation:
+            self._generation = generation(raw[: self._limits.line_bytes])
+
+    def _lines(self, data: bytes, last: bool) -> tuple[pl.DataFrame, int]:
+        """Whole lines of a chunk, and how many of its bytes they take."""
+        raws = data.split(b"\n")
+        if raws[-1] == b"":
+            raws.pop()
+        self._remember_first(raws[0])
+        text, self._encoding = decode_lines(data, raws, self._encoding)
+        sizes = np.fromiter(map(len, raws), dtype=np.int64, count=len(raws)) + 1
+        starts = self._offset + np.concatenate(([0], np.cumsum(sizes)[:-1]))
+        lines = pl.DataFrame({"raw": pl.Series(raws, dtype=pl.Binary), "line": text, "offset": starts})
+        used = len(data)
+        quote = self._source.quote
+        if self._source.format == "delimited" and quote and quote.encode() in data:
+            lines, held = join_quoted(lines, self._source, self._limits.record_lines, last)
+            used = int(held) - self._offset if held is not None else used
+        if b"\r" in data:
+            lines = _without_cr(lines)
+        if self._offset == 0 and lines.height:
+            lines = lines.with_columns(pl.col("line").str.strip_prefix("\ufeff"))
+            self._header = lines.get_column("line")[0]
+        return lines, used
+
+
+def generation(first_line: bytes) -> str:
+    """Identity of a file's content: SHA-256 (hex) of its first line without line end."""
+    return hashlib.sha256(first_line.removesuffix(b"\r")).hexdigest()
+
+
+def _without_cr(lines: pl.DataFrame) -> pl.DataFrame:
+    """Take the CR of CR LF off; a lone CR inside a line is part of it."""
+    ends = pl.col("raw").bin.ends_with(b"\r")
+    bare = pl.col("raw").bin.head(pl.col("raw").bin.size().cast(pl.Int64) - 1)
+    return lines.with_columns(
+        raw=pl.when(ends).then(bare).otherwise(pl.col("raw")), line=pl.col("line").str.strip_suffix("\r")
+    )
+
+
+def _no_lines() -> pl.DataFrame:
+    return pl.DataFrame(schema={"raw": pl.Binary, "line": pl.String, "offset": pl.Int64})
+
+
+def _too_long(lines: pl.DataFrame) -> pl.DataFrame:
+    return _long_frame([(at, raw, len(raw)) for raw, at in lines.select("raw", "offset").rows()])
+
+
+def _long_frame(rows: list[tuple[int, bytes, int]]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [(at, raw[:2000].decode("utf-8", errors="replace"), size) for at, raw, size in rows],
+        schema={"offset": pl.Int64, "line": pl.String, "bytes": pl.Int64},
+        orient="row",
+    )
