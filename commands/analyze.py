@@ -141,7 +141,7 @@ def _decide(job: Job, told: Declared, spool: Spool, progress: show.Progress) -> 
         progress.advance(events.height)
     kept.close()
     progress.start("decide", None)
-    return analysis.finish(kept.subjects, told.model, told.usual, seed=job.seed)
+    return analysis.finish(kept.find, told.model, told.usual, seed=job.seed)
 
 
 def _clashes(spool: Spool) -> list[str]:

@@ -16,6 +16,7 @@ import polars as pl
 
 from commands import disk
 from contract import event, rejected
+from detector import core
 
 PIECE_ROWS: Final = 50_000
 
@@ -155,15 +156,10 @@ class Archive:
                     part.unlink()
         self.parts.clear()
 
-    def subjects(self, ids: pl.Series) -> pl.DataFrame:
-        """`event.id` and `subject.token` of the events with these ids; call after `close`."""
+    def find(self, column: str, values: pl.Series) -> pl.DataFrame:
+        """Events by one of `core.LOOKED_UP`, in these columns and in event order; call after `close`."""
         files = sorted(self.folder.glob("[0-9]*.parquet"))
-        if not files or ids.is_empty():
-            return pl.DataFrame(schema={"event.id": pl.String, "subject.token": pl.String})
-        wanted = ids.sort().implode()
-        return (
-            pl.scan_parquet(files, glob=False)
-            .select("event.id", "subject.token")
-            .filter(pl.col("subject.token").is_not_null() & pl.col("event.id").is_in(wanted))
-            .collect(engine="streaming")
-        )
+        if not files or values.is_empty():
+            return pl.DataFrame(schema=dict.fromkeys(core.LOOKED_UP, pl.String))
+        rows = pl.scan_parquet(files, glob=False).select(core.LOOKED_UP)
+        return rows.filter(pl.col(column).is_in(values.sort().implode())).collect(engine="streaming")

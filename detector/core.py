@@ -7,9 +7,10 @@ This is what `sekimori analyze` runs over files and what tests run over frames. 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -33,8 +34,10 @@ LEAST_SESSIONS: Final = 100
 CLOSING_MS: Final = 3 * DAY_MS
 DEFAULT_HEARTBEAT_S: Final = 600
 
-# Finds the subjects of events: ids in, frame of `event.id` and `subject.token` out.
-Lookup = Callable[[pl.Series], pl.DataFrame]
+# Finds archived events (what `Analysis.feed` returned) by `event.id` or `session`: name of the column and wanted values
+# in, columns of `LOOKED_UP` out, in event order.
+Lookup = Callable[[str, pl.Series], pl.DataFrame]
+LOOKED_UP: Final = ("event.id", "session", "event.action", "explained", "subject.token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ class Analysis:
         """Decide about everything that was taken; every stage one has been moved to `closing`.
 
         Args:
-            lookup: Finds the subjects of events.
+            lookup: Finds archived events.
             model: A fitted model; without one a model is fitted on these sessions themselves, if they are enough.
             usual: How often each rule hits in this office; without it, as often as in this period.
             seed: Of the forest that is fitted.
@@ -168,6 +171,7 @@ class Analysis:
         if budget is None and anybody:
             budget = delivery.UNLIMITED
         judged = judge.judge(period, rules, model, usual, staff, zone, thresholds, budget)
+        judged = judge.with_events(judged, partial(lookup, "session"))
         versions = self._versions(model, usual)
         maker = findings.Maker(rules, versions, zone, _names(site), run, CODE)
         published = findings.publish(judged, period.incidents, _subjects(judged, lookup), maker)
@@ -233,11 +237,17 @@ def analyse(
     events = events.unique("event.id", keep="first", maintain_order=True).sort("time.occurred", "event.id")
     analysis = Analysis(site, rules)
     end = int(events["time.occurred"].max() or 0)  # type: ignore[arg-type]
-    before = -1
+    before, rows = -1, []
     for cut in [*sorted(at for at in set(cuts) if at < end), end]:
-        analysis.feed(events.filter(pl.col("time.occurred").is_between(before + 1, cut)), cut)
+        rows.append(analysis.feed(events.filter(pl.col("time.occurred").is_between(before + 1, cut)), cut))
         before = cut
-    return analysis.finish(lambda ids: events.filter(pl.col("event.id").is_in(ids.implode())), model)
+    return analysis.finish(in_memory(rows), model)
+
+
+def in_memory(rows: Sequence[pl.DataFrame]) -> Lookup:
+    """Look-up in what `Analysis.feed` returned, for periods that fit into memory."""
+    kept = pl.concat([part.select(LOOKED_UP) for part in rows])
+    return lambda column, values: kept.filter(pl.col(column).is_in(values.implode()))
 
 
 def staff_by_day(site: Site, sessions: pl.DataFrame, first: int | None, last: int | None) -> list[tuple[date, int]]:
@@ -299,7 +309,8 @@ def _subjects(judged: judge.Judged, lookup: Lookup) -> pl.DataFrame:
     related = judge.concerned(judged)
     if related.is_empty():
         return pl.DataFrame(schema={"unit": pl.String, "subjects": pl.List(pl.String)})
-    tokens = lookup(related["event.id"].unique().sort()).select("event.id", "subject.token").drop_nulls()
+    found = lookup("event.id", related["event.id"].unique().sort())
+    tokens = found.select("event.id", "subject.token").drop_nulls()
     return (
         related.join(tokens, on="event.id")
         .group_by("unit")

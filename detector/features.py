@@ -223,7 +223,18 @@ def sessions(rows: pl.DataFrame) -> pl.DataFrame:
     ).sort("last", "session")
 
 
-# What a day's summary needs of an event: the state keeps no more of it than this.
+def _columns_of(*expressions: pl.Expr) -> set[str]:
+    return {name for expression in expressions for name in expression.meta.root_names()}
+
+
+# What the summary of a session, and of a day, needs of an event: the state keeps no more of it than this.
+SESSION_COLUMNS: Final = tuple(
+    sorted(
+        _columns_of(*(expr for expr, _ in (SHARED | SESSION_ONLY).values()))
+        | {"event.id", "session", "session.id", "system.id", "src.ip", "presence.overtime", "emergency.active", *PEOPLE}
+        | {"actor.id", "actor.type", "explained"}
+    )
+)
 DAY_COLUMNS: Final = (
     "event.id", "time.occurred", "time.date", "actor.id", "actor.type", "event.action", "event.class", "event.outcome",
     "subject.token", "household.token", "subject.home", "explained", "query.kind", "op.code", "src.device", "session",

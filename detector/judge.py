@@ -6,8 +6,8 @@ words.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import polars as pl
@@ -276,6 +276,24 @@ def _queues(
     )
     suppressed = (pl.col("queue") == "none") & pl.col("unit").is_in(excused)
     return units.with_columns(suppressed.alias("suppressed")).filter((pl.col("queue") != "none") | suppressed)
+
+
+def with_events(judged: Judged, find: Callable[[pl.Series], pl.DataFrame]) -> Judged:
+    """Give the sessions that are published without a hit of their own the events they are about.
+
+    Args:
+        judged: What was decided.
+        find: Archived events of sessions: names in, `session`, `event.id`, `event.action` and `explained` out, in event
+            order.
+    """
+    lacking = (pl.col("kind") == "session") & pl.col("related").is_null()
+    names = judged.units.filter(lacking)["unit"]
+    if names.is_empty():
+        return judged
+    events = hits.concerned(find(names.sort()), ["session"]).rename({"session": "unit", "related": "_found"})
+    units = judged.units.join(events, on="unit", how="left", maintain_order="left")
+    units = units.with_columns(pl.coalesce("related", "_found").alias("related")).drop("_found")
+    return replace(judged, units=units)
 
 
 def concerned(judged: Judged) -> pl.DataFrame:

@@ -83,34 +83,66 @@ def order() -> list[pl.Expr]:
     return [pl.col("time.occurred"), pl.col("event.action").is_in(CLOSERS).fill_null(False), pl.col("event.id")]
 
 
-def assign(open_events: pl.DataFrame, events: pl.DataFrame, limits: Limits) -> pl.DataFrame:
+# What is remembered of a session that may go on: its key, its name, and its newest event.
+TAILS: Final[dict[str, pl.DataType]] = {
+    "_key": pl.String(), "session": pl.String(), "n": pl.Int64(), "own": pl.Boolean(), "time.occurred": pl.Int64(),
+    "event.id": pl.String(), "event.action": pl.String(), "op.code": pl.String(), "subject.token": pl.String(),
+}  # fmt: skip
+
+
+def no_tails() -> pl.DataFrame:
+    """No session is open."""
+    return pl.DataFrame(schema=TAILS)
+
+
+def assign(tails: pl.DataFrame, events: pl.DataFrame, limits: Limits) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give every new event its session and its place in it.
 
+    The work grows with the new events and the open sessions, not with what these sessions held before.
+
     Args:
-        open_events: Rows returned by earlier calls whose session is still open, with their `SEQUENCE` columns.
-        events: New rows, not older than any row seen before, any order; all columns of `open_events` but `SEQUENCE`.
+        tails: One row per session that may go on (`TAILS`), as the call before returned those not closed.
+        events: New rows, later than any row seen before, any order.
         limits: When a session ends.
 
     Returns:
-        The rows of both, in the order of `order()`, with the `SEQUENCE` columns. What an earlier call said of a row
-        is not changed by later rows.
+        The new rows in the order of `order()`, with the `SEQUENCE` columns, and the tails of all sessions, also of
+        those that no new event reached.
     """
-    rows = pl.concat([open_events, events], how="diagonal") if open_events.height else events
-    rows = rows.sort(order(), maintain_order=True).with_columns(_key())
-    time = pl.col("time.occurred")
-    limit = pl.when(pl.col("session.id").is_not_null()).then(limits.own_gap_ms).otherwise(limits.gap_ms)
-    before = pl.col("event.action").shift(1).over("_key")
-    rows = rows.with_columns(
-        (((time - time.shift(1).over("_key")) > limit).fill_null(True) | before.is_in(CLOSERS).fill_null(False)).alias(
-            "_break"
-        ),
-    ).with_columns(pl.col("_break").cast(pl.Int32).cum_sum().over("_key").alias("_part"))
+    own = pl.col("session.id").is_not_null()
+    rows = events.sort(order(), maintain_order=True).with_columns(_key(), own.alias("own"))
+    # The newest event of an open session stands in for all that came before.
+    before = tails.rename({"session": "_name", "n": "_n"})
+    rows = _placed(pl.concat([before, rows], how="diagonal_relaxed"), limits)
     group = ["_key", "_part", "_cut"]
-    rows = rows.with_columns((pl.int_range(pl.len()).over("_key", "_part") // limits.events).alias("_cut"))
+    ends = rows.group_by(group, maintain_order=True).agg(
+        pl.col("session").last(), pl.col("_place").last().alias("n") + 1,
+        *(pl.col(name).last() for name in TAILS if name not in ("_key", "session", "n")),
+    )  # fmt: skip
+    new = rows.filter(pl.col("_name").is_null()).select(*events.columns, *SEQUENCE)
+    return new, ends.select(pl.col(name).cast(dtype) for name, dtype in TAILS.items())
+
+
+def _placed(rows: pl.DataFrame, limits: Limits) -> pl.DataFrame:
+    """Part the rows of each key into sessions, and say what comes before what. Tails are rows with a `_name`."""
+    time = pl.col("time.occurred")
+    limit = pl.when("own").then(limits.own_gap_ms).otherwise(limits.gap_ms)
+    before = pl.col("event.action").shift(1).over("_key")
+    paused = ((time - time.shift(1).over("_key")) > limit).fill_null(True)
+    rows = rows.with_columns((paused | before.is_in(CLOSERS).fill_null(False)).alias("_break"))
+    rows = rows.with_columns(pl.col("_break").cast(pl.Int32).cum_sum().over("_key").alias("_part"))
+    earlier = pl.col("_n").first().over("_key", "_part").fill_null(1) - 1
+    rows = rows.with_columns(
+        ((earlier + pl.int_range(pl.len()).over("_key", "_part")) // limits.events).alias("_cut"),
+        ((earlier + pl.int_range(pl.len()).over("_key", "_part")) % limits.events).alias("_place"),
+    )
+    group = ["_key", "_part", "_cut"]
     subject = pl.col("subject.token")
     previous = subject.shift(1).over(group)
     return rows.with_columns(
-        pl.concat_str(pl.lit("w-"), pl.col("event.id").first().over(group)).alias("session"),
+        pl.coalesce(
+            pl.col("_name").first().over(group), pl.concat_str(pl.lit("w-"), pl.col("event.id").first().over(group))
+        ).alias("session"),
         in_units(time - time.shift(1).over(group), 1000).alias("seq.gap_s"),
         pl.col("event.action").shift(1).over(group).alias("seq.prev_action"),
         pl.col("op.code").shift(1).over(group).alias("seq.prev_op"),
@@ -120,19 +152,19 @@ def assign(open_events: pl.DataFrame, events: pl.DataFrame, limits: Limits) -> p
         .then(pl.lit("same"))
         .otherwise(pl.lit("other"))
         .alias("seq.prev_subject"),
-        (pl.int_range(pl.len()).over(group) == 0).alias("seq.first"),
-    ).drop("_key", "_break", "_part", "_cut")
+        (pl.col("_place") == 0).alias("seq.first"),
+    )
 
 
 def is_closed(watermark: int, limits: Limits) -> pl.Expr:
-    """Whether the session of each row can get no further event, given that all events up to the watermark are here.
+    """Whether the session of each tail can get no further event, given that all events up to the watermark are here.
 
     Args:
         watermark: UTC ms; every event up to it (inclusive) has been seen.
         limits: When a session ends.
     """
-    last = pl.col("time.occurred").max().over("session")
-    limit = pl.when(pl.col("session.id").is_not_null()).then(limits.own_gap_ms).otherwise(limits.gap_ms)
-    ended = pl.col("event.action").last().over("session").is_in(CLOSERS).fill_null(False)
+    last = pl.col("time.occurred")
+    limit = pl.when("own").then(limits.own_gap_ms).otherwise(limits.gap_ms)
+    ended = pl.col("event.action").is_in(CLOSERS).fill_null(False)
     # An event of the very millisecond of a log-off may still come (see `order`), hence `<` there.
-    return ((last + limit) < watermark) | (ended & (last < watermark)) | (pl.len().over("session") >= limits.events)
+    return ((last + limit) < watermark) | (ended & (last < watermark)) | (pl.col("n") >= limits.events)

@@ -48,7 +48,8 @@ class State:
 
     Attributes:
         watermark: UTC ms up to which (inclusive) every event has been seen.
-        open_rows: Enriched events of sessions that may go on.
+        tails: Sessions that may go on (`sessionise.TAILS`).
+        open_rows: Their events, in the columns that a session's summary needs.
         open_hits: Hits in these sessions.
         day_rows: Events of days that are not over.
         history: What is remembered of each actor.
@@ -56,6 +57,7 @@ class State:
     """
 
     watermark: int = -1
+    tails: pl.DataFrame = field(default_factory=sessionise.no_tails)
     open_rows: pl.DataFrame = field(default_factory=pl.DataFrame)
     open_hits: pl.DataFrame = field(default_factory=hits.none)
     day_rows: pl.DataFrame = field(default_factory=pl.DataFrame)
@@ -70,8 +72,9 @@ class Output:
     Attributes:
         rows: The events of this call in event order: the event's columns, `session` (null for heartbeats), `explained`,
             `explained.by`.
-        sessions: Sessions that closed (`features.sessions`, and `related`).
-        days: Days that ended (`features.days`, and `unit`, `event.id`, and `related` where a rule hit the day).
+        sessions: Sessions that closed (`features.sessions`, and `event.id`).
+        days: Days that ended (`features.days`, and `unit`, `event.id`).
+            Both have `related`, the events concerned, where a rule hit the session or day.
         hits: Hits in these sessions and days, one row per unit and rule (`hits.SUMS`).
         candidates: Rows for stage two (`correlate.CANDIDATES`).
         notes: Columns of the events that `evidence.note` needs, for stage two.
@@ -130,17 +133,19 @@ def step(state: State, events: pl.DataFrame, watermark: int, context: Context) -
     beat = (pl.col("event.class") == "heartbeat").fill_null(False)
     beats, new = new.filter(beat), new.filter(~beat)
     remembered, new = history.arrive(state.history, new)
-    rows = sessionise.assign(state.open_rows, new.with_columns(pl.lit(True).alias("_new")), context.limits)
-    fresh = rows.filter(pl.col("_new").fill_null(False)).drop("_new")
-    rows = rows.drop("_new")
+    fresh, tails = sessionise.assign(state.tails, new, context.limits)
     found, windows = _event_hits(fresh, state.windows, context)
 
     closed = sessionise.is_closed(watermark, context.limits)
-    rows = rows.with_columns(closed.alias("_closed"))
-    done, left = rows.filter("_closed").drop("_closed"), rows.filter(~pl.col("_closed")).drop("_closed")
+    gone, tails = tails.filter(closed)["session"], tails.filter(~closed)
+    rows = fresh.select(features.SESSION_COLUMNS)
+    if state.open_rows.width:
+        rows = pl.concat([state.open_rows, rows])
+    ended = pl.col("session").is_in(gone.implode())
+    done, left = rows.filter(ended), rows.filter(~ended)
     sessions, session_hits = _sessions(done, context)
     found = pl.concat([state.open_hits, found])
-    ended = pl.col("unit").is_in(sessions["session"].implode()) if sessions.height else pl.lit(False)
+    ended = pl.col("unit").is_in(gone.implode())
 
     day_rows = fresh.select(features.DAY_COLUMNS)
     if state.day_rows.width:
@@ -160,6 +165,7 @@ def step(state: State, events: pl.DataFrame, watermark: int, context: Context) -
     )
     after = State(
         watermark=watermark,
+        tails=tails,
         open_rows=left,
         open_hits=found.filter(~ended),
         day_rows=day_rows.filter(~over),
@@ -197,7 +203,17 @@ def _sessions(done: pl.DataFrame, context: Context) -> tuple[pl.DataFrame, pl.Da
     sessions = features.sessions(done)
     sessions = sessions.join(hits.concerned(done, ["session"]), on="session", how="left", maintain_order="left")
     sessions = sessions.with_columns(pl.col("session").str.strip_prefix("w-").alias("event.id"))
-    return sessions, hits.match(sessions, context.rules.of("session"), "session", "event.id", "last")
+    found = hits.match(sessions, context.rules.of("session"), "session", "event.id", "last")
+    return _only_where_hit(sessions, "session", found), found
+
+
+def _only_where_hit(units: pl.DataFrame, unit: str, found: pl.DataFrame) -> pl.DataFrame:
+    """Keep the ids of the events concerned where a rule hit: of ten million events those of all units fill the memory.
+
+    What a finding needs of other units is looked up in the archive (`core.Archive`).
+    """
+    hit = pl.col(unit).is_in(found["unit"].unique().implode())
+    return units.with_columns(pl.when(hit).then("related").alias("related"))
 
 
 def _days(
@@ -212,9 +228,7 @@ def _days(
         pl.col("related").list.first().alias("event.id"),
     )
     found = hits.match(days, context.rules.of("actor_day"), "unit", "event.id", "last")
-    # A day speaks by its hits only, and in ten million events the ids of all other days are half of the memory.
-    hit = pl.col("unit").is_in(found["unit"].unique().implode())
-    return remembered, days.with_columns(pl.when(hit).then("related").alias("related")), found
+    return remembered, _only_where_hit(days, "unit", found), found
 
 
 def _local_date(at: int, site: Site) -> date:

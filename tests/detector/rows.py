@@ -12,7 +12,7 @@ from detector import rulebook
 from detector.enrich import ENRICHED
 from detector.history import ARRIVAL
 from detector.rulebook import Rule, RuleBook
-from detector.sessionise import SEQUENCE, Limits, assign
+from detector.sessionise import Limits, assign, no_tails
 from tests.detector.offices import at
 
 MINUTE_MS = 60_000
@@ -84,5 +84,4 @@ def local(moment: int) -> date:
 
 def with_sessions(*given: dict[str, Any]) -> pl.DataFrame:
     """The same, with the columns of `sessionise`."""
-    before = pl.DataFrame(schema=SCHEMA | {name: dtype for name, (dtype, _) in SEQUENCE.items()})
-    return assign(before, enriched(*given), Limits())
+    return assign(no_tails(), enriched(*given), Limits())[0]

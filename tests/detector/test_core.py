@@ -33,16 +33,11 @@ MINUTE_MS = 60_000
 LOUD: dict[str, Any] = {"usual": Baseline(), "budget": UNLIMITED}
 
 
-def lookup(frame: pl.DataFrame) -> core.Lookup:
-    return lambda ids: frame.filter(pl.col("event.id").is_in(ids.implode()))
-
-
 def run(frame: pl.DataFrame, cuts: Iterable[int] = (), book: RuleBook | None = None, **more: Any) -> core.Result:
     """`core.analyse` with every knob of `finish`."""
     analysis = core.Analysis(office(), book or rules())
-    for watermark, piece in stretches(frame, cuts):
-        analysis.feed(piece, watermark)
-    return analysis.finish(lookup(frame), **(LOUD | more))
+    rows = [analysis.feed(piece, watermark) for watermark, piece in stretches(frame, cuts)]
+    return analysis.finish(core.in_memory(rows), **(LOUD | more))
 
 
 def stretches(frame: pl.DataFrame, cuts: Iterable[int]) -> list[tuple[int, pl.DataFrame]]:
@@ -159,8 +154,9 @@ def test_the_month_split_by_actor_into_four_parts_gives_the_same_findings(seed: 
         own = frame.filter(part == number)
         # Each is cut where it likes, and none knows of the others.
         outputs += stage_one(own, at_events(own, 3 + number, number), end, Context(office(), rules()))
-    analysis.take(step.merge(outputs[::-1]), end)
-    got = analysis.conclude(lookup(frame), expected.model, **LOUD)
+    everything = step.merge(outputs[::-1])
+    analysis.take(everything, end)
+    got = analysis.conclude(core.in_memory([everything.rows]), expected.model, **LOUD)
     assert got.mode == "pinned"
     assert lines(got) == lines(run(frame, model=expected.model))
     assert got.sessions.equals(expected.sessions)
@@ -171,15 +167,17 @@ def test_four_stage_ones_that_move_together_feed_one_stage_two():
     frame, expected = whole(1)
     frame = frame.sort("time.occurred", "event.id")
     analysis = core.Analysis(office(), rules())
-    states = [State()] * 4
+    states, rows = [State()] * 4, []
     for watermark, piece in [*stretches(frame, evenly(frame, 5)), (0, event.empty())]:
         moved = [
             step.step(states[number], piece.filter(part_of(piece, 4) == number), watermark or analysis.closing, analysis.context)
             for number in range(4)
         ]  # fmt: skip
         states = [state for state, _ in moved]
-        analysis.take(step.merge([output for _, output in moved]), watermark or analysis.closing)
-    got = analysis.conclude(lookup(frame), expected.model, **LOUD)
+        together = step.merge([output for _, output in moved])
+        rows.append(together.rows)
+        analysis.take(together, watermark or analysis.closing)
+    got = analysis.conclude(core.in_memory(rows), expected.model, **LOUD)
     assert lines(got) == lines(run(frame, model=expected.model))
     assert got.sessions.equals(expected.sessions)
 

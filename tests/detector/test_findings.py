@@ -95,9 +95,8 @@ def many() -> Rule:
 def office_result(book: RuleBook | None = None) -> tuple[pl.DataFrame, core.Result]:
     frame = month(1)
     analysis = core.Analysis(office(), book or rules())
-    analysis.feed(frame, int(frame["time.occurred"].max()))  # type: ignore[arg-type]
-    find = lambda ids: frame.filter(pl.col("event.id").is_in(ids.implode()))  # noqa: E731
-    return frame, analysis.finish(find, usual=Baseline(), budget=UNLIMITED)
+    rows = analysis.feed(frame, int(frame["time.occurred"].max()))  # type: ignore[arg-type]
+    return frame, analysis.finish(core.in_memory([rows]), usual=Baseline(), budget=UNLIMITED)
 
 
 def test_every_finding_of_an_office_is_valid_and_survives_the_wire():

@@ -30,7 +30,11 @@ def at(minute: float, **more: object) -> dict[str, object]:
 
 
 def sessions_of(frame: pl.DataFrame) -> list[str]:
-    return sessionise.assign(pl.DataFrame(), frame, LIMITS)["session"].to_list()
+    return assigned(frame)["session"].to_list()
+
+
+def assigned(frame: pl.DataFrame, limits: sessionise.Limits = LIMITS) -> pl.DataFrame:
+    return sessionise.assign(sessionise.no_tails(), frame, limits)[0]
 
 
 def test_a_pause_of_half_an_hour_is_still_one_session():
@@ -74,27 +78,32 @@ def test_what_nobody_did_is_kept_apart_by_agent_and_source():
 
 
 def test_a_service_account_that_never_pauses_is_cut():
-    limits = sessionise.Limits(events=10)
-    rows = sessionise.assign(pl.DataFrame(), events(*(at(n) for n in range(25))), limits)
+    rows = assigned(events(*(at(n) for n in range(25))), sessionise.Limits(events=10))
     assert rows.group_by("session").len()["len"].sort().to_list() == [5, 10, 10]
 
 
-def test_what_was_said_of_an_event_is_not_changed_by_later_ones():
-    whole = events(*(at(n * 7 % 90, own="W1" if n % 3 else None, subject=f"s{n % 4}") for n in range(60)))
-    whole = whole.sort(sessionise.order())
-    everything = sessionise.assign(pl.DataFrame(), whole, LIMITS)
-    carried, parts = pl.DataFrame(), []
-    for start in range(0, 60, 9):
-        piece = whole.slice(start, 9)
-        rows = sessionise.assign(carried, piece, LIMITS)
-        parts.append(rows.filter(pl.col("event.id").is_in(piece["event.id"].implode())))
-        open_ = ~sessionise.is_closed(int(piece["time.occurred"].max()), LIMITS)
-        carried = rows.filter(open_)
+@pytest.mark.parametrize("limits", [LIMITS, sessionise.Limits(events=4)])
+def test_what_was_said_of_an_event_is_not_changed_by_later_ones(limits: sessionise.Limits):
+    def row(n: int) -> dict[str, object]:
+        action = {0: "logoff", 5: "read"}.get(n % 13, "search")
+        minute = n * 7 % 90 + 100 * (n // 40)
+        return at(minute, own="W1" if n % 3 else None, subject=f"s{n % 4}", action=action, actor="ab"[n % 11 == 0])
+
+    whole = events(*(row(n) for n in range(120))).sort(sessionise.order())
+    everything = assigned(whole, limits)
+    tails, parts = sessionise.no_tails(), []
+    times = whole["time.occurred"].unique().sort().to_list()
+    for first, after in zip([0, *times[4::5]], [*times[4::5], times[-1] + 1], strict=True):
+        rows, tails = sessionise.assign(
+            tails, whole.filter(pl.col("time.occurred").is_between(first, after - 1)), limits
+        )
+        tails = tails.filter(~sessionise.is_closed(after - 1, limits))
+        parts.append(rows)
     assert pl.concat(parts).sort("event.id").equals(everything.sort("event.id"))
 
 
 def test_the_empty_frame_has_all_columns():
-    rows = sessionise.assign(pl.DataFrame(), event.empty(), LIMITS)
+    rows = assigned(event.empty())
     assert rows.is_empty()
     assert set(sessionise.SEQUENCE) <= set(rows.columns)
 
