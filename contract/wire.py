@@ -94,7 +94,7 @@ def encode(frame: pl.DataFrame) -> bytes:
     """
     if frame.is_empty():
         return b""
-    return _joined(encode_lines(frame))
+    return joined(encode_lines(frame))
 
 
 def encode_lines(frame: pl.DataFrame) -> pl.Series:
@@ -110,8 +110,8 @@ def encode_lines(frame: pl.DataFrame) -> pl.Series:
     return frame.select(line=pl.concat_str(pl.lit("{"), members.str.slice(1), pl.lit("}"))).to_series()
 
 
-def _joined(lines: pl.Series) -> bytes:
-    """The lines, each with its newline. CSV without quoting is just that, and spares two copies through a str."""
+def joined(lines: pl.Series) -> bytes:
+    """Encoded lines, each with its newline. CSV without quoting is just that, and spares two copies through a str."""
     out = io.BytesIO()
     lines.to_frame().write_csv(out, include_header=False, quote_style="never")
     return out.getvalue()
@@ -233,7 +233,7 @@ def _fast(body: bytes, lines: pl.Series) -> _Fast:
         if todo.is_empty():
             break
         if buffer is None:
-            buffer = _joined(todo["line"])
+            buffer = joined(todo["line"])
         frame = pl.read_ndjson(buffer, schema={key: BY_KEY[key].dtype for key in keys})
         taken, odd = _accounted(buffer, todo["line"], frame)
         frame = _completed(frame)
