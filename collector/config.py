@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 
@@ -28,6 +29,7 @@ from collector import sources as declared
 from collector.options import (
     AUTO,
     AgeKey,
+    CertificateFile,
     Folder,
     FreePath,
     Globs,
@@ -40,10 +42,12 @@ from collector.options import (
     PrivateFileLater,
     ReadableFile,
     Servers,
+    SiteKeyFile,
     SourceId,
     TimeZone,
     Topic,
     WritableFolder,
+    key_problem,
     no_twice,
 )
 from collector.sources import Source, SourceError
@@ -68,7 +72,7 @@ class Agent(_Section):
     state_dir: WritableFolder = Field(
         description="Folder for checkpoint, seal, spool and vault; made if missing. Nothing is written outside it."
     )
-    site_key: PrivateFile = Field(description="The site's secret, for tokens and event ids.")
+    site_key: SiteKeyFile = Field(description="The site's secret, for tokens and event ids.")
     seal_key: PrivateFileLater = Field(
         description="First secret of the seal, made when the agent is enrolled and erased at its first start."
     )
@@ -91,10 +95,10 @@ class Kafka(_Section):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="SSL or SASL_SSL wherever the network is not this machine's own."
     )
-    ssl_cafile: ReadableFile | None = Field(
+    ssl_cafile: CertificateFile | None = Field(
         None, description="Certificates (PEM) that vouch for the servers; left out: the system's own."
     )
-    ssl_certfile: ReadableFile | None = Field(None, description="The agent's own certificate (PEM), for mTLS.")
+    ssl_certfile: CertificateFile | None = Field(None, description="The agent's own certificate (PEM), for mTLS.")
     ssl_keyfile: PrivateFile | None = Field(None, description="Key of that certificate (PEM, without a pass phrase).")
     sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] | None = Field(
         None, description="How to log in; SCRAM where the servers offer it."
@@ -114,8 +118,8 @@ class Kafka(_Section):
     )
 
     @model_validator(mode="after")
-    def _consistent(self) -> Kafka:
-        _refuse(_kafka_problems(self))
+    def _consistent(self, info: ValidationInfo) -> Kafka:
+        _refuse(_kafka_problems(self, isinstance(info.context, Ground)))
         return self
 
 
@@ -158,9 +162,9 @@ class Syslog(_Section):
     protocol: Literal["udp", "tcp", "tls"] = Field(description="udp loses lines when busy; prefer tcp or tls.")
     host: Host = Field("127.0.0.1", description="Address to listen at.")
     port: Port = Field(description="Port to listen at; below 1024 needs a capability (see docs/operations/agent.md).")
-    certfile: ReadableFile | None = Field(None, description="Certificate (PEM) shown to senders, for tls.")
+    certfile: CertificateFile | None = Field(None, description="Certificate (PEM) shown to senders, for tls.")
     keyfile: PrivateFile | None = Field(None, description="Key of that certificate (PEM, without a pass phrase).")
-    cafile: ReadableFile | None = Field(
+    cafile: CertificateFile | None = Field(
         None, description="Certificates (PEM) that senders' certificates must come from; left out: senders need none."
     )
     allow: list[Network] = Field(
@@ -174,8 +178,8 @@ class Syslog(_Section):
     silent_after_s: SilentAfter = None
 
     @model_validator(mode="after")
-    def _consistent(self) -> Syslog:
-        _refuse(_syslog_problems(self))
+    def _consistent(self, info: ValidationInfo) -> Syslog:
+        _refuse(_syslog_problems(self, isinstance(info.context, Ground)))
         return self
 
 
@@ -244,13 +248,9 @@ class Config(_Section):
     @property
     def silent_after_s(self) -> dict[str, int]:
         """By place in the file (`files.1`, `syslog.2`, counted from 1): seconds after which its silence is a problem."""
-        places = [("files", self.files), ("syslog", self.syslog)]
-        return {
-            f"{name}.{number}": section.silent_after_s
-            for name, sections in places
-            for number, section in enumerate(sections, 1)
-            if section.silent_after_s is not None
-        }
+        declared_s = {f"files.{number}": files.silent_after_s for number, files in enumerate(self.files, 1)}
+        declared_s |= {f"syslog.{number}": syslog.silent_after_s for number, syslog in enumerate(self.syslog, 1)}
+        return {place: after_s for place, after_s in declared_s.items() if after_s is not None}
 
     @property
     def digest(self) -> str:
@@ -330,7 +330,7 @@ def _refuse(problems: Iterator[str]) -> None:
         raise ValueError("".join(_MARK + line for line in lines))
 
 
-def _kafka_problems(kafka: Kafka) -> Iterator[str]:
+def _kafka_problems(kafka: Kafka, on_disk: bool) -> Iterator[str]:
     secured, logs_in = "SSL" in kafka.security_protocol, "SASL" in kafka.security_protocol
     for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
         if getattr(kafka, name) and not secured:
@@ -338,6 +338,13 @@ def _kafka_problems(kafka: Kafka) -> Iterator[str]:
     if bool(kafka.ssl_certfile) != bool(kafka.ssl_keyfile):
         missing = "ssl_keyfile" if kafka.ssl_certfile else "ssl_certfile"
         yield f"{missing}: missing: certificate and key go together"
+    elif (
+        on_disk
+        and kafka.ssl_certfile
+        and kafka.ssl_keyfile
+        and (problem := key_problem(kafka.ssl_certfile, kafka.ssl_keyfile))
+    ):
+        yield f"ssl_keyfile: {problem}"
     for name in ("sasl_mechanism", "sasl_username", "sasl_password_file"):
         if logs_in and getattr(kafka, name) is None:
             yield f"{name}: missing: {kafka.security_protocol} needs it"
@@ -351,11 +358,13 @@ def _kafka_problems(kafka: Kafka) -> Iterator[str]:
         yield "dead_letter_topic: is the topic of the events: give refused lines one of their own"
 
 
-def _syslog_problems(syslog: Syslog) -> Iterator[str]:
+def _syslog_problems(syslog: Syslog, on_disk: bool) -> Iterator[str]:
     if syslog.protocol == "tls":
         for name in ("certfile", "keyfile"):
             if getattr(syslog, name) is None:
                 yield f"{name}: missing: tls needs it"
+        if on_disk and syslog.certfile and syslog.keyfile and (problem := key_problem(syslog.certfile, syslog.keyfile)):
+            yield f"keyfile: {problem}"
     else:
         for name in ("certfile", "keyfile", "cafile"):
             if getattr(syslog, name) is not None:

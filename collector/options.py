@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 from collector.private import PrivateFileError, read_private
 from registers.dates import check_time_zone
 from registers.text import did_you_mean
+from registers.tokens import KeyFileError, SiteKey
 
 AUTO: Final = "auto"
 _HOST: Final = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])"
@@ -66,6 +68,48 @@ def _private(path: Path, info: ValidationInfo) -> Path:
         except PrivateFileError as error:
             raise ValueError(str(error)) from None
     return path
+
+
+def _site_key(path: Path, info: ValidationInfo) -> Path:
+    if _ground(info):
+        try:
+            short = SiteKey.read(path).is_short
+        except KeyFileError as error:
+            raise ValueError(str(error)) from None
+        if short:
+            raise ValueError(
+                f"{path}: has under 16 bytes and could be found by trying: make one (openssl rand -hex 32)"
+            )
+    return path
+
+
+def _certificates(path: Path, info: ValidationInfo) -> Path:
+    if _ground(info):
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        except ssl.SSLError:
+            raise ValueError(
+                f"{path}: holds no certificate in PEM: it begins with -----BEGIN CERTIFICATE-----"
+            ) from None
+    return path
+
+
+def key_problem(certificate: Path, key: Path) -> str | None:
+    """Why a key (PEM) cannot serve for a certificate, in half a line; `None` if it can."""
+
+    def no_pass_phrase() -> str:
+        # Without this OpenSSL would ask the terminal, and a service waits for ever.
+        raise ValueError
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, no_pass_phrase)
+    except ValueError:
+        return f"{key}: needs a pass phrase, which nobody can type: store it without and let only the agent read it"
+    except OSError as error:
+        if isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH":
+            return f"{key}: is not the key of {certificate}: check which belong together"
+        return f"{key}: is no key in PEM for {certificate}: check the path"
+    return None
 
 
 def _private_once_made(path: Path, info: ValidationInfo) -> Path:
@@ -145,6 +189,8 @@ def _text(kind: str) -> WithJsonSchema:
 FreePath = Annotated[Path, BeforeValidator(_path), _text("path")]
 ReadableFile = Annotated[FreePath, AfterValidator(_readable), _text("file")]
 PrivateFile = Annotated[FreePath, AfterValidator(_private), _text("file only its owner may read")]
+SiteKeyFile = Annotated[PrivateFile, AfterValidator(_site_key), _text("file only its owner may read")]
+CertificateFile = Annotated[ReadableFile, AfterValidator(_certificates), _text("file")]
 PrivateFileLater = Annotated[FreePath, AfterValidator(_private_once_made), _text("file only its owner may read")]
 Folder = Annotated[FreePath, AfterValidator(_folder), _text("folder")]
 WritableFolder = Annotated[FreePath, AfterValidator(_no_file), _text("folder")]
