@@ -30,14 +30,16 @@ def read_private(path: Path) -> bytes:
         PrivateFileError: It is missing, unreadable, empty, no regular file, too long or open to others.
     """
     try:
-        # O_NONBLOCK: a FIFO in its place must not hang the agent.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(path, "rb", opener=_without_waiting) as file:
+            # The open file is asked, not its name: between two looks at a name somebody could swap what it stands for.
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise PrivateFileError(f"{path}: is no file: check the path")
+            if whom := shared_with(status.st_mode, status.st_uid):
+                raise PrivateFileError(f"{path}: {whom} it: type chmod 600 {path} and consider making it anew")
+            data = file.read(_LONGEST_B + 1)
     except OSError as error:
         raise PrivateFileError(f"{path}: cannot be read ({error.strerror}): put the secret there") from None
-    with os.fdopen(handle, "rb") as file:
-        # The open file is asked, not its name: between two looks at a name somebody could swap what it stands for.
-        _refuse_shared(path, os.fstat(file.fileno()))
-        data = file.read(_LONGEST_B + 1)
     if not data:
         raise PrivateFileError(f"{path}: is empty: put the secret there")
     if len(data) > _LONGEST_B:
@@ -45,11 +47,15 @@ def read_private(path: Path) -> bytes:
     return data
 
 
-def _refuse_shared(path: Path, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise PrivateFileError(f"{path}: is no file: check the path")
-    allowed = 0o740 if status.st_uid == 0 else 0o700
-    if extra := stat.S_IMODE(status.st_mode) & ~allowed & 0o777:
-        whom = "everybody" if extra & 0o007 else "its group"
-        what = "read" if extra & 0o044 else "change" if extra & 0o022 else "run"
-        raise PrivateFileError(f"{path}: {whom} may {what} it: type chmod 600 {path} and consider making it anew")
+def shared_with(mode: int, owner: int) -> str | None:
+    """Who besides its owner may do what with a file of these permission bits, such as `everybody may read`; `None`: nobody."""
+    allowed = 0o740 if owner == 0 else 0o700
+    extra = mode & 0o777 & ~allowed
+    if not extra:
+        return None
+    whom = "everybody" if extra & 0o007 else "its group"
+    return f"{whom} may {'read' if extra & 0o044 else 'change' if extra & 0o022 else 'run'}"
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO in its place must not hang the agent

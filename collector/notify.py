@@ -1,0 +1,52 @@
+"""Messages to systemd, sd_notify(3): that the agent is ready, reloads, stops, and is still alive."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Mapping
+
+
+class Notify:
+    """The service manager's socket; without one (no systemd, a container) every message goes nowhere.
+
+    Args:
+        environment: Where `NOTIFY_SOCKET` and `WATCHDOG_USEC` stand.
+    """
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        address = environment.get("NOTIFY_SOCKET", "")
+        # `@` stands for the NUL of an abstract address; other addresses (vsock) are not for services on this machine.
+        self._address = "\0" + address[1:] if address[:1] == "@" else address if address[:1] == "/" else ""
+        wait_us = environment.get("WATCHDOG_USEC", "")
+        mine = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        self.watchdog_s: float | None = int(wait_us) / 1e6 if wait_us.isdigit() and mine else None
+        """After so many seconds without a sign of life systemd restarts the agent; `None`: it does not watch."""
+
+    def ready(self, status: str) -> None:
+        """The agent, just started or reloaded, does its work."""
+        self._send("READY=1", f"STATUS={status}")
+
+    def reloading(self) -> None:
+        """The configuration is read anew; `ready` ends it."""
+        self._send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+    def stopping(self) -> None:
+        """The agent drains and will end."""
+        self._send("STOPPING=1")
+
+    def alive(self, status: str) -> None:
+        """A sign of life, and one line for `systemctl status`."""
+        self._send("WATCHDOG=1", f"STATUS={status}")
+
+    def _send(self, *lines: str) -> None:
+        if not self._address:
+            return
+        message = "\n".join(" ".join(line.split()) for line in lines)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as to:
+            to.setblocking(False)
+            try:
+                to.sendto(message.encode(), self._address)
+            except OSError:
+                return  # nobody listens or is too busy: the next sign of life says the same
