@@ -33,9 +33,11 @@ def decode_lines(data: bytes, raws: list[bytes], encoding: str) -> tuple[pl.Seri
         except pl.exceptions.ComputeError:
             pass
     try:
-        lines = text.decode(data, encoding)[0].split("\n")[: len(raws)]
+        # Cut by Polars: a list of as many strings would cost several times the decoding.
+        whole = pl.Series("line", [text.decode(data, encoding)[0].removesuffix("\n")], dtype=pl.String)
+        lines = whole.str.split("\n").explode()
         if len(lines) == len(raws):
-            return pl.Series("line", lines, dtype=pl.String), encoding
+            return lines, encoding
     except UnicodeDecodeError:
         pass
     return pl.Series("line", [_decode(raw, encoding) for raw in raws], dtype=pl.String), encoding

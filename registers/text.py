@@ -22,7 +22,7 @@ _NAMES: Final = {
 _EDGE: Final = " \t\r\n\v\f\x00\u00a0\u3000\u200b\u200e\u200f\ufeff"
 
 # Python's codec lets the five bytes pass that Windows leaves undefined, and with them most binary files.
-_NOT_CP932: Final = re.compile("[\x80\xa0\uf8f0-\uf8f3]")
+_NOT_CP932: Final = "\x80\xa0\uf8f0\uf8f1\uf8f2\uf8f3"
 _HALF_WIDTH: Final = re.compile("[\uff61-\uff9f]")
 # Voiced marks without a kana to voice, and punctuation that half-width kana fields do not have: EUC-JP read as CP932.
 _HALF_WIDTH_NONSENSE: Final = re.compile("(?<![ｳｶ-ﾄﾊ-ﾎ])[ﾞﾟ]|[｡｢｣､･](?=[\uff61-\uff9f])")
@@ -116,8 +116,11 @@ def _strict(data: bytes, code: str) -> str:
     if code == "euc_jp":
         return data.decode(code, errors="sekimori.vendor")
     text = data.decode(code)
-    if odd := _NOT_CP932.search(text):
-        start = len(text[: odd.start()].encode(code))
+    found = [
+        at for sign in _NOT_CP932 if (at := text.find(sign)) >= 0
+    ]  # six scans take a twentieth of a pattern's time
+    if found:
+        start = len(text[: min(found)].encode(code))
         raise UnicodeDecodeError(code, data, start, start + 1, "no character has this byte")
     return text
 
