@@ -8,7 +8,7 @@ https://github.com/SigmaHQ/sigma-specification/blob/main/specification/sigma-cor
 
 from __future__ import annotations
 
-import sys
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -40,6 +40,7 @@ HITS: Final[dict[str, pl.DataType]] = {
 }
 # Events of an ordered correlation that a hit lists at most: the newest. Windows of months stay small that way.
 MOST_SHOWN: Final = 20
+HOUR_MS: Final = 3_600_000
 # Between the values of several group-by fields; no text of a log holds it.
 SEPARATOR: Final = "\x1f"
 
@@ -137,8 +138,28 @@ class Window:
     newest: dict[str, list[str]] = field(default_factory=dict)
     held: bool = False
 
+    def pack(self) -> bytes:
+        """The window at rest: JSON, with the time of the newest candidate in front.
 
-State = dict[tuple[str, str], Window]
+        There are hundreds of thousands of them in a month, and as objects they take four times the memory.
+        """
+        parts = [self.items[-1].time, self.items, self.seen, self.starts, self.moment, self.newest, self.held]
+        return json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Window:
+        """The inverse of `pack`."""
+        _, items, *rest = json.loads(packed)
+        return cls([Item(*item) for item in items], *rest)
+
+
+def _newest(packed: bytes) -> int:
+    return int(packed[1 : packed.index(b",")])
+
+
+# Packed windows of one correlation, by group; and those of all, by rule.
+Windows = Mapping[str, bytes]
+State = Mapping[str, Windows]
 
 
 def candidates(frame: pl.DataFrame, rule: str, correlation: Correlation) -> pl.DataFrame:
@@ -185,64 +206,75 @@ def correlate(found: pl.DataFrame, correlation: Correlation) -> pl.DataFrame:
 
     Returns:
         One row per rising edge, sorted by (time, event id, group): a candidate at which the condition holds over the
-        trailing window, after one of the same group at which it did not (or none). `first` is the time of the oldest
+        trailing window, after one of the same group at which it did not (or none that long). `first` is the time of the oldest
         event in the window, `count` what was counted, `related` all event ids and `actors` all distinct actors in the
         window, in order; for `temporal_ordered` without what came before a first event.
     """
-    return advance({}, found, correlation)
+    return advance({}, found, correlation)[1]
 
 
-def advance(state: State, found: pl.DataFrame, correlation: Correlation) -> pl.DataFrame:
-    """As `correlate`, going on from the windows in `state`, which are moved forward in place.
+def advance(windows: Windows, found: pl.DataFrame, correlation: Correlation) -> tuple[Windows, pl.DataFrame]:
+    """As `correlate`, going on from these windows; returns the windows moved forward, and the hits.
 
     Candidates must not be older than those of earlier calls. Cutting a stream of candidates differently gives the
     same hits, as long as candidates of one millisecond stay together.
     """
+    if found.is_empty():
+        return windows, pl.DataFrame(schema=HITS)
     rows: list[tuple[object, ...]] = []
+    touched: dict[str, Window] = {}
     ordered = found.sort("time.occurred", "event.id", "base")
     for rule, base, group, time, event, value, actor in ordered.select(list(CANDIDATES)).iter_rows():
-        window = state.setdefault((rule, group), Window())
-        # The few names of bases would else be held once per candidate.
-        item = Item(time, event, sys.intern(base), value, actor)
-        if correlation.kind == "temporal_ordered" and not _begun(window, item, correlation):
-            _note(window, item)
-            continue
-        _push(window, item, correlation)
-        number = _number(window, correlation)
-        holds = correlation.holds(number)
+        if group not in touched:
+            touched[group] = Window.unpack(windows[group]) if group in windows else Window()
+        item = Item(time, event, base, value, actor)
+        number = _moved(touched, group, item, correlation)
+        window = touched[group]
+        holds = number is not None and correlation.holds(number)
         if holds and not window.held:
             events = tuple(dict.fromkeys(item.event for item in window.items))
             actors = tuple(dict.fromkeys(item.actor for item in window.items if item.actor is not None))
             rows.append((rule, group, time, event, window.items[0].time, number, events, actors))
         window.held = holds
     hits = pl.DataFrame(rows, schema=HITS, orient="row")
-    return hits.sort("time.occurred", "event.id", "group", maintain_order=True)
+    after = dict(windows)
+    for group, window in touched.items():
+        if window.items:
+            after[group] = window.pack()
+        else:
+            after.pop(group, None)
+    return after, hits.sort("time.occurred", "event.id", "group", maintain_order=True)
 
 
-def copied(state: State, found: pl.DataFrame) -> State:
-    """A state that may be moved forward over these candidates while the given one stays as it is."""
+def _moved(touched: dict[str, Window], group: str, item: Item, correlation: Correlation) -> int | None:
+    """Move the window of a group to a candidate; returns what is counted, None where no chain has begun."""
+    window = touched[group]
+    if window.items and window.items[-1].time + correlation.timespan_ms <= item.time:
+        # Nothing of it is left, and whether it was forgotten in between must not matter.
+        window = touched[group] = Window()
+    if correlation.kind == "temporal_ordered" and not _begun(window, item, correlation):
+        _note(window, item)
+        return None
+    _push(window, item, correlation)
+    return _number(window, correlation)
+
+
+def forget(state: State, before: int, watermark: int, correlations: Mapping[str, Correlation]) -> State:
+    """The windows that can still matter once every event up to the watermark has been seen.
+
+    Args:
+        state: All windows.
+        before, watermark: UTC ms: where the watermark was, and where it is now. Looking at all windows takes time, so it
+            is done when the watermark has come on by a quarter of the timespan, or an hour.
+        correlations: By the name of the rule.
+    """
     after = dict(state)
-    for rule, group in found.select("rule", "group").unique().iter_rows():
-        window = after.get((rule, group))
-        if window is not None:
-            after[rule, group] = Window(
-                items=list(window.items),
-                seen=dict(window.seen),
-                starts=list(window.starts),
-                moment=window.moment,
-                newest={base: list(events) for base, events in window.newest.items()},
-                held=window.held,
-            )
+    for rule, windows in state.items():
+        span = correlations[rule].timespan_ms
+        every = max(span // 4, HOUR_MS)
+        if before // every != watermark // every:
+            after[rule] = {group: packed for group, packed in windows.items() if _newest(packed) + span > watermark}
     return after
-
-
-def forget(state: State, watermark: int, correlations: Mapping[str, Correlation]) -> State:
-    """The windows that can still matter once every event up to the watermark (UTC ms) has been seen."""
-    return {
-        key: window
-        for key, window in state.items()
-        if window.items and window.items[-1].time + correlations[key[0]].timespan_ms > watermark
-    }
 
 
 def _begun(window: Window, item: Item, correlation: Correlation) -> bool:
@@ -259,7 +291,6 @@ def _note(window: Window, item: Item) -> None:
         window.seen.clear()
         window.starts, window.moment, window.newest = [], item.time, {}
     window.newest.setdefault(item.base, []).append(item.event)
-    window.held = False
 
 
 def _push(window: Window, item: Item, correlation: Correlation) -> None:

@@ -8,7 +8,7 @@ how actors are spread over several stage ones, does not change what comes out in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -170,7 +170,7 @@ def step(state: State, events: pl.DataFrame, watermark: int, context: Context) -
         open_hits=found.filter(~ended),
         day_rows=day_rows.filter(~over),
         history=remembered,
-        windows=correlate.forget(windows, watermark, _correlations(context, stage=1)),
+        windows=correlate.forget(windows, state.watermark, watermark, _correlations(context, stage=1)),
     )
     return after, output
 
@@ -180,13 +180,14 @@ def _event_hits(
 ) -> tuple[pl.DataFrame, correlate.State]:
     found = [hits.match(fresh, context.rules.of("event"), "session", "event.id", "time.occurred")]
     candidates = _candidates(fresh, context, stage=1)
-    windows = correlate.copied(windows, candidates)
+    after = dict(windows)
     for rule in context.rules.correlations(1):
         if rule.correlation is None:
             continue
-        edges = correlate.advance(windows, candidates.filter(pl.col("rule") == rule.name), rule.correlation)
+        own = candidates.filter(pl.col("rule") == rule.name)
+        after[rule.name], edges = correlate.advance(windows.get(rule.name, {}), own, rule.correlation)
         found.append(hits.correlated(fresh, edges, rule))
-    return pl.concat(found), windows
+    return pl.concat(found), after
 
 
 def _correlations(context: Context, stage: int) -> dict[str, correlate.Correlation]:
@@ -238,8 +239,9 @@ def _local_date(at: int, site: Site) -> date:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """What stage two remembers between calls: windows of its correlations, and the evidence."""
+    """What stage two remembers between calls: the watermark, windows of its correlations, and the evidence."""
 
+    watermark: int = -1
     windows: correlate.State = field(default_factory=dict)
     evidence: evidence.Evidence = field(default_factory=evidence.Evidence)
 
@@ -258,10 +260,11 @@ def group(
     Returns:
         The new state, and one row per group that filled (`correlate.HITS`), sorted by (time, event id, rule, group).
     """
-    windows = correlate.copied(state.windows, candidates)
-    edges = [pl.DataFrame(schema=correlate.HITS)]
+    windows, filled = dict(state.windows), [pl.DataFrame(schema=correlate.HITS)]
     for name, what in _correlations(context, stage=2).items():
-        edges.append(correlate.advance(windows, candidates.filter(pl.col("rule") == name), what))
-    windows = correlate.forget(windows, watermark, _correlations(context, stage=2))
-    after = replace(state, windows=windows, evidence=evidence.note(state.evidence, notes))
-    return after, pl.concat(edges).sort("time.occurred", "event.id", "rule", "group")
+        own = candidates.filter(pl.col("rule") == name)
+        windows[name], edges = correlate.advance(state.windows.get(name, {}), own, what)
+        filled.append(edges)
+    kept = correlate.forget(windows, state.watermark, watermark, _correlations(context, stage=2))
+    after = Groups(watermark, kept, evidence.note(state.evidence, notes))
+    return after, pl.concat(filled).sort("time.occurred", "event.id", "rule", "group")

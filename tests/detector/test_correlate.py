@@ -184,7 +184,8 @@ LEAST = {"event_count": 6, "value_count": 3, "temporal": 2, "temporal_ordered": 
 
 @pytest.mark.parametrize("kind", list(LEAST))
 @pytest.mark.parametrize("seed", range(20))
-def test_it_does_what_the_definition_says_and_cutting_changes_nothing(kind: str, seed: int):
+@pytest.mark.parametrize("forgets", [True, False])
+def test_it_does_what_the_definition_says_and_cutting_changes_nothing(kind: str, seed: int, forgets: bool):
     draw = random.Random(seed)
     found = rows(*[
         (draw.randrange(0, 120) / 2, draw.choice("ab"), draw.choice("gh"), draw.choice(["x", "y", "z", None]))
@@ -198,10 +199,9 @@ def test_it_does_what_the_definition_says_and_cutting_changes_nothing(kind: str,
     assert sorted(whole.select("group", "event.id").iter_rows()) == sorted(naive(found, condition))
     assert correlate.correlate(found.sample(fraction=1, shuffle=True, seed=seed), condition).equals(whole)
     cut = draw.randrange(0, 45) * MINUTE
-    state: correlate.State = {}
-    first = correlate.advance(state, found.filter(pl.col("time.occurred") <= cut), condition)
-    kept = correlate.forget(state, cut, {"r": condition})
-    second = correlate.advance(kept, found.filter(pl.col("time.occurred") > cut), condition)
+    windows, first = correlate.advance({}, found.filter(pl.col("time.occurred") <= cut), condition)
+    kept = correlate.forget({"r": windows}, -1 if forgets else cut, cut, {"r": condition})
+    _, second = correlate.advance(kept["r"], found.filter(pl.col("time.occurred") > cut), condition)
     assert pl.concat([first, second]).equals(whole)
 
 
