@@ -16,7 +16,7 @@ from collector import enrol
 from collector.journal import Journal
 from contract import sealed, wire
 from contract.event import FIELDS
-from contract.sealed import EVENT, MAX_BYTES, MAX_EVENTS, NDJSON, NO_RECORD, Predecessor, Record, Seal
+from contract.sealed import EPOCH, EVENT, MAX_BYTES, MAX_EVENTS, NDJSON, NO_RECORD, Predecessor, Record, Seal
 from contract.topics import EVENTS
 
 FOLDER: Final = "seal"
@@ -53,7 +53,9 @@ class Sealer:
         start = enrol.begin(folder, agent, key_file)
         self.agent = agent
         self.boot = sealed.boot_name(start.key.secret)
-        self._key = sealed.first_record_key(start.key.secret, agent)
+        self._epoch = -1
+        self._epoch_secret = sealed.first_epoch_secret(start.key.secret, agent)  # of epoch `_epoch` + 1
+        self._key = b""
         self._journal = Journal(folder, self.boot, start.key.start)
         self.previous: tuple[Predecessor, ...] = self._journal.ledger.previous
         self.notes = start.notes + self._journal.notes
@@ -129,7 +131,7 @@ class Sealer:
 
     def close(self) -> None:
         """Write down what was acknowledged and forget the key."""
-        self._key = b""
+        self._key = self._epoch_secret = b""
         self._journal.close()
 
     def _own(self, events: pl.DataFrame) -> np.ndarray | None:
@@ -215,8 +217,16 @@ class Sealer:
         seal = Seal(self._fmt, len(lines), self.agent, self.boot, *span, self._prev)
         headers = seal.headers()
         digest = sealed.record_hash(partition, key, headers, value)
-        headers.append(("mac", sealed.mac(self._key, digest)))
+        headers.append(("mac", sealed.mac(self._key_of(span[0]), digest)))
         self._key = sealed.next_record_key(self._key)
         self._prev = digest.hex()
         self._journal.sealed(*span, self._prev)
         return Record(self._topic, partition, value, headers, at_ms, key, *span)
+
+    def _key_of(self, first: int) -> bytes:
+        """The key of the next record, which begins with this number."""
+        while self._epoch < first // EPOCH:
+            self._key = sealed.first_record_key(self._epoch_secret)
+            self._epoch_secret = sealed.next_epoch_secret(self._epoch_secret)
+            self._epoch += 1
+        return self._key

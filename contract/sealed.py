@@ -10,9 +10,15 @@ on the wire with everything that gives them their meaning:
 
 The topic is left out so that a mirrored topic can be verified, the timestamp because a broker may set its own.
 
-The keys go one way only. Boot secret → next boot secret, boot secret → the boot's name and its first record key, record
-key → next record key; each is erased once its successor stands. Who takes over a host learns nothing that could forge
-what it sealed before. Who verifies holds the first secret and derives the rest.
+The keys go one way only; each is erased once its successor stands. Who takes over a host learns nothing that could
+forge what it sealed before. Who verifies holds the first secret and derives the rest:
+
+    boot secret  → next boot secret; → the boot's name; → its first epoch secret
+    epoch secret → next epoch secret; → key of the first record in the epoch
+    record key   → key of the next record in the epoch
+
+A record is in epoch `first` // `EPOCH`. Epochs bound the search for the key of a record behind a gap, or at the front of
+what a topic still holds: how many records went before is nowhere written, the number of events is.
 """
 
 from __future__ import annotations
@@ -33,6 +39,7 @@ NO_RECORD: Final = "0" * 64
 # A record's uncompressed value; below the broker's default message.max.bytes (1,048,588) even if nothing shrinks.
 MAX_EVENTS: Final = 1000
 MAX_BYTES: Final = 900_000
+EPOCH: Final = 1 << 16
 
 _PREFIX: Final = b"sekimori/record/1"
 
@@ -118,7 +125,7 @@ def mac(record_key: bytes, digest: bytes) -> bytes:
 
 
 def next_record_key(record_key: bytes) -> bytes:
-    """The key of the record sealed after; the one given must be forgotten then."""
+    """The key of the record sealed after it in the same epoch; the one given must be forgotten then."""
     return hmac.digest(record_key, b"next", "sha256")
 
 
@@ -132,9 +139,19 @@ def boot_name(secret: bytes) -> str:
     return hmac.digest(secret, b"sekimori/boot name", "sha256")[:8].hex()
 
 
-def first_record_key(secret: bytes, agent: str) -> bytes:
-    """The key of a boot's first record."""
-    return hmac.digest(secret, b"sekimori/record key/" + agent.encode(), "sha256")
+def first_epoch_secret(secret: bytes, agent: str) -> bytes:
+    """The secret of a boot's epoch 0."""
+    return hmac.digest(secret, b"sekimori/epoch/" + agent.encode(), "sha256")
+
+
+def next_epoch_secret(epoch_secret: bytes) -> bytes:
+    """The secret of the epoch after; the one given must be forgotten once the epoch's first record key is made."""
+    return hmac.digest(epoch_secret, b"next epoch", "sha256")
+
+
+def first_record_key(epoch_secret: bytes) -> bytes:
+    """The key of an epoch's first record."""
+    return hmac.digest(epoch_secret, b"record", "sha256")
 
 
 @dataclass(frozen=True, slots=True)
