@@ -51,6 +51,7 @@ from collector.options import (
     no_twice,
 )
 from collector.sources import Source, SourceError
+from contract.topics import DEAD_LETTERS, EVENTS
 from registers.config import ConfigError, explain
 
 _MARK: Final = "\n"  # in front of each problem that a table's own check found
@@ -78,7 +79,7 @@ class Agent(_Section):
     )
     time_zone: TimeZone = Field("Asia/Tokyo", description="Zone of stamps that carry none and whose source names none.")
     sources: Folder | None = Field(
-        None, description="Folder of own source declarations (*.toml), tried before the ones that ship."
+        None, description="Folder of own source declarations (`*.toml`), tried before the ones that ship."
     )
     heartbeat_s: int = Field(60, ge=1, le=3600, description="How often each partition gets a heartbeat.")
     drain_s: int = Field(
@@ -90,8 +91,8 @@ class Kafka(_Section):
     """Where sealed events go. Compression (zstd), acks (all) and idempotence are not for choosing."""
 
     bootstrap_servers: Servers = Field(description="Servers to ask first; two or three, so that one may be away.")
-    topic: Topic = Field("access-events", description="Topic of the events.")
-    dead_letter_topic: Topic = Field("dead-letters", description="Topic of refused lines, masked, with the reason.")
+    topic: Topic = Field(EVENTS.name, description="Topic of the events.")
+    dead_letter_topic: Topic = Field(DEAD_LETTERS.name, description="Topic of refused lines, masked, with the reason.")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="SSL or SASL_SSL wherever the network is not this machine's own."
     )
@@ -151,7 +152,9 @@ class Files(_Section):
     """Log files that are followed."""
 
     source: SourceId = Field(AUTO, description="Source of all of them; `auto` recognises each by its content.")
-    paths: Globs = Field(description="Globs; `**` stands for folders. Rotated generations should match too.")
+    paths: Globs = Field(
+        description="Globs; `**` stands for folders. Rotated generations are found beside what matches."
+    )
     silent_after_s: SilentAfter = None
 
 
