@@ -1,0 +1,211 @@
+"""One producer of kafka-python, from the attempt to connect to its end, which may come at any moment.
+
+What is odd about kafka-python 3.0.12 is kept in here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+with warnings.catch_warnings():
+    # It reads its message schemas in a way that Python 3.11 calls deprecated.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from kafka import KafkaProducer
+    from kafka.errors import KafkaError
+
+from collector import trouble
+from collector.config import Kafka
+from contract.sealed import Record
+
+_BOOTSTRAP_MS: Final = 10_000
+# How long a call that needs the list of partitions may wait. They are known before the first record, so only a topic
+# that was deleted meanwhile costs this.
+_METADATA_MS: Final = 2_000
+# A batch that is given up after it was once sent leaves the idempotent producer hanging, with its futures undone for ever:
+# so none ever is. Ages are watched from outside.
+_NEVER_MS: Final = 2**31 - 1
+_REQUEST_BYTES: Final = 8 << 20
+
+
+class Producer:
+    """An idempotent producer whose futures are reported one by one."""
+
+    def __init__(self, settings: Kafka, name: str) -> None:
+        """Connect; takes up to 10 s.
+
+        Raises:
+            KafkaError: Nobody could be reached, or let us in.
+            OSError: A file of the settings cannot be read.
+            ValueError: The settings contradict each other.
+        """
+        self._producer = KafkaProducer(**_arguments(settings, name))
+
+    def partitions(self, topic: str) -> int:
+        """Number of partitions of a topic.
+
+        Raises:
+            KafkaError: There is no such topic, or we may not know.
+        """
+        return len(self._producer.partitions_for(topic))
+
+    def send(self, record: Record, now_ms: int, report: Callable[[BaseException | None], None]) -> None:
+        """Hand over a record.
+
+        Args:
+            record: What to send.
+            now_ms: Kafka's time of the record is not later than this.
+            report: Is called once, in the sender's thread, with None when the record has arrived, else with the error.
+
+        Raises:
+            KafkaError, ValueError: It cannot be sent at all.
+        """
+        self._producer.send(
+            record.topic,
+            value=record.value,
+            key=record.key,
+            headers=record.headers,
+            partition=record.partition,
+            timestamp_ms=min(record.timestamp_ms, now_ms),
+        ).add_callback(lambda _: report(None)).add_errback(lambda error: self._failed(error, report))
+
+    def _failed(self, error: BaseException, report: Callable[[BaseException | None], None]) -> None:
+        # This is the sender's thread. If it went on, later records of the partition could arrive before the one that
+        # failed is sent again; so it ends before it takes the next batch.
+        report(error)
+        self._force()
+
+    def end(self, wait_s: float = 0.0) -> None:
+        """End without sending anything more; futures that are not done are reported as failed.
+
+        Args:
+            wait_s: Most to wait for the sender's thread; it ends soon also if nobody waits.
+        """
+        self._force()
+        burial = threading.Thread(target=self._bury, name="sekimori-end-of-producer", daemon=True)
+        burial.start()
+        burial.join(wait_s)
+
+    def _force(self) -> None:
+        # `close` is no way to end a producer with unfinished batches: it waits for each of them first, then raises and
+        # leaves the thread running.
+        self._producer._sender.force_close()
+
+    def _bury(self) -> None:
+        self._producer._sender.join(60)
+        with contextlib.suppress(KafkaError):
+            self._producer.close(timeout=0)  # else it would be called at exit, and raise
+
+
+class Attempt:
+    """One attempt to connect, in a thread of its own, so that nobody waits for it.
+
+    Attributes:
+        producer: What came of it, once it is `done`; None if nothing did.
+        partitions: Number of partitions by topic, if it succeeded.
+        problem: Why it failed, if more is known than kafka-python's log says.
+    """
+
+    def __init__(self, settings: Kafka, topics: Sequence[str], name: str, wake: Callable[[], None]) -> None:
+        """Begin.
+
+        Args:
+            settings: Whom to connect to.
+            topics: What must be there.
+            name: What our threads' names begin with, and what Kafka knows us as.
+            wake: Called when it is done, in the thread.
+        """
+        self.producer: Producer | None = None
+        self.partitions: dict[str, int] = {}
+        self.problem: str | None = None
+        self._settings = settings
+        self._topics = topics
+        self._name = name
+        self._wake = wake
+        self._abandoned = self._ended = False
+        self._guard = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name=f"{name}-connect", daemon=True)
+        self._thread.start()
+
+    @property
+    def done(self) -> bool:
+        """Whether there is a result."""
+        return self._ended
+
+    def abandon(self) -> None:
+        """Nobody wants the result any more."""
+        with self._guard:
+            self._abandoned = True
+            if self.producer is not None:
+                self.producer.end(wait_s=2.0)
+
+    def _run(self) -> None:
+        try:
+            producer = self._connected()
+            if producer is not None and not (self._known(producer) and self._handed_over(producer)):
+                producer.end()
+        finally:
+            self._ended = True
+            self._wake()
+
+    def _handed_over(self, producer: Producer) -> bool:
+        with self._guard:
+            self.producer = None if self._abandoned else producer
+            return not self._abandoned
+
+    def _connected(self) -> Producer | None:
+        self.problem = trouble.check_files(self._settings)
+        if self.problem is not None:
+            return None
+        try:
+            return Producer(self._settings, self._name)
+        except KafkaError:
+            pass  # its log knows why
+        except (OSError, ValueError) as error:
+            self.problem = trouble.whose(self._settings, f"cannot be connected to: {error}")
+        gc.collect()  # what failed to connect holds sockets, in cycles
+        return None
+
+    def _known(self, producer: Producer) -> bool:
+        for topic in self._topics:
+            try:
+                self.partitions[topic] = producer.partitions(topic)
+            except KafkaError as error:
+                self.problem = trouble.refusal(self._settings, topic, 0, 0, error)
+                return False
+        return True
+
+
+def _arguments(settings: Kafka, name: str) -> dict[str, Any]:
+    batch = settings.batch_kib << 10
+    given: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap_servers,
+        "client_id": name,
+        "security_protocol": settings.security_protocol,
+        "acks": "all",
+        "enable_idempotence": True,
+        "allow_auto_create_topics": False,
+        "compression_type": "zstd",
+        "batch_size": batch,
+        "linger_ms": 20,
+        "max_request_size": max(_REQUEST_BYTES, 2 * batch),
+        "delivery_timeout_ms": _NEVER_MS,
+        "bootstrap_timeout_ms": _BOOTSTRAP_MS,
+        "max_block_ms": _METADATA_MS,
+        # By default it may wait 30 s before it looks whether a broker is back.
+        "reconnect_backoff_max_ms": 2_000,
+        "metrics_enabled": False,
+    }
+    for option in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
+        if (path := getattr(settings, option)) is not None:
+            given[option] = str(path)
+    if settings.sasl_mechanism is not None and settings.sasl_password_file is not None:
+        password = settings.sasl_password_file.read_text(encoding="utf-8")
+        given["sasl_mechanism"] = settings.sasl_mechanism
+        given["sasl_plain_username"] = settings.sasl_username
+        given["sasl_plain_password"] = password.removesuffix("\n").removesuffix("\r")
+    return given

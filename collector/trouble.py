@@ -1,0 +1,237 @@
+"""Why Kafka does not take our records, in one line for the operator.
+
+kafka-python reports every failure to connect as "unable to bootstrap" and keeps the cause to its log. So its log is
+listened to, and what it says is put into words that name the option to look at.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import ssl
+import threading
+from datetime import UTC, datetime
+from typing import Final
+
+from cryptography import x509
+from kafka import errors
+
+from collector.config import Kafka
+
+log = logging.getLogger(__name__)
+
+# What kafka-python says → what it means. The first that fits wins, here and among several lines of one attempt: a broker
+# that refuses a password often hangs up before its answer is read, so that "disconnected" stands beside the true cause.
+_CAUSES: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE), text)
+    for pattern, text in (
+        (
+            r"SaslAuthenticationFailed",
+            "refuses to log in user {user!r}: check kafka.sasl_username and the password in {password_file}",
+        ),
+        (r"UnsupportedSaslMechanism", "does not offer {mechanism}: set kafka.sasl_mechanism to one that it offers"),
+        (
+            r"IllegalSaslState",
+            "wants no log-in at this port: set kafka.security_protocol to SSL or PLAINTEXT, or give its SASL port",
+        ),
+        (
+            r"certificate verify failed: certificate has expired",
+            "shows a certificate that has expired: have it renewed, or set this machine's clock right",
+        ),
+        (
+            r"certificate verify failed: certificate is not yet valid",
+            "shows a certificate that is not valid yet: set this machine's clock right",
+        ),
+        (
+            r"certificate verify failed: (Hostname|IP address) mismatch",
+            "shows a certificate for another name: write a name that stands in it into kafka.bootstrap_servers",
+        ),
+        (
+            r"CERTIFICATE_VERIFY_FAILED",
+            "shows a certificate that {authorities} do not vouch for: set kafka.ssl_cafile to the authority's",
+        ),
+        (r"alert (unknown ca|certificate|bad certificate|unsupported certificate|handshake failure)", "{certificate}"),
+        (r"Invalid frame length", "speaks TLS at this port: set kafka.security_protocol to SSL or SASL_SSL"),
+        (
+            r"UNEXPECTED_EOF_WHILE_READING|EOF occurred in violation|WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE",
+            "speaks no TLS at this port: set kafka.security_protocol to PLAINTEXT, or give its TLS port",
+        ),
+        (r"IncompatibleBrokerVersion", "is no broker that we can talk to: give brokers, not controllers, of Kafka 2.5 or later"),
+        (r"(Topic|Cluster)AuthorizationFailed", "gives {user!r} no right to write: add an ACL that allows WRITE"),
+        (r"unknown topic or partition", "does not know the topic any more: create it, or correct its name"),
+        (r"NotEnoughReplicas", "has too few replicas of the topic in sync: have its operators look at it"),
+        (r"DNS lookup failed|DNS Resolution", "has a name that cannot be resolved: check kafka.bootstrap_servers"),
+        (r"ECONNREFUSED|Connection refused", "refuses connections: is it running, and is this its port?"),
+        (r"timed out|ETIMEDOUT|E(HOST|NET)UNREACH", "does not answer: is it well, and the network to it?"),
+        (r"disconnected|ECONNRESET|Connection reset|BrokenPipe|Broken pipe", "{hangup}"),
+    )
+)  # fmt: skip
+_VAGUE: Final = len(_CAUSES) - 1
+_NOTHING: Final = len(_CAUSES)
+
+
+class Listener(logging.Handler):
+    """Hears what kafka-python says in the threads of one publisher, and keeps what tells most.
+
+    kafka-python's lines go no further than here, other than as debug lines of this module: what it says at each attempt to
+    reconnect would drown an agent's own log, and debug lines of its own hold whole records.
+    """
+
+    def __init__(self, settings: Kafka, threads: str) -> None:
+        """Listen from now on.
+
+        Args:
+            settings: Whom we talk to.
+            threads: What the names of the threads begin with.
+        """
+        super().__init__(logging.WARNING)
+        self._settings = settings
+        self._threads = threads
+        self._guard = threading.Lock()
+        self._earlier = self._rank = _NOTHING
+        source = logging.getLogger("kafka")
+        source.propagate = False
+        source.setLevel(logging.WARNING)
+        source.addHandler(self)
+
+    def close(self) -> None:
+        """Listen no longer."""
+        logging.getLogger("kafka").removeHandler(self)
+        super().close()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take one line of kafka-python's."""
+        if not (record.threadName or "").startswith(self._threads):
+            return
+        said = record.getMessage()
+        log.debug("%s: %s", record.name, said)
+        found = next((rank for rank, (pattern, _) in enumerate(_CAUSES) if pattern.search(said)), _NOTHING)
+        with self._guard:
+            self._rank = min(self._rank, found)
+
+    def next_attempt(self) -> None:
+        """What follows belongs to a new attempt; until it says something clear, the last clear cause stands."""
+        with self._guard:
+            self._earlier, self._rank = self._likeliest(), _NOTHING
+
+    def forget(self) -> None:
+        """All is well."""
+        with self._guard:
+            self._earlier = self._rank = _NOTHING
+
+    @property
+    def cause(self) -> str | None:
+        """The likeliest cause, if anything was said."""
+        with self._guard:
+            rank = self._likeliest()
+        return None if rank == _NOTHING else whose(self._settings, _filled(_CAUSES[rank][1], self._settings))
+
+    def _likeliest(self) -> int:
+        clear = self._rank < _VAGUE or self._earlier == _NOTHING
+        return self._rank if clear else self._earlier
+
+
+def whose(settings: Kafka, what: str) -> str:
+    """A line about a cluster: who, and what is the matter with it."""
+    return f"Kafka at {','.join(settings.bootstrap_servers)} {what}"
+
+
+def user(settings: Kafka) -> str:
+    """Whom Kafka takes us for, as far as we know."""
+    if settings.sasl_username:
+        return settings.sasl_username
+    return "ANONYMOUS" if settings.ssl_certfile is None else _subject(settings) or "the certificate's user"
+
+
+def check_files(settings: Kafka) -> str | None:
+    """What is wrong with the files of certificates and password, if anything, before anybody is connected to."""
+    for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "sasl_password_file"):
+        path = getattr(settings, name)
+        try:
+            if path is not None:
+                path.read_text(encoding="utf-8")
+        except OSError as error:
+            return f"kafka.{name}: {path} cannot be read ({error.strerror}): put it back"
+        except UnicodeDecodeError:
+            return f"kafka.{name}: {path} is not in UTF-8: write it anew"
+    try:
+        if settings.ssl_cafile is not None:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(settings.ssl_cafile)
+    except ssl.SSLError as error:
+        return f"kafka.ssl_cafile: {settings.ssl_cafile} holds no certificate in PEM ({error.reason})"
+    try:
+        if settings.ssl_certfile is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile, password=lambda: "")
+    except (ssl.SSLError, ValueError) as error:
+        reason = error.reason if isinstance(error, ssl.SSLError) else error
+        return f"kafka.ssl_certfile: {settings.ssl_certfile} and ssl_keyfile are no pair in PEM ({reason})"
+    return None
+
+
+def refusal(settings: Kafka, topic: str, partition: int, size: int, error: BaseException) -> str:
+    """What it means that Kafka refused a record for good.
+
+    Args:
+        settings: Whom we talk to.
+        topic: Where the record was to go.
+        partition: Number of the partition.
+        size: Bytes of the record.
+        error: kafka-python's.
+    """
+    where = f"topic {topic}"
+    if isinstance(error, errors.MessageSizeTooLargeError | errors.RecordListTooLargeError):
+        what = f"refuses a record of {size} bytes as too large: raise max.message.bytes of {where}"
+    elif isinstance(error, errors.InvalidTimestampError):
+        what = f"refuses a record's time for {where}: set this machine's clock right"
+    elif isinstance(error, errors.TopicAuthorizationFailedError):
+        what = f"does not let {user(settings)!r} write to {where}: add an ACL that allows WRITE"
+    elif "ClusterAuthorizationFailed" in f"{type(error).__name__} {error}":
+        what = f"does not let {user(settings)!r} write at all: add an ACL that allows WRITE to {where}"
+    elif isinstance(error, errors.UnknownTopicOrPartitionError | errors.KafkaTimeoutError):
+        what = f"has no {where}: create it, or correct its name"
+    elif isinstance(error, errors.InvalidTopicError):
+        what = f"does not accept the name of {where}: correct it"
+    else:
+        what = f"refuses a record for {where}, partition {partition}: {str(error) or type(error).__name__}"
+    return whose(settings, " ".join(what.split()))
+
+
+def _filled(text: str, settings: Kafka) -> str:
+    hangup = "hangs up: does it want TLS or a log-in at this port (kafka.security_protocol)?"
+    if settings.sasl_username:
+        hangup = "hangs up during log-in: mostly the user (kafka.sasl_username) or the password is wrong"
+    return text.format(
+        user=user(settings),
+        password_file=settings.sasl_password_file,
+        mechanism=settings.sasl_mechanism,
+        authorities=settings.ssl_cafile or "the system's authorities",
+        certificate=_certificate(settings),
+        hangup=hangup,
+    )
+
+
+def _certificate(settings: Kafka) -> str:
+    """Why our certificate was refused. Java says "unknown" of an expired and of a foreign one alike, so we look at it."""
+    if settings.ssl_certfile is None:
+        return "wants a certificate from us: set kafka.ssl_certfile and kafka.ssl_keyfile"
+    shown = _own(settings)
+    if shown is not None and shown.not_valid_after_utc < datetime.now(UTC):
+        return f"refuses our certificate {settings.ssl_certfile}: it expired on {shown.not_valid_after_utc:%Y-%m-%d}: renew it"
+    return f"refuses our certificate {settings.ssl_certfile}: have it issued by an authority that it trusts"
+
+
+def _own(settings: Kafka) -> x509.Certificate | None:
+    try:
+        return (
+            None
+            if settings.ssl_certfile is None
+            else x509.load_pem_x509_certificate(settings.ssl_certfile.read_bytes())
+        )
+    except (OSError, ValueError):
+        return None  # told by check_files
+
+
+def _subject(settings: Kafka) -> str | None:
+    shown = _own(settings)
+    return None if shown is None else shown.subject.rfc4514_string()
