@@ -1,0 +1,335 @@
+"""Sockets to spools: syslog over UDP (RFC 5426), TCP (RFC 6587) and TLS (RFC 5425), in one thread of its own.
+
+Memory is bounded by the number of connections: each holds at most one unfinished message and what asyncio reads ahead
+(under 1 MiB). Where a spool is full, TCP and TLS senders are made to wait, because nothing more is read from them. UDP knows
+no waiting: what is lost is counted, in the kernel's buffer too, and written into the spool as a loss.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+import ssl
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+
+from collector import framing
+from collector.config import Syslog
+from collector.spool import frame
+from collector.spool.spool import Spool, SpoolFull
+
+READ_BYTES: Final = 1 << 16
+HANDSHAKE_S: Final = 10.0
+SYNC_S: Final = 1.0
+WAIT_S: Final = 0.05
+DRAIN_S: Final = 2.0
+QUIET_S: Final = 60.0  # no more than one line of the log in so long, for each thing there is to say
+_DATAGRAMS: Final = 256  # taken at once
+_LAST_TURNS: Final = 1000
+_DATAGRAM_BYTES: Final = 1 << 16
+_RECEIVE_BUFFER_BYTES: Final = 8 << 20
+_SO_RXQ_OVFL: Final = 40  # socket(7); Python has no name for it
+_KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 3))
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a port saw since it was last asked.
+
+    Attributes:
+        messages: Messages written down.
+        lost: Messages lost or cut, by reason; each is told by a loss in the spool too.
+        refused: Datagrams and connections from networks that may not send, or too many at once.
+    """
+
+    messages: int = 0
+    lost: Counter[frame.LossReason] = field(default_factory=Counter)
+    refused: int = 0
+
+
+class Port:
+    """One listening socket, its senders and its spool.
+
+    Args:
+        options: How to listen.
+        spool: Where messages go.
+        always_header: As `framing.completed`.
+        clock: The time with zone.
+
+    Raises:
+        OSError: The address cannot be had, or a certificate cannot be read.
+    """
+
+    def __init__(self, options: Syslog, spool: Spool, *, always_header: bool, clock: Callable[[], datetime]) -> None:
+        self.options = options
+        self.spool = spool
+        self.connections = 0
+        self._always = always_header
+        self._clock = clock
+        self._counts = Counts()
+        self._losses: dict[frame.LossReason, tuple[int, int]] = {}  # reason: messages, bytes; not in the spool yet
+        self._overflows = 0
+        self._said: dict[str, float] = {}
+        self._streams: dict[asyncio.StreamReader, asyncio.Transport] = {}
+        self._stopping = False
+        networks = [ipaddress.ip_network(network) for network in options.allow]
+        self._is_allowed = lru_cache(maxsize=4096)(lambda peer: _is_in(peer, networks))
+        self._max_bytes = options.max_message_kib << 10
+        self._tls = _tls(options) if options.protocol == "tls" else None
+        self._socket = _socket(options)
+
+    @property
+    def name(self) -> str:
+        """As it is called in messages: `tcp 127.0.0.1:6514`."""
+        return f"{self.options.protocol} {self.options.host}:{self.options.port}"
+
+    def take_counts(self) -> Counts:
+        """Counts since the last call."""
+        counts, self._counts = self._counts, Counts()
+        return counts
+
+    async def run(self, group: asyncio.TaskGroup) -> None:
+        """Receive until `stop`; senders are served in the group."""
+        if self.options.protocol == "udp":
+            await self._datagrams()
+        else:
+            await self._connections(group)
+
+    async def stop(self) -> None:
+        """Take what has arrived, and no more."""
+        self._stopping = True
+        for reader, transport in list(self._streams.items()):
+            transport.pause_reading()
+            reader.feed_eof()
+        for _ in range(int(DRAIN_S / WAIT_S)):
+            if not self._streams:
+                break
+            await asyncio.sleep(WAIT_S)
+        for transport in self._streams.values():
+            transport.abort()
+
+    def close(self) -> None:
+        """Give the address back, and write the last losses down."""
+        self._socket.close()
+        self.tell_losses()
+
+    def tell_losses(self) -> None:
+        """Write losses into the spool, once in a while and not for each message."""
+        for reason, (messages, size) in list(self._losses.items()):
+            detail = f"{messages} messages over {self.name}" + (f", {size} bytes" if size else "")
+            try:
+                self.spool.append_loss(reason, detail, _ms(self._clock()))
+            except SpoolFull:  # they are told once the disk takes something again
+                return
+            del self._losses[reason]
+
+    async def _datagrams(self) -> None:
+        loop = asyncio.get_running_loop()
+        arrived = asyncio.Event()
+        loop.add_reader(self._socket, arrived.set)
+        try:
+            while True:
+                await arrived.wait()
+                arrived.clear()
+                self._take_datagrams()
+                await asyncio.sleep(0)
+        finally:
+            for _ in range(_LAST_TURNS):
+                if self._take_datagrams() < _DATAGRAMS:
+                    break
+            loop.remove_reader(self._socket)
+
+    def _take_datagrams(self) -> int:
+        """Write down what has arrived, up to a bound; how many datagrams it was."""
+        lines: list[bytes] = []
+        taken = 0
+        while taken < _DATAGRAMS:
+            try:
+                data, more, _, address = self._socket.recvmsg(_DATAGRAM_BYTES, socket.CMSG_SPACE(4))
+            except (BlockingIOError, InterruptedError):
+                break
+            taken += 1
+            self._count_overflows(more)
+            peer = _peer(address)
+            if not self._is_allowed(peer):
+                self._refuse(f"datagrams from {peer}, which is in no network of `allow`")
+                continue
+            message, cut_bytes = framing.one(data, self._max_bytes)
+            if cut_bytes:
+                self._lose("too_long", 1, cut_bytes)
+            if message:
+                lines.append(framing.completed(message, peer, self._clock(), always=self._always))
+        for batch in frame.batches(lines):
+            try:
+                self._append(batch)
+            except SpoolFull as full:
+                self._say("spool", logging.ERROR, f"{full.strerror}: datagrams are lost, which is counted")
+                self._lose("spool_full", len(batch), sum(map(len, batch)))
+        return taken
+
+    def _count_overflows(self, more: Iterable[tuple[int, int, bytes]]) -> None:
+        """What the kernel threw away because its buffer was full; it tells with the next datagram, as a running total."""
+        for level, kind, value in more:
+            if level == socket.SOL_SOCKET and kind == _SO_RXQ_OVFL:
+                (total,) = struct.unpack("=I", value[:4])
+                if lost := (total - self._overflows) & 0xFFFFFFFF:
+                    self._lose("receive_buffer", lost, 0)
+                self._overflows = total
+
+    async def _connections(self, group: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, address = await loop.sock_accept(self._socket)
+            except OSError as error:  # such as too many open files
+                self._say("accept", logging.ERROR, f"no connection can be taken ({error.strerror})")
+                await asyncio.sleep(1)
+                continue
+            peer = _peer(address)
+            if not self._is_allowed(peer):
+                connection.close()
+                self._refuse(f"a connection from {peer}, which is in no network of `allow`")
+            elif self.connections >= self.options.max_connections:
+                connection.close()
+                self._refuse(f"a connection from {peer}: {self.connections} are open, see max_connections")
+            else:
+                self.connections += 1
+                group.create_task(self._serve(connection, peer))
+
+    async def _serve(self, connection: socket.socket, peer: str) -> None:
+        framer = framing.Framer(self._max_bytes)
+        transport: asyncio.Transport | None = None
+        try:
+            reader, transport = await self._open(connection)
+            if self._stopping:
+                return
+            self._streams[reader] = transport
+            while data := await reader.read(READ_BYTES):
+                await self._keep(framer.feed(data), framer, peer)
+        except (OSError, TimeoutError, EOFError) as error:  # an ssl.SSLError is an OSError
+            what = "TLS handshake" if transport is None else "connection"
+            self._say(what, logging.WARNING, f"{what} with {peer} ended: {_cause(error)}")
+        finally:
+            await self._keep(framer.finish(), framer, peer)
+            self.connections -= 1
+            if transport is None:
+                connection.close()
+            else:
+                transport.close()
+                self._streams = {held: of for held, of in self._streams.items() if of is not transport}
+
+    async def _open(self, connection: socket.socket) -> tuple[asyncio.StreamReader, asyncio.Transport]:
+        reader = asyncio.StreamReader(limit=READ_BYTES)
+        for name, value in _KEEP_ALIVE:
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: asyncio.StreamReaderProtocol(reader),
+            connection,
+            ssl=self._tls,
+            ssl_handshake_timeout=HANDSHAKE_S if self._tls else None,
+        )
+        return reader, transport
+
+    async def _keep(self, messages: Sequence[bytes], framer: framing.Framer, peer: str) -> None:
+        """Write messages down; the sender waits as long as there is no room."""
+        if framer.cut_messages:
+            self._lose("too_long", framer.cut_messages, framer.cut_bytes)
+            framer.cut_messages = framer.cut_bytes = 0
+        now = self._clock()
+        lines = [framing.completed(message, peer, now, always=self._always) for message in messages]
+        for batch in frame.batches(lines):
+            while True:
+                try:
+                    self._append(batch)
+                    break
+                except SpoolFull as full:
+                    if self._stopping:  # nobody empties the spool any more
+                        self._lose("spool_full", len(batch), sum(map(len, batch)))
+                        break
+                    self._say(
+                        "spool", logging.WARNING, f"{full.strerror}: senders wait until Kafka takes what is in it"
+                    )
+                    await asyncio.sleep(WAIT_S)
+
+    def _append(self, batch: list[bytes]) -> None:
+        self.spool.append(batch, _ms(self._clock()))
+        self._counts.messages += len(batch)
+
+    def _lose(self, reason: frame.LossReason, messages: int, size: int) -> None:
+        self._counts.lost[reason] += messages
+        before = self._losses.get(reason, (0, 0))
+        self._losses[reason] = (before[0] + messages, before[1] + size)
+
+    def _refuse(self, what: str) -> None:
+        self._counts.refused += 1
+        self._say("refused", logging.WARNING, f"refused {what}")
+
+    def _say(self, kind: str, level: int, text: str) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._said.get(kind, -QUIET_S) >= QUIET_S:
+            self._said[kind] = now_s
+            _log.log(level, "syslog %s: %s", self.name, text)
+
+
+def _socket(options: Syslog) -> socket.socket:
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    kind = socket.SOCK_DGRAM if options.protocol == "udp" else socket.SOCK_STREAM
+    [*_, address] = socket.getaddrinfo(options.host, options.port, family, kind)[0]
+    listening = socket.socket(family, kind)
+    try:
+        if options.protocol == "udp":
+            # The kernel grants what net.core.rmem_max allows.
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+            listening.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
+        else:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setblocking(False)
+        listening.bind(address)
+        if options.protocol != "udp":
+            listening.listen(128)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _tls(options: Syslog) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(str(options.certfile), str(options.keyfile))
+    if options.cafile:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(str(options.cafile))
+    return context
+
+
+def _peer(address: tuple[str, int]) -> str:
+    """The address without port and zone; an IPv4 address that came in through IPv6 is one of IPv4."""
+    bare = ipaddress.ip_address(address[0].partition("%")[0])
+    return str(getattr(bare, "ipv4_mapped", None) or bare)
+
+
+def _is_in(peer: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    return not networks or any(ipaddress.ip_address(peer) in network for network in networks)
+
+
+def _cause(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "TLS").lower().replace("_", " ")
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _ms(at: datetime) -> int:
+    return int(at.astimezone(UTC).timestamp() * 1000)
