@@ -3,88 +3,228 @@
 Twelve digits of which the last is the check digit of 総務省令第85号 (2014), Article 5: with the digits counted from the
 right without the check digit, weights 2…7 then 2…6, remainder by 11; 0 or 1 gives 0, else 11 minus the remainder.
 One in eleven other twelve-digit numbers passes by chance and is masked too: that is the safe side.
+
+What looks like one stays only where it has proved to be something else: a longer run of digits (a 13-digit corporate number, a
+moment), a corporate number written 1-4-4-4 or a card number written 4-4-4-4 with its own check digit right, a UUID, a hash, a
+stamp in a format that the caller declares.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from operator import mul
 from typing import Final, overload
 
+import numpy as np
 import polars as pl
+
+from registers.spelling import DIGIT_CHARS, DOUBLE_CHARS, ODD_DIGIT_CHARS, SEPARATOR_CHARS, UNSEEN_CHARS, readings
 
 MASK: Final = "[個人番号]"
 
-# All characters that NFKC turns into one ASCII digit (０ ① ² 𝟎 …): the text around them stays as it was written.
-_DIGITS: Final = {
-    char: unicodedata.normalize("NFKC", char)
-    for code in (*range(0x30, 0x3A), *range(0xB2, 0xBA), *range(0x2070, 0x208A), *range(0x2460, 0x2469), 0x24EA,
-                 *range(0xFF10, 0xFF1A), *range(0x1D7CE, 0x1D800), *range(0x1FBF0, 0x1FBFA))
-    if re.fullmatch("[0-9]", unicodedata.normalize("NFKC", char := chr(code)))
-}  # fmt: skip
-_TO_ASCII: Final = str.maketrans(_DIGITS)
-_DIGIT: Final = "[" + "".join(_DIGITS) + "]"
-_NO_DIGIT: Final = "[^" + "".join(_DIGITS) + "]"
-_HYPHEN: Final = "[\\-\u00ad\u2010-\u2015\u2212\u30fc\ufe58\ufe63\uff0d\uff70]"
-_GAP: Final = f"(?:{_HYPHEN}|[ \u00a0\u2000-\u200a\u202f\u3000])"
-_FOUR: Final = f"{_DIGIT}{{4}}"
-_GROUPS: Final = f"{_FOUR}{_GAP}?{_FOUR}{_GAP}?{_FOUR}"
-# The gate runs in Polars over all rows; only rows that pass it are looked at in Python, which has look-around.
-_GATE: Final = f"(?:^|{_NO_DIGIT}){_GROUPS}(?:$|{_NO_DIGIT})"
-# With hyphens, a group more beside it makes another number: a card (4-4-4-4), a corporate number (1-4-4-4).
-_LONGER_BEFORE: Final = "".join(
-    f"(?<!{edge}{group}{_HYPHEN})" for group in (_DIGIT, _FOUR) for edge in ("^", _NO_DIGIT)
+_WEIGHTS: Final = (6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 0)
+_ZEROS: Final = ord("0") * sum(_WEIGHTS)
+_GAP: Final = f"[{SEPARATOR_CHARS}]"
+
+# The gates run in Polars. The first looks at all rows, for a number as it mostly stands there or for the sign of a rarer
+# spelling; the second at rows with such a sign, for a digit, an unseen character or another escape that is spelt so, or for
+# twelve digits parted by escapes. What passes is looked at in Python, which has look-around.
+_COMMON: Final = "0-9０-９"
+_PLAIN_GATE: Final = (
+    f"(?:^|[^{_COMMON}])(?:[{_COMMON}]{{4}}{_GAP}{{0,3}}[{_COMMON}]{{4}}{_GAP}{{0,3}}[{_COMMON}]{{4}}"
+    f"|(?:[{_COMMON}]{_GAP}){{11}}[{_COMMON}])(?:$|[^{_COMMON}])"
 )
-_NUMBER: Final = re.compile(
-    f"(?<!{_DIGIT})(?:{_DIGIT}{{12}}|{_LONGER_BEFORE}{_GROUPS}(?!{_HYPHEN}{_FOUR}))(?!{_DIGIT})"
+_PARTED_GATE: Final = (
+    f"[{_COMMON}]{{4}}(?:{_GAP}{{1,3}}[{_COMMON}]{{4}}{_GAP}{{0,3}}|{_GAP}{{0,3}}[{_COMMON}]{{4}}{_GAP}{{1,3}})[{_COMMON}]{{4}}"
+    f"|(?:[{_COMMON}]{_GAP}){{11}}[{_COMMON}]|[０-９]"
 )
-_WEIGHTS: Final = (6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2)
+_RARE: Final = rf"{DOUBLE_CHARS}{ODD_DIGIT_CHARS}\p{{Nd}}--{_COMMON}"
+_SIGNS: Final = rf"[%\\&\x{{fffd}}{UNSEEN_CHARS}]|[[{_RARE}]]"
+_FIRST_GATE: Final = f"{_SIGNS}|{_PLAIN_GATE}"
+_BYTE: Final = r"(?:%|\\+x)"
+_UNIT: Final = r"[%\\]+u"
+_SUSPECT_BYTE: Final = (
+    rf"{_BYTE}(?:0[0-8ef]|1[0-9a]|2[56]|3[0-9]|5c|7f|82(?:[o-x]|{_BYTE}(?:4f|5[0-8]))|a3{_BYTE}b|c[2cd]|d|e[0-2]"
+    rf"|e3{_BYTE}8[59a]|ef{_BYTE}(?:bc{_BYTE}9|b[8b]|be{_BYTE}a0|bf)|f)"
+)
+_SUSPECT_UNIT: Final = rf"{_UNIT}(?:00(?:[0189ab]|2[56]|3[0-9]|5c|7f)|0[1-9a-f]|[12def]|3[12]|\{{)"
+_ESCAPE: Final = rf"{_BYTE}[0-9a-f]{{2}}[@de]?|{_UNIT}[0-9a-f]{{4}}|\\+/"
+_PARTED: Final = f"(?:[{SEPARATOR_CHARS}{UNSEEN_CHARS}]|{_ESCAPE})*"
+_SECOND_GATE: Final = (
+    rf"(?i:{_SUSPECT_BYTE}|{_SUSPECT_UNIT}|&#|&amp;|\x{{fffd}}[o-x])|\d[{UNSEEN_CHARS}]|{_PLAIN_GATE}"
+    rf"|(?i:[{_COMMON}]{{4}}{_PARTED}[{_COMMON}]{{4}}{_PARTED}[{_COMMON}]{{4}})"
+    rf"|[{_RARE}](?:{_GAP}{{0,3}}[{DIGIT_CHARS}{DOUBLE_CHARS}]){{2}}|(?:[{DIGIT_CHARS}{DOUBLE_CHARS}]{_GAP}{{0,3}}){{2}}[{_RARE}]"
+)
+
+# The exact reading. A digit that means a bullet or a footnote (① ²) is one in the first reading and none in the second.
+_DIGIT: Final = f"[{DIGIT_CHARS}]"
+_GROUPED: Final = "{d}{{4}}{g}{{0,3}}{d}{{4}}{g}{{0,3}}{d}{{4}}(?!{d})"
+_SINGLE: Final = "{d}({g}){d}(?:\\1{d}){{10}}(?!\\1?{d})"
+_NUMBERS: Final = tuple(
+    tuple((re.compile(shape.format(d=d, g=_GAP)), re.compile(f"{d}")) for shape in (_GROUPED, _SINGLE))
+    for d in (_DIGIT, r"\d")
+)
+_ODD: Final = re.compile(f"[{ODD_DIGIT_CHARS}]")
+_MAY_BE_SPELT: Final = re.compile(rf"[%\\&\ufffd{UNSEEN_CHARS}{DOUBLE_CHARS}]")
+# All that a spelt number can consist of, and all that a UUID can.
+_STRETCH: Final = re.compile(
+    rf"[0-9A-Fa-fuxmp%\\&#;{{}}@O-X\ufffd{DIGIT_CHARS}{DOUBLE_CHARS}{SEPARATOR_CHARS}{UNSEEN_CHARS}]{{6,}}"
+)
+_HASH: Final = re.compile(
+    r"(?<![0-9A-Za-z])(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[0-9]*[a-f])[0-9a-f]{32,})(?![0-9A-Za-z])",
+    re.IGNORECASE,
+)
+_CARD: Final = re.compile(
+    rf"(?<!{_DIGIT})(?=({_DIGIT}{{4}}({_GAP}){_DIGIT}{{4}}\2{_DIGIT}{{4}}\2{_DIGIT}{{4}})(?!{_DIGIT}))"
+)
+_CORPORATE: Final = re.compile(
+    rf"(?<!{_DIGIT})(?=({_DIGIT}((?!\s){_GAP}){_DIGIT}{{4}}\2{_DIGIT}{{4}}\2{_DIGIT}{{4}})(?!{_DIGIT}))"
+)
+
+Span = tuple[int, int]
 
 
 def is_my_number(digits: str) -> bool:
     """Whether twelve ASCII digits carry the right check digit."""
-    remainder = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, digits[:11], strict=True)) % 11
+    remainder = (sum(map(mul, _WEIGHTS, digits.encode())) - _ZEROS) % 11
     return int(digits[11]) == (0 if remainder <= 1 else 11 - remainder)
 
 
 @overload
-def mask_my_numbers(text: pl.Series) -> pl.Series: ...
+def mask_my_numbers(text: pl.Series, stamps: Sequence[str] = ()) -> pl.Series: ...
 @overload
-def mask_my_numbers(text: pl.Expr) -> pl.Expr: ...
-def mask_my_numbers(text: pl.Series | pl.Expr) -> pl.Series | pl.Expr:
+def mask_my_numbers(text: pl.Expr, stamps: Sequence[str] = ()) -> pl.Expr: ...
+def mask_my_numbers(text: pl.Series | pl.Expr, stamps: Sequence[str] = ()) -> pl.Series | pl.Expr:
     """Replace every My Number in free text by `[個人番号]`.
 
-    Found in ASCII, full-width and other compatibility digits, together or 4-4-4 with blanks or hyphens. Longer runs of
-    digits (13-digit corporate numbers, time stamps) stay.
+    Found in ASCII, full-width and all other compatibility digits, also with characters between them that are not seen, and as
+    URLs, JSON, HTML and web servers' logs spell them, up to four layers deep; together, 4-4-4 with up to three blanks,
+    hyphens, ー ・ . / _ + in a gap, or digit by digit with the same one in every gap.
 
     Args:
         text: String series or expression.
+        stamps: strptime formats; what they read stays (a moment of twelve digits, `%Y%m%d%H%M`).
 
     Returns:
         The same, masked; nulls stay null.
     """
+    formats = tuple(form for form in stamps if "%" in form)
     if isinstance(text, pl.Expr):
-        return text.map_batches(_mask, return_dtype=pl.String)
-    return _mask(text)
+        return text.map_batches(lambda series: _mask(series, formats), return_dtype=pl.String)
+    return _mask(text, formats)
 
 
-def _mask(text: pl.Series) -> pl.Series:
-    suspects = text.str.contains(_GATE).fill_null(False).arg_true()
+def mask_text(text: str) -> str:
+    """One text, masked like a series of them; for what a program says itself (a log line, a name of a file)."""
+    return _mask_one(text, ())
+
+
+def _mask(text: pl.Series, stamps: tuple[str, ...]) -> pl.Series:
+    passed = text.str.contains(_FIRST_GATE).fill_null(False).arg_true()
+    if passed.is_empty():
+        return text
+    rare = text.gather(passed).str.contains(_SIGNS)
+    suspects = pl.concat([_spelt(text, passed.filter(rare)), _plain(text, passed.filter(~rare))])
     if suspects.is_empty():
         return text
-    masked = [_mask_one(line) for line in text.gather(suspects).to_list()]
+    masked = [_mask_one(line, stamps) for line in text.gather(suspects).to_list()]
     return text.clone().scatter(suspects, pl.Series(masked, dtype=pl.String))
 
 
-def _mask_one(text: str) -> str:
+def _spelt(text: pl.Series, rows: pl.Series) -> pl.Series:
+    """Which of the rows with the sign of a rarer spelling are to be read exactly."""
+    return rows.filter(text.gather(rows).str.contains(_SECOND_GATE)) if rows.len() else rows
+
+
+def _plain(text: pl.Series, rows: pl.Series) -> pl.Series:
+    """Which of the other rows are: those with a gap, and those with twelve ASCII digits in a row and the right check digit.
+
+    Ids of twelve digits are common, so their check digits are reckoned all at once.
+    """
+    if rows.is_empty():
+        return rows
+    some = text.gather(rows)
+    parted = some.str.contains(_PARTED_GATE)
+    runs = pl.DataFrame({"row": rows, "run": some.str.extract_all("[0-9]{12,}")}).filter(~parted).explode("run")
+    runs = runs.filter(pl.col("run").str.len_bytes() == len(_WEIGHTS))
+    text_of_all = "".join(runs.get_column("run").to_list()).encode()
+    digits = np.frombuffer(text_of_all, dtype=np.uint8).reshape(-1, len(_WEIGHTS)).astype(np.int64) - ord("0")
+    remainder = digits @ np.array(_WEIGHTS) % 11
+    right = digits[:, -1] == np.where(remainder <= 1, 0, 11 - remainder)
+    return pl.concat([rows.filter(parted), runs.get_column("row").filter(pl.Series(right, dtype=pl.Boolean)).unique()])
+
+
+def _mask_one(text: str, stamps: tuple[str, ...]) -> str:
+    spans = list(_numbers(text, stamps))
+    if _MAY_BE_SPELT.search(text):
+        for stretch in _STRETCH.finditer(text):
+            for reading in readings(stretch.group()):
+                for start, end in _numbers(reading.text, stamps):
+                    spans.append((stretch.start() + reading.starts[start], stretch.start() + reading.ends[end - 1]))
+    return _without(text, sorted(spans)) if spans else text
+
+
+def _without(text: str, spans: list[Span]) -> str:
+    """The text with a mask over each span; spans that overlap get one together."""
     parts = []
-    done = at = 0
-    while found := _NUMBER.search(text, at):
-        digits = "".join(char for char in found.group().translate(_TO_ASCII) if char in "0123456789")
-        if is_my_number(digits):
-            parts += [text[done : found.start()], MASK]
-            done = at = found.end()
-        else:
-            # The number may begin in the middle of what was no number: 2026 1234 5678 9018.
-            at = found.start() + 1
+    done = 0
+    for start, end in spans:
+        if start >= done:
+            parts += [text[done:start], MASK]
+        done = max(done, end)
     return "".join((*parts, text[done:]))
+
+
+def _numbers(text: str, stamps: tuple[str, ...]) -> Iterator[Span]:
+    """Places of My Numbers as they stand in a text without escapes; they may overlap."""
+    others: list[Span] | None = None
+    for shapes in _NUMBERS if _ODD.search(text) else _NUMBERS[:1]:
+        for shape, digit in shapes:
+            found = shape.search(text)
+            while found:
+                start, end = found.span()
+                if not (start and digit.match(text, start - 1)) and is_my_number(_ascii(found.group())):
+                    others = _other_numbers(text) if others is None else others
+                    if not any(a <= start and end <= b for a, b in others) and not _is_stamp(found.group(), stamps):
+                        yield start, end
+                # The number may begin in the middle of what was no number: 2026 1234 5678 9018.
+                found = shape.search(text, start + 1)
+
+
+def _ascii(text: str) -> str:
+    if text.isascii() and text.isdigit():
+        return text
+    return "".join(str(unicodedata.digit(char)) for char in text if unicodedata.digit(char, None) is not None)
+
+
+def _other_numbers(text: str) -> list[Span]:
+    """Places of what has proved to be something else."""
+    cards = [found.span(1) for found in _CARD.finditer(text) if _is_card(_ascii(found[1]))]
+    corporate = [found.span(1) for found in _CORPORATE.finditer(text) if _is_corporate(_ascii(found[1]))]
+    return [found.span() for found in _HASH.finditer(text)] + cards + corporate
+
+
+def _is_card(digits: str) -> bool:
+    """Sixteen digits that a card number can begin with (ISO/IEC 7812: 2221–2720, 3 to 6), and Luhn's check digit."""
+    doubled = sum(sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
+    known = digits[0] in "3456" or 2221 <= int(digits[:4]) <= 2720
+    return known and (doubled + sum(map(int, digits[-1::-2]))) % 10 == 0
+
+
+def _is_corporate(digits: str) -> bool:
+    """Thirteen digits with the check digit, in front, of 財務省令第70号 (2014): 9 less the remainder by 9 of the sum weighted 1, 2, 1 …"""
+    weighted = sum(int(digit) * (1 + at % 2) for at, digit in enumerate(reversed(digits[1:])))
+    return int(digits[0]) == 9 - weighted % 9
+
+
+def _is_stamp(text: str, stamps: tuple[str, ...]) -> bool:
+    for form in stamps:
+        try:
+            datetime.strptime(text, form)
+        except ValueError:
+            continue
+        return True
+    return False

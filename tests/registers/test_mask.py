@@ -1,11 +1,15 @@
 """My Numbers in free text. The numbers are made up; their check digits are right."""
 
+import html
+import json
+from urllib.parse import quote, quote_plus
+
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registers.mask import MASK, is_my_number, mask_my_numbers
+from registers.mask import MASK, is_my_number, mask_my_numbers, mask_text
 
 NUMBER = "123456789018"
 
@@ -31,6 +35,42 @@ def _mask(*texts: str | None) -> list[str | None]:
         (f"20260401-{NUMBER}.pdf", f"20260401-{MASK}.pdf"),
         (f"1234567890180 {NUMBER}", f"1234567890180 {MASK}"),
         (f"line\n{NUMBER}\n", f"line\n{MASK}\n"),
+        ("1234ー5678ー9018", MASK),
+        ("1234・5678･9018", MASK),
+        ("1234.5678．9018", MASK),
+        ("1234/5678／9018", MASK),
+        ("1234 - 5678 - 9018", MASK),
+        ("1 2 3 4 5 6 7 8 9 0 1 8", MASK),
+        ("1-2-3-4-5-6-7-8-9-0-1-8", MASK),
+        ("1234\u200b5678\ufeff9018", MASK),
+        ("1\u20602\u20603\u2060456789018", MASK),
+        ("1\x002\x003\x004\x005\x006\x007\x008\x009\x000\x001\x008\x00", f"{MASK}\x00"),  # UTF-16, misread
+        ("1\ufe0f\u20e3234 5678 9018", MASK),  # a key cap
+        ("⑫㉞5678 9018", MASK),
+        (f"①{NUMBER}", f"①{MASK}"),  # a bullet, not a digit of it
+        (f"{NUMBER}²", f"{MASK}²"),  # a footnote
+        ("GET /q?no=%31%32%33%34%35%36%37%38%39%30%31%38&x=1", f"GET /q?no={MASK}&x=1"),
+        ("q=1234%205678%209018", f"q={MASK}"),
+        ("q=1234+5678+9018", f"q={MASK}"),
+        ("q=1234%2D5678%2d9018", f"q={MASK}"),
+        ("q=1234%252F5678%252F9018", f"q={MASK}"),  # encoded twice
+        ("%EF%BC%91%EF%BC%92%EF%BC%93%EF%BC%94%E3%83%BC5678%E3%83%BC9018", MASK),
+        ("%82P%82Q%82R%82S%81[5678%81%5b9018", "%82P%82Q%82R%82S%81[5678%81%5b9018"),  # the bracket is no escape
+        ("%82P%82Q%82R%82S%81%5B5678%81E9018", MASK),  # CP932
+        ("%A3%B1%A3%B2%A3%B3%A3%B4%A1%BC5678%A1%A69018", MASK),  # EUC-JP
+        (f"%{NUMBER}%25{NUMBER}", f"%{MASK}%25{MASK}"),  # %12 is no escape here
+        (r"\u0031\u0032\u0033\u0034\uFF15\uff16\uFF17\uFF18 9018", MASK),
+        (r"1234\/5678\/9018", MASK),
+        (r"\\u0031234\\u002d5678\\u002d9018", MASK),
+        (r"\ud835\udfcf234 5678 9018", MASK),
+        (r"\xEF\xBC\x91234\xE2\x80\x905678\x2d9018", MASK),  # nginx
+        ("&#49;234&#x2d;5678&#45;9018", MASK),
+        ("%5Cu0031234 5678 9018", MASK),
+        ("\ufffdP\ufffdQ\ufffdR\ufffdS56789018", MASK),  # CP932 in a file of UTF-8
+        ("1234 5678 9018 4117", f"{MASK} 4117"),  # no card number begins with 1
+        ("3-1234-5678-9018", f"3-{MASK}"),  # the check digit in front of a corporate number would be 1
+        ("2026-1234-5678-9018", f"2026-{MASK}"),
+        (f"5b3c1d2e-{NUMBER}", f"5b3c1d2e-{MASK}"),
     ],
 )
 def test_a_my_number_is_masked_however_it_is_written(text, masked):
@@ -41,14 +81,20 @@ def test_a_my_number_is_masked_however_it_is_written(text, masked):
     "text",
     [
         "123456789017",  # wrong check digit
+        "1234-5678-9017",
+        "%31%32%33%34%35%36%37%38%39%30%31%37",
         "1123456789018",  # thirteen digits: a corporate number
-        "1-2345-6789-0123",
-        "5-1234-5678-9018",
-        "4111-1234-5678-9018",  # a card
-        "1234-5678-9018-4111",
+        "1-1234-5678-9018",  # its check digit, in front, is right
+        "4009-1234-5678-9018",  # a card: Luhn's check digit is right
+        "4009 1234 5678 9018",
         "20260301083000",
         "12345678901",
-        "1234/5678/9018",
+        "1,234,567,890,18",
+        "1234:5678:9018",  # part of an address (IPv6)
+        "192.168.100.200",
+        "5b3c1d2e-0a1b-4c3d-8e9f-123456789018",  # a UUID
+        "{00000000-0000-0000-0000-000000000000}",
+        "a94a8fe5ccb1123456789018f4c0873d391e9879",  # a hash
         "",
     ],
 )
@@ -83,6 +129,120 @@ def test_exactly_one_check_digit_is_right(eleven):
 def test_no_my_number_survives(eleven, before, after):
     number = eleven + next(digit for digit in "0123456789" if is_my_number(eleven + digit))
     assert _mask(before + number + after) == [before + MASK + after]
+
+
+_ODD = {"superscript": "⁰¹²³⁴⁵⁶⁷⁸⁹", "circled": "⓪①②③④⑤⑥⑦⑧⑨", "bold": "𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗", "full": "０１２３４５６７８９"}
+_SPELLINGS = {
+    "plain": lambda digit: digit,
+    **{name: dict(zip("0123456789", row, strict=True)).__getitem__ for name, row in _ODD.items()},
+    "url": lambda digit: f"%{ord(digit):x}",
+    "url, full": lambda digit: quote(_ODD["full"][int(digit)]),
+    "url, bold": lambda digit: quote(_ODD["bold"][int(digit)]).lower(),
+    "url, CP932": lambda digit: quote(_ODD["full"][int(digit)].encode("cp932")),
+    "url, EUC": lambda digit: quote(_ODD["full"][int(digit)].encode("euc_jp")),
+    "escape()": lambda digit: f"%uFF1{digit}",
+    "json": lambda digit: f"\\u003{digit}",
+    "json, full": lambda digit: f"\\uff1{digit}",
+    "json, bold": lambda digit: json.dumps(_ODD["bold"][int(digit)])[1:-1],
+    "braces": lambda digit: f"\\u{{1d7c{ord(digit) - 34:x}}}" if digit == "0" else f"\\u{{3{digit}}}",
+    "nginx": lambda digit: f"\\xEF\\xBC\\x9{digit}",
+    "html": lambda digit: f"&#{ord(digit)};",
+    "html, hex": lambda digit: f"&#x{ord(digit):X};",
+    "broken": lambda digit: f"\ufffd{chr(ord('O') + int(digit))}",
+}
+_LAYERS = {
+    "none": lambda text: text,
+    "url": quote,
+    "form": lambda text: quote_plus(text, safe=""),
+    "json": lambda text: json.dumps(text)[1:-1],
+    "json, not ASCII": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    "html": html.escape,
+}
+_SEPARATORS = " -‐–—−ー－ｰ・･.．/／_+\u3000\u00a0"
+_UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\ufe0f\u20e3\u0000"
+
+
+def _number(eleven: str) -> str:
+    return eleven + next(digit for digit in "0123456789" if is_my_number(eleven + digit))
+
+
+@st.composite
+def _spelt(draw):
+    number = _number(draw(st.text(alphabet="0123456789", min_size=11, max_size=11)))
+    names = draw(st.lists(st.sampled_from(sorted(_SPELLINGS)), min_size=1, max_size=3))
+    gaps = [draw(st.text(alphabet=_SEPARATORS, max_size=3)) if at in (4, 8) else "" for at in range(12)]
+    unseen = [draw(st.text(alphabet=_UNSEEN, max_size=1)) if at and draw(st.booleans()) else "" for at in range(12)]
+    parts = [unseen[at] + gaps[at] + _SPELLINGS[draw(st.sampled_from(names))](digit) for at, digit in enumerate(number)]
+    text = "".join(parts)
+    for name in draw(st.lists(st.sampled_from(sorted(_LAYERS)), max_size=3)):
+        text = _LAYERS[name](text)
+    return text
+
+
+@settings(max_examples=400)
+@given(
+    _spelt(),
+    st.sampled_from(["", "個人番号:", "x", "，", "no=", "「"]),
+    st.sampled_from(["", "。", " を登録", "&x=y", '"', "g"]),
+)
+def test_no_spelling_hides_a_my_number(spelt, before, after):
+    assert _mask(before + spelt + after) == [before + MASK + after]
+
+
+@settings(max_examples=200)
+@given(_spelt(), st.text(), st.text())
+def test_nothing_around_it_lets_a_number_pass_that_stands_apart(spelt, before, after):
+    [masked] = _mask(f"{before}\n「{spelt}」\n{after}")
+    assert f"「{MASK}」" in masked
+
+
+@given(
+    st.text(alphabet="0123456789", min_size=11, max_size=11),
+    st.integers(1, 10),
+    st.sampled_from(["", "-", " ", "ー", "%20"]),
+)
+def test_a_wrong_check_digit_stays(eleven, off, gap):
+    number = _number(eleven)
+    wrong = f"{number[:4]}{gap}{number[4:8]}{gap}{number[8:11]}{(int(number[11]) + off) % 10}"
+    assert _mask(wrong) == [wrong]
+
+
+@given(st.uuids())
+def test_a_uuid_stays(uuid):
+    assert _mask(f"id={uuid}", f"id={uuid.hex}") == [f"id={uuid}", f"id={uuid.hex}"]
+
+
+@given(st.integers(10**12, 10**13 - 1))
+def test_thirteen_digits_stay(number):
+    assert _mask(f"法人番号{number}") == [f"法人番号{number}"]
+
+
+@given(st.text(alphabet="0123456789", min_size=12, max_size=12))
+def test_a_corporate_number_stays_in_groups_too(twelve):
+    weighted = sum(int(digit) * (1 + at % 2) for at, digit in enumerate(reversed(twelve)))
+    number = f"{9 - weighted % 9}-{twelve[:4]}-{twelve[4:8]}-{twelve[8:]}"
+    assert _mask(number) == [number]
+
+
+@given(st.from_regex("[3-6][0-9]{14}", fullmatch=True), st.sampled_from([" ", "-"]))
+def test_a_card_number_stays_in_groups_too(fifteen, gap):
+    doubled = [sum(divmod(2 * int(digit), 10)) if at % 2 == 0 else int(digit) for at, digit in enumerate(fifteen)]
+    number = f"{fifteen}{-sum(doubled) % 10}"
+    grouped = gap.join(number[at : at + 4] for at in range(0, 16, 4))
+    assert _mask(grouped) == [grouped]
+
+
+def test_a_stamp_that_is_declared_stays():
+    stamps = [f"2026{at:08d}" for at in range(4010000, 4012360, 7)]
+    right = [stamp for stamp in stamps if is_my_number(stamp) and stamp[8:10] < "24" and stamp[10:] < "60"]
+    assert right
+    series = pl.Series([f"start={stamp}" for stamp in right])
+    assert mask_my_numbers(series, ("%Y%m%d%H%M",)).to_list() == series.to_list()
+    assert mask_my_numbers(series).to_list() == [f"start={MASK}"] * len(right)
+
+
+def test_one_text_is_masked_like_a_series_of_them():
+    assert mask_text(f"file {NUMBER}.log") == f"file {MASK}.log"
 
 
 @given(st.text(alphabet="0189 -－０x"))
