@@ -32,29 +32,25 @@ class Reader:
         self._secret = secret
         self._open: tuple[int, int, ChaCha20Poly1305] | None = None  # number, handle, cipher
 
-    def read(self, budget_bytes: int, sizes: Mapping[int, int], active: int | None) -> list[Chunk | Loss]:
+    def read(self, budget_bytes: int, sizes: Mapping[int, int]) -> list[Chunk | Loss]:
         """What comes next, in order.
 
         Args:
             budget_bytes: About how much.
             sizes: Number and length of the files there are; no more of a file is looked at.
-            active: Number of the one that still grows, if any.
         """
         found: list[Chunk | Loss] = []
         while budget_bytes > 0:
             place = self.position
-            ended = place is None or place.file not in sizes or place.at >= sizes[place.file]
-            if place is None or (ended and place.file != active):
+            if place is not None and place.file in sizes and place.generation and not self._has_open(place.file):
+                found += self._resume(place, sizes)
+            elif place is None or place.file not in sizes or place.at >= sizes[place.file]:
                 following = min((number for number in sizes if place is None or number > place.file), default=None)
                 if following is None:
                     break
                 found += self._enter(following, sizes)
-            elif ended:
-                break
-            elif self._open is None or self._open[0] != place.file:
-                found += self._resume(place, sizes)
             else:
-                parts = self._frames(place, self._open[1], self._open[2], sizes[place.file])
+                parts = self._frames(place, sizes[place.file])
                 found += parts
                 budget_bytes -= sum(len(part.data) for part in parts if isinstance(part, Chunk)) + 1
         return found
@@ -120,8 +116,13 @@ class Reader:
         detail = f"spool file {number} ({sizes[number]} bytes) does not begin like one: it was altered"
         return Loss(number, "", offset, None, "spool_damaged", detail, self.position)
 
-    def _frames(self, place: SpoolPosition, handle: int, key: ChaCha20Poly1305, size: int) -> list[Chunk | Loss]:
+    def _has_open(self, number: int) -> bool:
+        return self._open is not None and self._open[0] == number
+
+    def _frames(self, place: SpoolPosition, size: int) -> list[Chunk | Loss]:
         """The next frames of the open file, lines that follow each other as one chunk; something, if there is something."""
+        assert self._open is not None
+        _, handle, key = self._open
         data = os.pread(handle, min(size - place.at, frame.FRAME_BYTES), place.at)
         found: list[Chunk | Loss] = []
         texts: list[bytes] = []

@@ -131,8 +131,8 @@ class Spool:
             OSError: A file cannot be read.
         """
         with self._lock:
-            sizes, active = dict(self._sizes), self._active.number if self._active else None
-        return self._reader.read(budget_bytes, sizes, active)
+            sizes = dict(self._sizes)
+        return self._reader.read(budget_bytes, sizes)
 
     def forget(self, acknowledged: SpoolPosition, now_ms: int) -> None:
         """Delete what lies before a place. Call it once a checkpoint with that place is on the disk."""

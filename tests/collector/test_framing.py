@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -14,7 +15,7 @@ NOON = datetime(2026, 4, 1, 12, 0, 0, 250_000, tzinfo=timezone(timedelta(hours=9
 def all_of(framer: Framer, data: bytes, cuts: list[int] | None = None) -> list[bytes]:
     """The messages of some bytes that arrive in parts."""
     edges = [0, *sorted(cuts or []), len(data)]
-    found = [message for start, end in zip(edges, edges[1:], strict=False) for message in framer.feed(data[start:end])]
+    found = [message for start, end in itertools.pairwise(edges) for message in framer.feed(data[start:end])]
     return found + framer.finish()
 
 
