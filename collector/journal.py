@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -45,6 +44,7 @@ class Ledger:
         hash: Hash of the newest record sealed, `NO_RECORD` before any.
         waiting: First → last number of each record that was sealed and not acknowledged.
         begun: Its first record was acknowledged, so `previous` has arrived.
+        relayed: Records without numbers that were sealed and not acknowledged.
     """
 
     boot: str
@@ -53,6 +53,7 @@ class Ledger:
     hash: str = NO_RECORD
     waiting: dict[int, int] = field(default_factory=dict)
     begun: bool = False
+    relayed: int = 0
 
     def take(self, entry: dict[str, Any]) -> None:
         """Add one line of the journal."""
@@ -60,6 +61,7 @@ class Ledger:
             self.waiting[first] = last
             self.last = max(self.last, last)
         self.hash = entry.get("hash", self.hash)
+        self.relayed = entry.get("relayed", self.relayed)
         for first in entry.get("acknowledged", ()):
             self.waiting.pop(first, None)
             self.begun = self.begun or first == 0
@@ -68,11 +70,12 @@ class Ledger:
         """What the boot after this one has to say of the boots before."""
         told = () if self.begun else self.previous
         if self.hash != NO_RECORD:
-            told += (Predecessor(self.boot, self.last, self.hash, _ranges(self.waiting)),)
+            told += (Predecessor(self.boot, self.last, self.hash, _ranges(self.waiting), self.relayed),)
         spare = len(told) - MOST_PREDECESSORS
         if spare > 0:
             # The newest one carries the hash that the chain goes on from.
-            lost = [at for at, one in enumerate(told[:-1]) if one.unacknowledged == ((0, one.last),)][:spare]
+            lost = [at for at, one in enumerate(told[:-1]) if one.unacknowledged == ((0, one.last),)]
+            del lost[spare:]
             told = tuple(one for at, one in enumerate(told) if at not in lost)
         return told
 
@@ -81,6 +84,7 @@ class Ledger:
         return {
             "version": _VERSION, "boot": self.boot, "previous": [one.as_json() for one in self.previous],
             "last": self.last, "hash": self.hash, "waiting": sorted(self.waiting.items()), "begun": self.begun,
+            "relayed": self.relayed,
         }  # fmt: skip
 
     @classmethod
@@ -94,7 +98,8 @@ class Ledger:
             raise ValueError(entry["version"])
         previous = tuple(Predecessor.from_json(one) for one in entry["previous"])
         waiting = {int(first): int(last) for first, last in entry["waiting"]}
-        return cls(str(entry["boot"]), previous, int(entry["last"]), str(entry["hash"]), waiting, bool(entry["begun"]))
+        begun, relayed = bool(entry["begun"]), int(entry["relayed"])
+        return cls(str(entry["boot"]), previous, int(entry["last"]), str(entry["hash"]), waiting, begun, relayed)
 
 
 def _ranges(waiting: dict[int, int]) -> tuple[tuple[int, int], ...]:
@@ -131,24 +136,32 @@ class Journal:
         self.ledger = Ledger(boot, before.predecessors() if before else ())
         self._sealed: list[tuple[int, int]] = []
         self._acknowledged: list[int] = []
-        self._stands = NO_RECORD  # newest hash in the file
+        self._changed = False  # anything that is not in the file yet
         self._handle = -1
         self._end = 0
         self._rewrite()
 
     def sealed(self, first: int, last: int, digest: str) -> None:
         """A record was sealed; it may be sent after the next `commit`. `last` < `first`: it holds no number."""
+        self._changed = True
         self.ledger.hash = digest
-        if last >= first:
-            self._sealed.append((first, last))
-            self.ledger.take({"sealed": [(first, last)]})
+        if last < first:
+            self.ledger.relayed += 1
+            return
+        self._sealed.append((first, last))
+        self.ledger.take({"sealed": [(first, last)]})
 
-    def acknowledged(self, numbers: Iterable[int]) -> None:
-        """Records with these first numbers were acknowledged. Losing this costs a longer list of doubts, no more."""
-        for first in numbers:
-            if first in self.ledger.waiting:
-                self._acknowledged.append(first)
-                self.ledger.take({"acknowledged": [first]})
+    def acknowledged(self, first: int, last: int) -> None:
+        """A record was acknowledged. Losing this in a crash costs a longer list of doubts, no more."""
+        if last < first:
+            self._changed = True
+            self.ledger.relayed = max(0, self.ledger.relayed - 1)
+            return
+        if first not in self.ledger.waiting:
+            return
+        self._changed = True
+        self._acknowledged.append(first)
+        self.ledger.take({"acknowledged": [first]})
 
     def commit(self) -> None:
         """Put everything said so far on the disk.
@@ -156,12 +169,15 @@ class Journal:
         Raises:
             JournalError: It is full or broken; may be called again.
         """
-        if self._stands == self.ledger.hash and not self._acknowledged:
+        if not self._changed:
             return
         if self._end > _LARGE_B:
             self._rewrite()
             return
-        entry = {"sealed": self._sealed, "hash": self.ledger.hash, "acknowledged": self._acknowledged}
+        entry = {
+            "sealed": self._sealed, "hash": self.ledger.hash, "acknowledged": self._acknowledged,
+            "relayed": self.ledger.relayed,
+        }  # fmt: skip
         line = _line(entry)
         try:
             # Always at the same place, so that half a line of a try that failed is written over.
@@ -170,7 +186,7 @@ class Journal:
         except OSError as error:
             raise JournalError(self._said(error)) from error
         self._end += len(line)
-        self._stands, self._sealed, self._acknowledged = self.ledger.hash, [], []
+        self._changed, self._sealed, self._acknowledged = False, [], []
 
     def close(self) -> None:
         """Write what is left and let go of the file."""
@@ -196,7 +212,7 @@ class Journal:
         if self._handle >= 0:
             os.close(self._handle)
         self._handle, self._end = handle, len(line)
-        self._stands, self._sealed, self._acknowledged = self.ledger.hash, [], []
+        self._changed, self._sealed, self._acknowledged = False, [], []
 
     def _said(self, error: OSError) -> str:
         return f"{self._path}: cannot be written ({error.strerror}): nothing is sent until it can; make room"

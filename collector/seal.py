@@ -126,8 +126,9 @@ class Sealer:
         self._journal.commit()
 
     def acknowledged(self, records: Iterable[Record]) -> None:
-        """Records of this start arrived."""
-        self._journal.acknowledged(record.first for record in records if record.last >= record.first >= 0)
+        """Sealed records of this start arrived; each is told once."""
+        for record in records:
+            self._journal.acknowledged(record.first, record.last)
 
     def close(self) -> None:
         """Write down what was acknowledged and forget the key."""

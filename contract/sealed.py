@@ -26,7 +26,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from contract.event import SCHEMA_VERSION
@@ -164,17 +164,21 @@ class Predecessor:
         hash: Hash of the last record it sealed, 64 hex digits.
         unacknowledged: Ranges of numbers (first, last; inclusive) that it sealed and never saw acknowledged. Lines in them
             are read again, and so are in the boot that says this, under the same event ids.
+        relayed: How many records of relayed events only, which have no numbers, were not acknowledged either.
     """
 
     boot: str
     last: int
     hash: str
-    unacknowledged: tuple[tuple[int, int], ...] = field(default=())
+    unacknowledged: tuple[tuple[int, int], ...] = ()
+    relayed: int = 0
 
     def as_json(self) -> dict[str, object]:
         """Plain values for the message of a heartbeat."""
         ranges = [list(pair) for pair in self.unacknowledged]
-        return {"boot": self.boot, "last": self.last, "hash": self.hash, "unacknowledged": ranges}
+        return {
+            "boot": self.boot, "last": self.last, "hash": self.hash, "unacknowledged": ranges, "relayed": self.relayed,
+        }  # fmt: skip
 
     @classmethod
     def from_json(cls, value: object) -> Predecessor:
@@ -190,7 +194,7 @@ class Predecessor:
             boot, digest = value["boot"], value["hash"]
             if not isinstance(boot, str) or not isinstance(digest, str):
                 raise TypeError
-            return cls(boot, _number(value["last"]), digest, ranges)
+            return cls(boot, _number(value["last"]), digest, ranges, _number(value["relayed"]))
         except (TypeError, KeyError, ValueError) as error:
             raise ValueError("is no statement about the boot before") from error
 

@@ -1,0 +1,1 @@
+"""The chains of sealed records, read and judged; `audit.verify` is the way in."""
