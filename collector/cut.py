@@ -19,6 +19,7 @@ from collector.encoding import decode_lines
 from collector.quotes import join_quoted
 from collector.sources import Source
 
+BLOCK_BYTES: Final = 1 << 20
 TAIL_BYTES: Final = 64 << 10
 
 
@@ -129,6 +130,11 @@ class Cutter:
     def taken(self) -> int:
         """How many bytes of the file were fed, with those before the start."""
         return self._offset + len(self._buffer)
+
+    @property
+    def held_lines(self) -> bool:
+        """Whether whole lines are held, for they may belong to a longer record."""
+        return self._skipping is None and b"\n" in self._buffer
 
     def last_bytes(self, count: int) -> bytes:
         """The last bytes that were fed, up to `count` (at most 64 KiB), with those before the start."""

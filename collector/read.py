@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from collector.cut import DEFAULT_LIMITS, Cutter, Limits, Piece
+from collector.cut import BLOCK_BYTES, DEFAULT_LIMITS, Cutter, Limits, Piece
 from collector.sources import Source
 
 __all__ = [
+    "PACKED",
     "BLOCK_BYTES",
     "DEFAULT_LIMITS",
     "Cutter",
@@ -28,9 +29,8 @@ __all__ = [
     "shown",
 ]
 
-BLOCK_BYTES: Final = 1 << 20
 _GZIP: Final = b"\x1f\x8b"
-_PACKED: Final = {
+PACKED: Final = {
     b"PK\x03\x04": "a zip archive", b"BZh": "compressed by bzip2", b"\xfd7zXZ": "compressed by xz",
     b"\x28\xb5\x2f\xfd": "compressed by zstd", b"7z\xbc\xaf": "a 7z archive",
 }  # fmt: skip
@@ -182,7 +182,7 @@ def head(path: Path, size: int = 1 << 16) -> bytes:
         raise Unreadable(f"{path.name}: is empty: nothing was read")
     if data.startswith(b"PAR1"):
         raise Unreadable(f"{path.name}: is Parquet: archived events are files whose name ends in .parquet")
-    for magic, what in _PACKED.items():
+    for magic, what in PACKED.items():
         if data.startswith(magic):
             raise Unreadable(f"{path.name}: is {what}: unpack it first (gzip is read as it is)")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):

@@ -1,0 +1,209 @@
+"""The logs of one `Watched`: which file on disk is which generation, again after every change."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from collector.cut import Limits
+from collector.follow.content import is_gzip, look
+from collector.follow.disk import Seen, listing, matches, open_seen
+from collector.follow.events import Gap, Patience, Watched
+from collector.follow.identity import loss
+from collector.follow.position import Position, tail_hash
+from collector.follow.strangers import Strangers
+from collector.follow.stream import Stream
+from collector.read import shown
+from collector.sources import Source
+
+
+@dataclass(slots=True)
+class Group:
+    """The streams of one `Watched`.
+
+    Attributes:
+        watched: What is followed.
+        known: Patterns that were followed before this start.
+        sources: Candidates for recognition.
+        patience: How long to wait for what.
+        limits: Bounds of cutting.
+        next_key: Gives the key of a new stream.
+        streams: By key; of one family older generations come first.
+        problems: One line each, as of the last scan.
+        rotations: By source, how often its writer went on in another or an emptied file.
+        strangers: The files that are no stream's yet.
+    """
+
+    watched: Watched
+    known: frozenset[str]
+    sources: Sequence[Source]
+    patience: Patience
+    limits: Limits
+    next_key: Callable[[], int]
+    streams: dict[int, Stream] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    rotations: dict[str, int] = field(default_factory=dict)
+    strangers: Strangers = field(init=False)
+    _scanned: bool = False
+
+    def __post_init__(self) -> None:
+        self.strangers = Strangers(self)
+
+    def owns(self, position: Position) -> bool:
+        """Whether a position is of a file of this group."""
+        return any(matches(pattern, path) for pattern in self.watched.patterns for path in _names(position))
+
+    def restore(self, key: int, position: Position) -> None:
+        """Take a position of an earlier start."""
+        source = self.watched.source or next((one for one in self.sources if one.id == position.source), None)
+        self.streams[key] = Stream(key, position, source, self.limits)
+
+    def scan(self, now: float) -> list[Gap]:
+        """Look at the folders; streams get their files, new ones are made, lost ones become gaps."""
+        self.problems.clear()
+        streams = self.streams.values()
+        families = {stream.position.family for stream in streams}
+        seen = listing(self.watched.patterns, families, [stream.inode for stream in streams], self.problems)
+        by_inode = {one.inode: one for one in seen}
+        for stream in streams:
+            self._follow(stream, by_inode.get(stream.inode), now)
+        self._mark_live(seen)
+        owned = {stream.inode for stream in streams if stream.lost_since is None}
+        strangers = [one for one in seen if one.inode not in owned and one.size]
+        if not self._scanned:
+            for one in [one for one in strangers if not (one.matched or self._follows_already(one))]:
+                self.strangers.leave(one)
+                strangers.remove(one)
+        gaps = self.strangers.tell_apart(strangers, now)
+        gaps += [gap for stream in list(streams) for gap in self._give_up(stream, now)]
+        self._scanned = True
+        return gaps
+
+    def close(self) -> None:
+        """Close all files."""
+        for stream in self.streams.values():
+            stream.detach()
+        self.strangers.close()
+
+    def _follows_already(self, one: Seen) -> bool:
+        return any(matches(pattern, path) for pattern in self.known for path in (one.family, one.path))
+
+    # --- streams that are known -------------------------------------------------------------------------------------
+
+    def _follow(self, stream: Stream, seen: Seen | None, now: float) -> None:
+        if stream.lost_since is not None:
+            return
+        if stream.handle is not None:
+            stream.present = seen is not None
+            if not stream.refresh(now):
+                self.emptied(stream, now)
+            elif seen is not None:
+                stream.place(seen)
+        elif seen is None:
+            stream.lose(now, emptied=False, idle_s=self.patience.idle_s)
+        else:
+            self._reopen(stream, seen, now)
+
+    def _reopen(self, stream: Stream, seen: Seen, now: float) -> None:
+        """A file that is not open: finished, or of an earlier start. Is it still the one, and did it grow?"""
+        position = stream.position
+        unchanged = (seen.size, seen.mtime_ns) == (position.disk_bytes, position.mtime_ns)
+        stream.present = True
+        if position.finished and unchanged:
+            stream.place(seen)
+            return
+        try:
+            handle = open_seen(seen)
+        except OSError as error:
+            self.refused(seen, error)
+            return
+        try:
+            packed = is_gzip(handle)
+            found = None if packed else look(handle, [position.offset], self.limits.line_bytes)
+        finally:
+            os.close(handle)
+        if found is None or tail_hash(found.windows.get(position.offset, b"?")) != position.tail:
+            # Which gzip file it is takes time to tell, and is told among the unknown ones.
+            stream.lose(now, emptied=not packed, idle_s=self.patience.idle_s)
+        elif not (position.finished and seen.size <= position.seen_bytes):
+            self.attach(stream, seen, found.windows[position.offset], now)
+        else:
+            stream.place(seen)
+
+    def attach(self, stream: Stream, seen: Seen, tail: bytes, now: float) -> bool:
+        """Let a stream read on in a file; False, with a line for the operator, if it cannot."""
+        try:
+            if stream.source is None:
+                stream.source = self.strangers.source(seen)
+            if stream.source is None:
+                return False
+            stream.attach(seen, tail)
+        except OSError as error:
+            self.refused(seen, error)
+            return False
+        stream.change(finished=False, source=stream.source.id)
+        stream.quiet_since = now
+        return True
+
+    def emptied(self, stream: Stream, now: float) -> None:
+        """Its file was emptied or overwritten."""
+        self._count_rotation(stream)
+        stream.lose(now, emptied=True, idle_s=self.patience.idle_s)
+
+    def _mark_live(self, seen: list[Seen]) -> None:
+        live: dict[str, Seen] = {}
+        for one in seen:
+            if one.live or not (one.family in live and live[one.family].live):
+                live[one.family] = one
+        inodes = {one.inode for one in live.values()}
+        for stream in self.streams.values():
+            if stream.lost_since is not None:
+                continue
+            is_live = stream.inode in inodes and stream.present
+            if stream.live and not is_live:
+                self._count_rotation(stream)
+            stream.live = is_live
+
+    def _count_rotation(self, stream: Stream) -> None:
+        source = stream.position.source
+        self.rotations[source] = self.rotations.get(source, 0) + 1
+
+    def _give_up(self, stream: Stream, now: float) -> Iterator[Gap]:
+        position = stream.position
+        if stream.lost_since is None or position.family in self.strangers.pending:
+            return
+        waited = now - stream.lost_since
+        if waited < self.patience.lost_s:
+            return
+        folder = os.path.dirname(position.path)
+        if not stream.emptied and not _is_there(folder, position.dev) and waited < self.patience.away_s:
+            where = f"{shown(position.path)}: its folder is away"
+            self.problems.append(
+                f"{where}; waiting for it at byte {position.offset}: mount it, or mend its permissions"
+            )
+            return
+        del self.streams[stream.key]
+        if position.generation and not position.finished:
+            yield from loss(stream)
+
+    def refused(self, seen: Seen, error: OSError) -> None:
+        """Say why a file cannot be read."""
+        if not isinstance(error, FileNotFoundError):
+            self.note(seen, f"cannot be read ({error.strerror})", "check its permissions and its disk")
+
+    def note(self, seen: Seen, what: str, advice: str) -> None:
+        """Say what is wrong with a file."""
+        self.problems.append(f"{shown(seen.path)}: {what}: {advice}")
+
+
+def _names(position: Position) -> tuple[str, str]:
+    return position.family, position.path
+
+
+def _is_there(folder: str, device: int) -> bool:
+    """Whether a folder can be read and is on the file system on which it was."""
+    try:
+        return os.stat(folder).st_dev == device and os.access(folder, os.R_OK | os.X_OK)
+    except OSError:
+        return False

@@ -1,0 +1,291 @@
+"""One generation being read, wherever its bytes are at the moment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from collector.cut import BLOCK_BYTES, TAIL_BYTES, Cutter, Limits, Piece, Start
+from collector.follow.content import Packed, is_gzip, window
+from collector.follow.disk import Seen, open_seen
+from collector.follow.position import TAIL_HASHED, Position, tail_hash
+from collector.read import shown
+from collector.sources import Source
+
+NOTHING: Final = tail_hash(b"")
+
+
+class Stream:
+    """One generation: its position, its cutter, and the file that holds it now.
+
+    Attributes:
+        key: Number of the stream; of two streams of one log the older has the smaller.
+        source: None only for a file that is not to be read.
+        live: Its writer's path leads to it.
+        present: It stands in the folder; an open file may be deleted and is read on.
+        quiet_since: When its size was last seen to change.
+        behind_since: When it was last read to its end; None where it is.
+        lost_since: Since when nobody knows where its bytes are; None while they are known.
+        emptied: It was lost because its file was emptied or overwritten, not because it went away.
+        idle: It was complete and quiet when it was lost.
+        memory: The last bytes that were read of it when it was lost, up to 64 KiB, and where they end.
+    """
+
+    def __init__(self, key: int, position: Position, source: Source | None, limits: Limits) -> None:
+        self.key = key
+        self.source = source
+        self.live = self.present = False
+        self.quiet_since = 0.0
+        self.behind_since: float | None = None
+        self.lost_since: float | None = None
+        self.emptied = self.idle = False
+        self.memory: tuple[bytes, int] = (b"", 0)
+        self.handle: int | None = None
+        self._base = position
+        self._limits = limits
+        self._cutter: Cutter | None = None
+        self._packed: Packed | None = None
+
+    @property
+    def inode(self) -> tuple[int, int]:
+        """Device and inode of the file that holds it, or held it last."""
+        return self._base.dev, self._base.ino
+
+    @property
+    def position(self) -> Position:
+        """What to remember of it, as of all that was given out."""
+        cutter, base = self._cutter, self._base
+        if cutter is None or (cutter.position == base.offset and cutter.encoding == base.encoding):
+            return base
+        self._base = replace(
+            base,
+            generation=cutter.generation,
+            offset=cutter.position,
+            tail=tail_hash(cutter.tail),
+            encoding=cutter.encoding,
+            seen_bytes=max(base.seen_bytes, cutter.taken),
+        )
+        return self._base
+
+    @property
+    def packed(self) -> bool:
+        """Its bytes are in a gzip file."""
+        return self._packed is not None
+
+    @property
+    def broken(self) -> bool:
+        """It cannot be read on: the gzip file is damaged."""
+        return self._packed is not None and self._packed.broken
+
+    @property
+    def held_lines(self) -> bool:
+        """Whole lines wait for what may follow."""
+        return self._cutter is not None and self._cutter.held_lines
+
+    def change(self, **values: object) -> None:
+        """Change what its position says besides how far it was read."""
+        self._base = replace(self.position, **values)  # type: ignore[arg-type]
+
+    def place(self, seen: Seen) -> None:
+        """Say where its file is now."""
+        self.present = True
+        self.change(
+            path=seen.path, dev=seen.dev, ino=seen.ino, disk_bytes=seen.size, mtime_ns=seen.mtime_ns,
+            family=seen.family if seen.matched else self._base.family,
+        )  # fmt: skip
+
+    def attach(self, seen: Seen, tail: bytes = b"") -> None:
+        """Read on in a file that was seen, from the position on.
+
+        Args:
+            seen: A file with the same bytes before the offset.
+            tail: The last of these bytes.
+
+        Raises:
+            OSError: It cannot be opened.
+        """
+        assert self.source is not None
+        handle = open_seen(seen)
+        self.detach()
+        self.handle = handle
+        self._packed = Packed(handle) if is_gzip(handle) else None
+        base = self._base
+        start = None
+        if base.offset:
+            start = Start(base.offset, base.generation, base.encoding, self._header(handle), tail)
+        self._cutter = Cutter(base.name, self.source, self._limits, start)
+        self.lost_since = None
+        self.place(seen)
+        if self._packed is None:
+            self._base = replace(self._base, seen_bytes=max(base.seen_bytes, seen.size))
+
+    def rest(self, seen: Seen) -> None:
+        """It stands in a file that was seen, and nothing of it is to be read."""
+        self.lost_since = None
+        self.place(seen)
+
+    def detach(self) -> None:
+        """Close its file, if it is open; the position stays."""
+        self._base = self.position
+        if self.handle is not None:
+            os.close(self.handle)
+        self.handle = self._cutter = self._packed = None
+
+    def lose(self, now: float, emptied: bool, idle_s: float) -> None:
+        """Its bytes are not where they were."""
+        position = self.position
+        self.idle = self.handle is not None and self._unread() == 0 and now - self.quiet_since >= idle_s
+        self.idle = self.idle and position.seen_bytes == position.offset
+        if self._cutter is not None:
+            self.memory = self._cutter.last_bytes(TAIL_BYTES), self._cutter.taken
+        self.lost_since, self.emptied = now, emptied
+        self.live = self.present = False
+        self.detach()
+
+    def _header(self, handle: int) -> str | None:
+        """The first record as text: it is read again, for what it says must not be written down by us unmasked."""
+        assert self.source is not None
+        base = self._base
+        source = self.source.model_copy(update={"encoding": base.encoding})
+        cutter = Cutter(base.name, source, self._limits)
+        packed = Packed(handle) if self._packed else None
+        while cutter.taken < base.offset:
+            wanted = min(1 << 16, base.offset - cutter.taken)
+            block = packed.read(wanted) if packed else os.pread(handle, wanted, cutter.taken)
+            if not block:
+                break
+            for piece in (*cutter.feed(block), *cutter.flush()):
+                return piece.header
+        return None
+
+    def refresh(self, now: float) -> bool:
+        """See whether its open file grew.
+
+        Returns:
+            Whether the bytes before what is to be read are still those that were read.
+        """
+        if self.handle is None or self._cutter is None or self._packed is not None:
+            return True
+        found = os.fstat(self.handle)
+        base = self._base
+        if found.st_size < self._cutter.taken:
+            return False
+        if (found.st_size, found.st_mtime_ns) != (base.disk_bytes, base.mtime_ns):
+            if not self.intact():
+                return False
+            if found.st_size != base.disk_bytes:
+                self.quiet_since = now
+            self.change(
+                disk_bytes=found.st_size,
+                mtime_ns=found.st_mtime_ns,
+                seen_bytes=max(base.seen_bytes, found.st_size),
+            )
+        return True
+
+    def intact(self) -> bool:
+        """Whether the open plain file still holds the bytes that were read last."""
+        if self.handle is None or self._cutter is None or self._packed is not None:
+            return True
+        held = self._cutter.last_bytes(TAIL_HASHED)
+        return os.pread(self.handle, len(held), self._cutter.taken - len(held)) == held
+
+    def _unread(self) -> int:
+        if self._cutter is None or self.handle is None:
+            return 0
+        if self._packed is None:
+            return max(0, self._base.disk_bytes - self._cutter.taken)
+        return 0 if self._packed.ended or self._packed.broken else max(1, self._base.disk_bytes)
+
+    @property
+    def unread(self) -> int:
+        """Bytes that were seen and not read; for gzip not read to its end, its size on disk."""
+        return self._unread()
+
+    @property
+    def given(self) -> int:
+        """How much of it was given out or is held by the cutter."""
+        return self._cutter.taken if self._cutter else self._base.offset
+
+    def read(self, budget_bytes: int) -> tuple[list[Piece], int]:
+        """Read on.
+
+        Args:
+            budget_bytes: How much at most; above 0.
+
+        Returns:
+            Pieces, and how many bytes were read. None of either with bytes unread: the file's bytes changed.
+        """
+        pieces: list[Piece] = []
+        done = 0
+        assert self._cutter is not None
+        for block in self._blocks(budget_bytes):
+            done += len(block)
+            pieces += self._cutter.feed(block)
+        pieces += self._cutter.flush()
+        self._base = replace(self.position, seen_bytes=max(self._base.seen_bytes, self._cutter.taken))
+        return pieces, done
+
+    def _blocks(self, budget_bytes: int) -> Iterator[bytes]:
+        assert self._cutter is not None
+        assert self.handle is not None
+        while budget_bytes > 0:
+            wanted = min(BLOCK_BYTES, budget_bytes)
+            if self._packed is None:
+                block = self._plain_block(self.handle, self._cutter, wanted)
+            elif self._packed.cursor < self._cutter.taken:
+                # What was read before is unzipped again to get past it.
+                budget_bytes -= len(self._packed.read(min(wanted, self._cutter.taken - self._packed.cursor))) or wanted
+                continue
+            else:
+                block = self._packed.read(wanted)
+            if not block:
+                return
+            budget_bytes -= len(block)
+            yield block
+
+    @staticmethod
+    def _plain_block(handle: int, cutter: Cutter, wanted: int) -> bytes:
+        # In one call with the bytes before: if these changed, the file was emptied and what follows is another's.
+        held = cutter.last_bytes(TAIL_HASHED)
+        data = os.pread(handle, len(held) + wanted, cutter.taken - len(held))
+        return data[len(held) :] if data.startswith(held) else b""
+
+    def flush(self, ended: bool) -> list[Piece]:
+        """Give lines that wait for what may follow.
+
+        Args:
+            ended: Nothing follows; a last line without line end is given too. The position stays before it, so that it
+                is read again, whole, should it be completed after all.
+        """
+        if self._cutter is None:
+            return []
+        if not ended:
+            return list(self._cutter.flush(settled=True))
+        whole = list(self._cutter.flush(settled=True))
+        before = self.position
+        rest = list(self._cutter.finish())
+        self._base = before if before.offset else self.position
+        self._cutter = None
+        return whole + rest
+
+    def window(self, offset: int) -> bytes | None:
+        """The bytes of its plain file before an offset, up to 4096; None where they cannot be had."""
+        if self.handle is not None:
+            return None if self._packed else window(self.handle, offset)
+        base = self._base
+        try:
+            handle = os.open(base.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            found = os.fstat(handle)
+            same = (found.st_dev, found.st_ino) == self.inode and not is_gzip(handle)
+            return window(handle, offset) if same else None
+        finally:
+            os.close(handle)
+
+    def label(self) -> str:
+        """Its path, for the operator."""
+        return shown(self._base.path)
