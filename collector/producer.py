@@ -10,6 +10,7 @@ import gc
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 with warnings.catch_warnings():
@@ -32,10 +33,25 @@ _NEVER_MS: Final = 2**31 - 1
 _REQUEST_BYTES: Final = 8 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who connects to whom.
+
+    Attributes:
+        settings: Whom to connect to.
+        id: What Kafka knows us as.
+        threads: What the names of our threads begin with.
+    """
+
+    settings: Kafka
+    id: str
+    threads: str
+
+
 class Producer:
     """An idempotent producer whose futures are reported one by one."""
 
-    def __init__(self, settings: Kafka, name: str) -> None:
+    def __init__(self, client: Client) -> None:
         """Connect; takes up to 10 s.
 
         Raises:
@@ -43,7 +59,9 @@ class Producer:
             OSError: A file of the settings cannot be read.
             ValueError: The settings contradict each other.
         """
-        self._producer = KafkaProducer(**_arguments(settings, name))
+        self._threads = client.threads
+        self._producer = KafkaProducer(**_arguments(client.settings, client.id))
+        self._producer._sender.name = f"{client.threads}-send"
 
     def partitions(self, topic: str) -> int:
         """Number of partitions of a topic.
@@ -86,7 +104,7 @@ class Producer:
             wait_s: Most to wait for the sender's thread; it ends soon also if nobody waits.
         """
         self._force()
-        burial = threading.Thread(target=self._bury, name="sekimori-end-of-producer", daemon=True)
+        burial = threading.Thread(target=self._bury, name=f"{self._threads}-end", daemon=True)
         burial.start()
         burial.join(wait_s)
 
@@ -110,25 +128,23 @@ class Attempt:
         problem: Why it failed, if more is known than kafka-python's log says.
     """
 
-    def __init__(self, settings: Kafka, topics: Sequence[str], name: str, wake: Callable[[], None]) -> None:
+    def __init__(self, client: Client, topics: Sequence[str], wake: Callable[[], None]) -> None:
         """Begin.
 
         Args:
-            settings: Whom to connect to.
+            client: Who connects to whom.
             topics: What must be there.
-            name: What our threads' names begin with, and what Kafka knows us as.
             wake: Called when it is done, in the thread.
         """
         self.producer: Producer | None = None
         self.partitions: dict[str, int] = {}
         self.problem: str | None = None
-        self._settings = settings
+        self._client = client
         self._topics = topics
-        self._name = name
         self._wake = wake
         self._abandoned = self._ended = False
         self._guard = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name=f"{name}-connect", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"{client.threads}-connect", daemon=True)
         self._thread.start()
 
     @property
@@ -158,15 +174,15 @@ class Attempt:
             return not self._abandoned
 
     def _connected(self) -> Producer | None:
-        self.problem = trouble.check_files(self._settings)
+        self.problem = trouble.check_files(self._client.settings)
         if self.problem is not None:
             return None
         try:
-            return Producer(self._settings, self._name)
+            return Producer(self._client)
         except KafkaError:
             pass  # its log knows why
         except (OSError, ValueError) as error:
-            self.problem = trouble.whose(self._settings, f"cannot be connected to: {error}")
+            self.problem = trouble.whose(self._client.settings, f"cannot be connected to: {error}")
         gc.collect()  # what failed to connect holds sockets, in cycles
         return None
 
@@ -175,16 +191,16 @@ class Attempt:
             try:
                 self.partitions[topic] = producer.partitions(topic)
             except KafkaError as error:
-                self.problem = trouble.refusal(self._settings, topic, 0, 0, error)
+                self.problem = trouble.refusal(self._client.settings, topic, 0, 0, error)
                 return False
         return True
 
 
-def _arguments(settings: Kafka, name: str) -> dict[str, Any]:
+def _arguments(settings: Kafka, client_id: str) -> dict[str, Any]:
     batch = settings.batch_kib << 10
     given: dict[str, Any] = {
         "bootstrap_servers": settings.bootstrap_servers,
-        "client_id": name,
+        "client_id": client_id,
         "security_protocol": settings.security_protocol,
         "acks": "all",
         "enable_idempotence": True,

@@ -7,6 +7,7 @@ fell silent is replaced, and what it did not get acknowledged is sent again, the
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -17,7 +18,7 @@ from kafka.errors import KafkaError
 
 from collector import trouble
 from collector.config import Kafka
-from collector.producer import Attempt, Producer
+from collector.producer import Attempt, Client, Producer
 from contract.sealed import Record
 
 # What kafka-python holds at a time: it copies what it is given, and what it holds is sent twice if it fails.
@@ -64,7 +65,7 @@ class Publisher:
         Args:
             settings: Whom to send to, and how.
             topics: All that records may go to. Nothing is sent until Kafka knows each of them.
-            client_id: What Kafka knows us as, in its logs and quotas; two publishers of one process need two.
+            client_id: What Kafka knows us as, in its logs and quotas.
             stuck_after_s: A producer from which nothing came for so long, although it has something to send, is replaced.
             clock: Seconds, never back.
             now_ms: UTC milliseconds. Kafka's time of a record is never later than this, as Kafka refuses times over an hour
@@ -76,8 +77,10 @@ class Publisher:
         self._stuck_after_s = stuck_after_s
         self._clock = clock
         self._now_ms = now_ms
-        self._name = client_id
-        self._listener = trouble.Listener(settings, self._name)
+        self._client_id = client_id
+        # Names of threads tell whose lines those of kafka-python are, also while an old publisher is still ending.
+        self._threads = f"{client_id} {secrets.token_hex(4)}"
+        self._listener = trouble.Listener(settings, self._threads)
         self._limit = settings.in_flight_mib << 20
         self._queue: deque[_Entry] = deque()  # all that is not known to have arrived, nor all before it
         self._waiting: deque[_Entry] = deque()  # those of them that the producer does not have, in the same order
@@ -122,9 +125,9 @@ class Publisher:
         if self._refusal is not None:
             return self._refusal[1]
         if self._producer is None:
-            return self._problem or self._listener.cause
+            return self._problem or self._listener.cause(at_once=False)
         if self._given_bytes and self._clock() - self._progress_at > _PATIENCE_S:
-            return self._listener.cause or trouble.whose(self._settings, "does not answer: is it well?")
+            return self._listener.cause(at_once=True) or trouble.whose(self._settings, "does not answer: is it well?")
         return None
 
     def send(self, record: Record) -> None:
@@ -180,9 +183,8 @@ class Publisher:
 
     def _connect(self) -> None:
         self._listener.next_attempt()
-        self._attempt = Attempt(
-            self._settings, self._topics, self._name, lambda: self._outcomes.put((None, None, None))
-        )
+        client = Client(self._settings, self._client_id, self._threads)
+        self._attempt = Attempt(client, self._topics, lambda: self._outcomes.put((None, None, None)))
 
     def _step(self) -> None:
         """One turn: hear what came, connect if we are not, hand over what fits, and give up who fell silent."""

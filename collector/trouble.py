@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import logging
 import re
-import ssl
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from cryptography import x509
 from kafka import errors
+from pydantic import ValidationError
 
 from collector.config import Kafka
+from collector.options import Ground
+from registers.config import explain
 
 log = logging.getLogger(__name__)
 
@@ -119,11 +122,16 @@ class Listener(logging.Handler):
         with self._guard:
             self._earlier = self._rank = _NOTHING
 
-    @property
-    def cause(self) -> str | None:
-        """The likeliest cause, if anything was said."""
+    def cause(self, *, at_once: bool) -> str | None:
+        """The likeliest cause, if anything was said.
+
+        Args:
+            at_once: Also if it is vague; else a vague one counts only when the attempt has ended with nothing better.
+        """
         with self._guard:
             rank = self._likeliest()
+            if rank == _VAGUE == self._rank and self._earlier == _NOTHING and not at_once:
+                rank = _NOTHING
         return None if rank == _NOTHING else whose(self._settings, _filled(_CAUSES[rank][1], self._settings))
 
     def _likeliest(self) -> int:
@@ -144,28 +152,11 @@ def user(settings: Kafka) -> str:
 
 
 def check_files(settings: Kafka) -> str | None:
-    """What is wrong with the files of certificates and password, if anything, before anybody is connected to."""
-    for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "sasl_password_file"):
-        path = getattr(settings, name)
-        try:
-            if path is not None:
-                path.read_text(encoding="utf-8")
-        except OSError as error:
-            return f"kafka.{name}: {path} cannot be read ({error.strerror}): put it back"
-        except UnicodeDecodeError:
-            return f"kafka.{name}: {path} is not in UTF-8: write it anew"
+    """What is wrong by now with the files that the settings name, if anything; they were right when the agent started."""
     try:
-        if settings.ssl_cafile is not None:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(settings.ssl_cafile)
-    except ssl.SSLError as error:
-        return f"kafka.ssl_cafile: {settings.ssl_cafile} holds no certificate in PEM ({error.reason})"
-    try:
-        if settings.ssl_certfile is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.load_cert_chain(settings.ssl_certfile, settings.ssl_keyfile, password=lambda: "")
-    except (ssl.SSLError, ValueError) as error:
-        reason = error.reason if isinstance(error, ssl.SSLError) else error
-        return f"kafka.ssl_certfile: {settings.ssl_certfile} and ssl_keyfile are no pair in PEM ({reason})"
+        Kafka.model_validate(settings.model_dump(), context=Ground(Path(), frozenset()))
+    except ValidationError as error:
+        return "; ".join(f"kafka.{line}" for line in explain(error, Kafka))
     return None
 
 
