@@ -7,10 +7,10 @@ Every option has a type, a default (or must be given), a unit in its name and a 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
+import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from collector import contradictions
 from collector import sources as declared
 from collector.options import (
     AUTO,
@@ -47,14 +48,14 @@ from collector.options import (
     TimeZone,
     Topic,
     WritableFolder,
-    key_problem,
     no_twice,
 )
+from collector.printable import printable
 from collector.sources import Source, SourceError
 from contract.topics import DEAD_LETTERS, EVENTS
 from registers.config import ConfigError, explain
 
-_MARK: Final = "\n"  # in front of each problem that a table's own check found
+_LONGEST_LINE: Final = 500
 
 SilentAfter = Annotated[
     int | None,
@@ -120,7 +121,7 @@ class Kafka(_Section):
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Kafka:
-        _refuse(_kafka_problems(self, isinstance(info.context, Ground)))
+        _refuse(contradictions.of_kafka(self, isinstance(info.context, Ground)))
         return self
 
 
@@ -182,7 +183,7 @@ class Syslog(_Section):
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Syslog:
-        _refuse(_syslog_problems(self, isinstance(info.context, Ground)))
+        _refuse(contradictions.of_syslog(self, isinstance(info.context, Ground)))
         return self
 
 
@@ -224,7 +225,7 @@ class Config(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        _refuse(_whole_problems(self))
+        _refuse(contradictions.between_tables(self))
         return self
 
     @property
@@ -290,13 +291,13 @@ def parse(text: str, folder: Path) -> Config:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError([f"is no valid TOML: {error}"]) from None
+        raise ConfigError([_cut(printable(f"is no valid TOML: {error}"))]) from None
     problems, sources = _sources(values, folder)
     ground = Ground(folder, frozenset(source.id for source in sources))
     try:
         config = Config.model_validate(values, context=ground)
     except ValidationError as error:
-        problems = [*_told(error), *problems]
+        problems = [*told(error, Config), *problems]
     if problems:
         raise ConfigError(problems)
     config._sources = sources
@@ -308,93 +309,41 @@ def _sources(values: dict[str, Any], folder: Path) -> tuple[list[str], tuple[Sou
     shipped = declared.shipped()
     agent = values.get("agent")
     own = agent.get("sources") if isinstance(agent, dict) else None
-    if not isinstance(own, str) or not (folder / own).is_dir():
+    if not isinstance(own, str) or not os.path.isdir(folder / own):
         return [], shipped
     try:
         found = declared.load([folder / own])
     except SourceError as error:
-        return [f"agent.sources: {problem}" for problem in error.problems], shipped
+        return [_cut(printable(f"agent.sources: {problem}")) for problem in error.problems], shipped
     taken = {source.id for source in found}
     return [], (*found, *(source for source in shipped if source.id not in taken))
 
 
-def _told(error: ValidationError) -> list[str]:
-    """One line per problem; what a table's own check found comes as several lines behind the name of the table."""
+class _Problems(ValueError):
+    """What a table's own check found, one line each, beginning with the option."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines = tuple(lines)
+        super().__init__("; ".join(self.lines))
+
+
+def told(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """One line per problem that `model.model_validate` found: option, what is wrong, what to do."""
     lines = []
-    for line in explain(error, Config):
-        where, *several = line.split(_MARK)
-        table = where.removesuffix(": ")
-        lines += [f"{table}.{one}" if table else one for one in several] or [line]
-    return lines
+    for problem, line in zip(error.errors(), explain(error, model), strict=True):
+        found = problem.get("ctx", {}).get("error")
+        if isinstance(found, _Problems):
+            table = line.partition(": ")[0]
+            lines += [f"{table}.{one}" if table else one for one in found.lines]
+        else:
+            lines.append(line or "unknown key without a name: remove it")
+    return [_cut(printable(line)) for line in lines]
 
 
-def _refuse(problems: Iterator[str]) -> None:
+def _cut(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"
+
+
+def _refuse(problems: Iterable[str]) -> None:
     if lines := list(problems):
-        raise ValueError("".join(_MARK + line for line in lines))
-
-
-def _kafka_problems(kafka: Kafka, on_disk: bool) -> Iterator[str]:
-    secured, logs_in = "SSL" in kafka.security_protocol, "SASL" in kafka.security_protocol
-    for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
-        if getattr(kafka, name) and not secured:
-            yield f"{name}: means nothing with {kafka.security_protocol}: set security_protocol to SSL or SASL_SSL"
-    if bool(kafka.ssl_certfile) != bool(kafka.ssl_keyfile):
-        missing = "ssl_keyfile" if kafka.ssl_certfile else "ssl_certfile"
-        yield f"{missing}: missing: certificate and key go together"
-    elif (
-        on_disk
-        and kafka.ssl_certfile
-        and kafka.ssl_keyfile
-        and (problem := key_problem(kafka.ssl_certfile, kafka.ssl_keyfile))
-    ):
-        yield f"ssl_keyfile: {problem}"
-    for name in ("sasl_mechanism", "sasl_username", "sasl_password_file"):
-        if logs_in and getattr(kafka, name) is None:
-            yield f"{name}: missing: {kafka.security_protocol} needs it"
-        if not logs_in and getattr(kafka, name) is not None:
-            yield f"{name}: means nothing with {kafka.security_protocol}: set security_protocol to SASL_SSL"
-    if kafka.sasl_mechanism == "PLAIN" and kafka.security_protocol == "SASL_PLAINTEXT":
-        yield "sasl_mechanism: PLAIN would send the password in the clear: use SASL_SSL, or SCRAM-SHA-512"
-    if kafka.batch_kib * 2 > kafka.in_flight_mib * 1024:
-        yield f"in_flight_mib: {kafka.in_flight_mib} is under two batches of {kafka.batch_kib} KiB: raise it"
-    if kafka.topic == kafka.dead_letter_topic:
-        yield "dead_letter_topic: is the topic of the events: give refused lines one of their own"
-
-
-def _syslog_problems(syslog: Syslog, on_disk: bool) -> Iterator[str]:
-    if syslog.protocol == "tls":
-        for name in ("certfile", "keyfile"):
-            if getattr(syslog, name) is None:
-                yield f"{name}: missing: tls needs it"
-        if on_disk and syslog.certfile and syslog.keyfile and (problem := key_problem(syslog.certfile, syslog.keyfile)):
-            yield f"keyfile: {problem}"
-    else:
-        for name in ("certfile", "keyfile", "cafile"):
-            if getattr(syslog, name) is not None:
-                yield f"{name}: means nothing with {syslog.protocol}: remove it or set protocol to tls"
-    if not (syslog.allow or syslog.cafile or _is_loopback(syslog.host)):
-        yield f"allow: missing: {syslog.host} can be reached by others, so say which networks may send"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _whole_problems(config: Config) -> Iterator[str]:
-    if not (config.files or config.syslog or config.drop):
-        yield "files: nothing to read: give [[files]], [[syslog]] or [drop]"
-    taken: dict[tuple[str, int], str] = {}
-    ports = [(f"syslog.{n}", "udp" if s.protocol == "udp" else "tcp", s.port) for n, s in enumerate(config.syslog, 1)]
-    for where, transport, port in [("metrics", "tcp", config.metrics.port), *ports]:
-        if port and (first := taken.setdefault((transport, port), where)) != where:
-            yield f"{where}.port: {port} is taken by {first}: give another"
-    patterns: dict[str, int] = {}
-    for number, files in enumerate(config.files, 1):
-        for pattern in files.paths:
-            if (earlier := patterns.setdefault(pattern, number)) != number:
-                yield f"files.{number}.paths: {pattern!r} stands in files.{earlier} too: a file has one source, leave one"
-    if config.vault and config.vault.topic in (config.kafka.topic, config.kafka.dead_letter_topic):
-        yield f"vault.topic: {config.vault.topic!r} is used for something else: give the vault one of its own"
+        raise _Problems(lines)

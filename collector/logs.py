@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, TextIO
@@ -15,10 +14,9 @@ from typing import Final, TextIO
 import polars as pl
 
 from collector.config import Log
+from collector.printable import printable
 from registers.mask import mask_my_numbers
 
-# Line ends would tear a message, other control characters could write over it on a terminal, U+202E turn it round.
-_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _JOURNAL: Final = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
 
@@ -49,7 +47,7 @@ class Line(logging.Formatter):
 
 def _safe(text: str) -> str:
     masked: str = mask_my_numbers(pl.Series([_without_halves(text)])).item()
-    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), masked)
+    return printable(masked)
 
 
 def _without_halves(text: str) -> str:

@@ -10,6 +10,7 @@ import ipaddress
 import os
 import re
 import ssl
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,13 +118,21 @@ def _private_once_made(path: Path, info: ValidationInfo) -> Path:
 
 
 def _folder(path: Path, info: ValidationInfo) -> Path:
-    if _ground(info) and not path.is_dir():
+    if _ground(info) and not os.path.isdir(path):  # unlike Path.is_dir it takes any name
         raise ValueError(f"{path}: is no folder: make it or check the path")
     return path
 
 
-def _no_file(path: Path, info: ValidationInfo) -> Path:
-    if _ground(info) and path.exists() and not (path.is_dir() and os.access(path, os.W_OK)):
+def _folder_to_write(path: Path, info: ValidationInfo) -> Path:
+    if not _ground(info):
+        return path
+    try:
+        is_folder = stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:
+        return path  # made when the agent starts
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be used ({error.strerror}): check the path") from None
+    if not (is_folder and os.access(path, os.W_OK | os.X_OK)):
         raise ValueError(f"{path}: is no folder that this user may write to: check the path and its owner")
     return path
 
@@ -193,7 +202,7 @@ SiteKeyFile = Annotated[PrivateFile, AfterValidator(_site_key), _text("file only
 CertificateFile = Annotated[ReadableFile, AfterValidator(_certificates), _text("file")]
 PrivateFileLater = Annotated[FreePath, AfterValidator(_private_once_made), _text("file only its owner may read")]
 Folder = Annotated[FreePath, AfterValidator(_folder), _text("folder")]
-WritableFolder = Annotated[FreePath, AfterValidator(_no_file), _text("folder")]
+WritableFolder = Annotated[FreePath, AfterValidator(_folder_to_write), _text("folder")]
 Glob = Annotated[str, Field(min_length=1), AfterValidator(_glob), _text("glob")]
 Globs = Annotated[list[Glob], Field(min_length=1), AfterValidator(no_twice)]
 SourceId = Annotated[str, AfterValidator(_known_source), _text("source id")]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from collector import sources as declared
 from collector.config import Config, Kafka, load
@@ -425,3 +428,62 @@ def test_a_section_made_in_code_looks_at_no_disk() -> None:
     found = Kafka(bootstrap_servers=["[::1]:9092"], security_protocol="SSL", ssl_cafile=Path("/gone/ca.pem"))
 
     assert found.ssl_cafile == Path("/gone/ca.pem")
+
+
+def outcome(folder: Path, text: str) -> tuple[str, ...]:
+    """The digest of the configuration, or the problems."""
+    try:
+        return (config(folder, text).digest,)
+    except ConfigError as error:
+        return error.problems
+
+
+def in_toml(value: object) -> str:
+    """A value as TOML writes it; what `json` writes is TOML too, apart from DEL and tables."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(in_toml, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{in_toml(key)} = {in_toml(inner)}" for key, inner in value.items()) + "}"
+    return json.dumps(value).replace("\x7f", "\\u007f")
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
+    ["", ".", "/", "..", "a" * 5000, "a/" * 3000, "\0", "/proc/self/mem", "/dev/null", "/etc/shadow", "::1", "auto"]
+)
+SCALARS = TEXTS | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(-1e9, 1e9)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3), max_leaves=5
+)
+PLACES = [
+    (table, key)
+    for table, model in [
+        ("agent", "Agent"),
+        ("kafka", "Kafka"),
+        ("metrics", "Metrics"),
+        ("drop", "Drop"),
+        ("vault", "Vault"),
+    ]
+    for key in Config.model_json_schema()["$defs"][model]["properties"]
+]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example({("agent", "state_dir"): "a" * 5000, ("agent", "sources"): "a" * 5000, ("drop", "folder"): "a/" * 3000}, {})
+@example({("agent", "state_dir"): "site.key/a", ("agent", "sources"): "\0"}, {"\r\n": "\x85", "": []})
+@given(st.dictionaries(st.sampled_from(PLACES), VALUES, max_size=4), st.dictionaries(TEXTS, VALUES, max_size=2))
+def test_whatever_stands_in_the_file_ends_in_a_configuration_or_in_lines(
+    folder: Path, values: dict[tuple[str, str], object], odd: dict[str, object]
+) -> None:
+    tables: dict[str, dict[str, object]] = {
+        "agent": {"id": "a", "state_dir": "state", "site_key": "site.key", "seal_key": "seal.key"},
+        "kafka": {"bootstrap_servers": ["localhost:9092"]},
+    }
+    for (table, key), value in values.items():
+        tables.setdefault(table, {})[key] = value
+    lines = [f"{in_toml(key)} = {in_toml(value)}" for key, value in odd.items() if key not in tables]
+    for table, options in tables.items():
+        lines += [f"[{table}]", *(f"{key} = {in_toml(value)}" for key, value in options.items())]
+
+    told = outcome(folder, "\n".join(lines) + "\n")
+    assert told
+    assert all(len(line.splitlines()) == 1 and len(line) < 600 for line in told)

@@ -1,0 +1,85 @@
+"""What contradicts what in `collector.toml`: options that each are right and together cannot work.
+
+Each function yields one line per problem, beginning with the option.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from collector.options import key_problem
+
+if TYPE_CHECKING:
+    from collector.config import Config, Kafka, Syslog
+
+
+def of_kafka(kafka: Kafka, on_disk: bool) -> Iterator[str]:
+    """In `[kafka]`; `on_disk`: certificates and keys are opened too."""
+    secured, logs_in = "SSL" in kafka.security_protocol, "SASL" in kafka.security_protocol
+    for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
+        if getattr(kafka, name) and not secured:
+            yield f"{name}: means nothing with {kafka.security_protocol}: set security_protocol to SSL or SASL_SSL"
+    if bool(kafka.ssl_certfile) != bool(kafka.ssl_keyfile):
+        missing = "ssl_keyfile" if kafka.ssl_certfile else "ssl_certfile"
+        yield f"{missing}: missing: certificate and key go together"
+    elif (
+        on_disk
+        and kafka.ssl_certfile
+        and kafka.ssl_keyfile
+        and (problem := key_problem(kafka.ssl_certfile, kafka.ssl_keyfile))
+    ):
+        yield f"ssl_keyfile: {problem}"
+    for name in ("sasl_mechanism", "sasl_username", "sasl_password_file"):
+        if logs_in and getattr(kafka, name) is None:
+            yield f"{name}: missing: {kafka.security_protocol} needs it"
+        if not logs_in and getattr(kafka, name) is not None:
+            yield f"{name}: means nothing with {kafka.security_protocol}: set security_protocol to SASL_SSL"
+    if kafka.sasl_mechanism == "PLAIN" and kafka.security_protocol == "SASL_PLAINTEXT":
+        yield "sasl_mechanism: PLAIN would send the password in the clear: use SASL_SSL, or SCRAM-SHA-512"
+    if kafka.batch_kib * 2 > kafka.in_flight_mib * 1024:
+        yield f"in_flight_mib: {kafka.in_flight_mib} is under two batches of {kafka.batch_kib} KiB: raise it"
+    if kafka.topic == kafka.dead_letter_topic:
+        yield "dead_letter_topic: is the topic of the events: give refused lines one of their own"
+
+
+def of_syslog(syslog: Syslog, on_disk: bool) -> Iterator[str]:
+    """In a `[[syslog]]`; `on_disk`: certificate and key are opened too."""
+    if syslog.protocol == "tls":
+        for name in ("certfile", "keyfile"):
+            if getattr(syslog, name) is None:
+                yield f"{name}: missing: tls needs it"
+        if on_disk and syslog.certfile and syslog.keyfile and (problem := key_problem(syslog.certfile, syslog.keyfile)):
+            yield f"keyfile: {problem}"
+    else:
+        for name in ("certfile", "keyfile", "cafile"):
+            if getattr(syslog, name) is not None:
+                yield f"{name}: means nothing with {syslog.protocol}: remove it or set protocol to tls"
+    if not (syslog.allow or syslog.cafile or _is_loopback(syslog.host)):
+        yield f"allow: missing: {syslog.host} can be reached by others, so say which networks may send"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def between_tables(config: Config) -> Iterator[str]:
+    """Between tables that each are right in themselves."""
+    if not (config.files or config.syslog or config.drop):
+        yield "files: nothing to read: give [[files]], [[syslog]] or [drop]"
+    taken: dict[tuple[str, int], str] = {}
+    ports = [(f"syslog.{n}", "udp" if s.protocol == "udp" else "tcp", s.port) for n, s in enumerate(config.syslog, 1)]
+    for where, transport, port in [("metrics", "tcp", config.metrics.port), *ports]:
+        if port and (first := taken.setdefault((transport, port), where)) != where:
+            yield f"{where}.port: {port} is taken by {first}: give another"
+    patterns: dict[str, int] = {}
+    for number, files in enumerate(config.files, 1):
+        for pattern in files.paths:
+            if (earlier := patterns.setdefault(pattern, number)) != number:
+                yield f"files.{number}.paths: {pattern!r} stands in files.{earlier} too: a file has one source, leave one"
+    if config.vault and config.vault.topic in (config.kafka.topic, config.kafka.dead_letter_topic):
+        yield f"vault.topic: {config.vault.topic!r} is used for something else: give the vault one of its own"
