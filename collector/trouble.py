@@ -173,7 +173,7 @@ def refusal(settings: Kafka, topic: str, partition: int, size: int, error: BaseE
     where = f"topic {topic}"
     if isinstance(error, errors.MessageSizeTooLargeError | errors.RecordListTooLargeError):
         what = f"refuses a record of {size} bytes as too large: raise max.message.bytes of {where}"
-    elif isinstance(error, errors.InvalidTimestampError):
+    elif isinstance(error, errors.InvalidTimestampError) or "timestamp" in str(error).lower():
         what = f"refuses a record's time for {where}: set this machine's clock right"
     elif isinstance(error, errors.TopicAuthorizationFailedError):
         what = f"does not let {user(settings)!r} write to {where}: add an ACL that allows WRITE"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from kafka.admin import (
     ACLOperation,
     ACLPermissionType,
     ACLResourcePatternType,
+    ConfigResource,
     KafkaAdminClient,
     ResourcePattern,
     ResourcePatternFilter,
@@ -54,12 +55,16 @@ class Cluster:
             options: Settings of the topic, with `_` for `.`: `max_message_bytes=10_000`.
         """
         name = name or f"test-{secrets.token_hex(6)}"
-        configs = {key.replace("_", "."): str(value) for key, value in options.items()}
-        details = {"num_partitions": partitions, "replication_factor": 1, "configs": configs}
+        details = {"num_partitions": partitions, "replication_factor": 1, "configs": _settings(options)}
         with self.admin() as admin:
             admin.create_topics({name: details})
             admin.wait_for_topics([name])
         return name
+
+    def configure(self, topic: str, **options: object) -> None:
+        """Change settings of a topic, named as for `topic`."""
+        with self.admin() as admin:
+            admin.alter_configs([ConfigResource("TOPIC", topic, configs=_settings(options))])
 
     def delete(self, topic: str) -> None:
         """Remove a topic."""
@@ -92,6 +97,10 @@ class Cluster:
         pattern = ResourcePatternFilter(ResourceType.TOPIC, topic, ACLResourcePatternType.LITERAL)
         with self.admin() as admin:
             admin.delete_acls([ACLFilter(f"User:{user}", None, ACLOperation.ANY, ACLPermissionType.ANY, pattern)])
+
+
+def _settings(options: Mapping[str, object]) -> dict[str, str]:
+    return {key.replace("_", "."): str(value) for key, value in options.items()}
 
 
 def _right(user: str, topic: str, operation: str) -> ACL:
