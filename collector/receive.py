@@ -29,7 +29,7 @@ READ_BYTES: Final = 1 << 16
 HANDSHAKE_S: Final = 10.0
 SYNC_S: Final = 1.0
 WAIT_S: Final = 0.05
-DRAIN_S: Final = 2.0
+LINGER_S: Final = 0.25  # for what is on its way when the agent stops; several times WAIT_S
 QUIET_S: Final = 60.0  # no more than one line of the log in so long, for each thing there is to say
 _DATAGRAMS: Final = 256  # taken at once
 _LAST_TURNS: Final = 1000
@@ -79,7 +79,7 @@ class Port:
         self._losses: dict[frame.LossReason, tuple[int, int]] = {}  # reason: messages, bytes; not in the spool yet
         self._overflows = 0
         self._said: dict[str, float] = {}
-        self._streams: dict[asyncio.StreamReader, asyncio.Transport] = {}
+        self._serving: set[asyncio.Timeout] = set()
         self._stopping = False
         networks = [ipaddress.ip_network(network) for network in options.allow]
         self._is_allowed = lru_cache(maxsize=4096)(lambda peer: _is_in(peer, networks))
@@ -107,15 +107,12 @@ class Port:
     async def stop(self) -> None:
         """Take what has arrived, and no more."""
         self._stopping = True
-        for reader, transport in list(self._streams.items()):
-            transport.pause_reading()
-            reader.feed_eof()
-        for _ in range(int(DRAIN_S / WAIT_S)):
-            if not self._streams:
-                break
+        end_s = asyncio.get_running_loop().time() + LINGER_S
+        for patience in self._serving:
+            patience.reschedule(end_s)
+        # What asyncio holds is taken before that, because a task is interrupted only where it waits for more.
+        while self._serving:
             await asyncio.sleep(WAIT_S)
-        for transport in self._streams.values():
-            transport.abort()
 
     def close(self) -> None:
         """Give the address back, and write the last losses down."""
@@ -196,11 +193,11 @@ class Port:
                 continue
             peer = _peer(address)
             if not self._is_allowed(peer):
-                connection.close()
                 self._refuse(f"a connection from {peer}, which is in no network of `allow`")
-            elif self.connections >= self.options.max_connections:
                 connection.close()
+            elif self.connections >= self.options.max_connections:
                 self._refuse(f"a connection from {peer}: {self.connections} are open, see max_connections")
+                connection.close()
             else:
                 self.connections += 1
                 group.create_task(self._serve(connection, peer))
@@ -210,22 +207,24 @@ class Port:
         transport: asyncio.Transport | None = None
         try:
             reader, transport = await self._open(connection)
-            if self._stopping:
-                return
-            self._streams[reader] = transport
-            while data := await reader.read(READ_BYTES):
-                await self._keep(framer.feed(data), framer, peer)
-        except (OSError, TimeoutError, EOFError) as error:  # an ssl.SSLError is an OSError
-            what = "TLS handshake" if transport is None else "connection"
-            self._say(what, logging.WARNING, f"{what} with {peer} ended: {_cause(error)}")
+            async with asyncio.timeout(None) as patience:
+                self._serving.add(patience)
+                if self._stopping:
+                    return
+                while data := await reader.read(READ_BYTES):
+                    await self._keep(framer.feed(data), framer, peer)
+        except (OSError, EOFError) as error:  # an ssl.SSLError is an OSError, and so is the end of patience
+            if not self._stopping:
+                what = "TLS handshake" if transport is None else "connection"
+                self._say(what, logging.WARNING, f"{what} with {peer} ended: {_cause(error)}")
         finally:
             await self._keep(framer.finish(), framer, peer)
             self.connections -= 1
             if transport is None:
                 connection.close()
             else:
-                transport.close()
-                self._streams = {held: of for held, of in self._streams.items() if of is not transport}
+                self._serving.discard(patience)
+                transport.abort() if self._stopping else transport.close()
 
     async def _open(self, connection: socket.socket) -> tuple[asyncio.StreamReader, asyncio.Transport]:
         reader = asyncio.StreamReader(limit=READ_BYTES)

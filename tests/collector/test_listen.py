@@ -1,0 +1,403 @@
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from collector.config import Syslog
+from collector.follow.events import Gap, Lines
+from collector.listen import ListenError, Listeners
+from collector.parse import parse
+from collector.sources import Source, shipped
+from registers.tokens import SiteKey
+
+NOW = datetime(2026, 4, 1, 3, 0, tzinfo=UTC)
+SYSLOG = next(source for source in shipped() if source.id == "syslog")
+
+
+def free_port(kind: int) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def options(protocol: str, **more: Any) -> Syslog:
+    kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
+    return Syslog.model_validate({"protocol": protocol, "port": free_port(kind), **more})
+
+
+class Receiver:
+    """Listeners with one port, and what came out of them."""
+
+    def __init__(self, folder: Path, key: SiteKey, chosen: Syslog, source: Source, positions: dict[str, Any]) -> None:
+        self.port = chosen.port
+        self.listeners = Listeners([(chosen, source)], folder, key, positions, clock=lambda: NOW)
+        self.listeners.start()
+        self.gaps: list[Gap] = []
+        self.pieces: list[Lines] = []
+        self.lines: list[bytes] = []
+        self.lost: dict[str, int] = {}
+
+    def poll(self) -> None:
+        for part in self.listeners.poll(1 << 20):
+            if isinstance(part, Gap):
+                self.gaps.append(part)
+            else:
+                self.pieces.append(part)
+                self.lines += part.piece.lines.get_column("raw").to_list()
+        for seen in self.listeners.seen():
+            for reason, count in seen.counts.lost.items():
+                self.lost[reason] = self.lost.get(reason, 0) + count
+
+    def wait(self, done: Callable[[], bool]) -> None:
+        """Read until something is so; a minute is far more than it takes."""
+        end = time.monotonic() + 60
+        while not done():
+            assert time.monotonic() < end, (len(self.lines), self.gaps, self.lost)
+            time.sleep(0.01)
+            self.poll()
+
+    def expect(self, *lines: bytes) -> None:
+        self.wait(lambda: len(self.lines) >= len(lines))
+        assert self.lines == list(lines)
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+
+@pytest.fixture
+def listen(tmp_path: Path, key: SiteKey) -> Iterator[Callable[..., Receiver]]:
+    started: list[Receiver] = []
+
+    def start(chosen: Syslog, source: Source = SYSLOG, positions: dict[str, Any] | None = None) -> Receiver:
+        started.append(Receiver(tmp_path / "spool", key, chosen, source, positions or {}))
+        return started[-1]
+
+    yield start
+    for receiver in started:
+        receiver.listeners.close()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A server's certificate, a client's, and one of an authority that nobody knows."""
+    folder = tmp_path_factory.mktemp("tls")
+    ours, theirs = trustme.CA(), trustme.CA()
+    made = {name: folder / f"{name}.pem" for name in ("ca", "server", "key", "client", "stranger")}
+    ours.cert_pem.write_to_path(made["ca"])
+    server = ours.issue_cert("127.0.0.1", "localhost")
+    server.cert_chain_pems[0].write_to_path(made["server"])
+    server.private_key_pem.write_to_path(made["key"])
+    made["key"].chmod(0o600)
+    ours.issue_cert("sender.example.jp").private_key_and_cert_chain_pem.write_to_path(made["client"])
+    theirs.issue_cert("sender.example.jp").private_key_and_cert_chain_pem.write_to_path(made["stranger"])
+    return made
+
+
+def test_datagrams_become_lines_with_the_host_they_came_from(listen):
+    receiver = listen(options("udp"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for text in (b"<13>Oct 11 22:14:15 gate su: one\n", b"<13>Oct 11 22:14:15 su: two", b"three\nlines", b"\n"):
+            sender.sendto(text, ("127.0.0.1", receiver.port))
+        sender.sendto(b"last", ("127.0.0.1", receiver.port))
+
+    receiver.expect(
+        b"<13>Oct 11 22:14:15 gate su: one",
+        b"<13>Oct 11 22:14:15 127.0.0.1 su: two",
+        b"2026-04-01T03:00:00.000Z 127.0.0.1 three#012lines",
+        b"2026-04-01T03:00:00.000Z 127.0.0.1 last",
+    )
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_every_message_of_many_senders_arrives_once_and_in_each_sender_s_order(listen, counted: bool):
+    receiver = listen(options("tcp"))
+    senders = [receiver.connect() for _ in range(5)]
+    count = 2000
+    for number in range(0, count, 100):
+        for who, sender in enumerate(senders):
+            bodies = [b"<13>Oct 11 22:14:15 host%d app: %06d" % (who, n) for n in range(number, number + 100)]
+            sender.sendall(b"".join(b"%d %b" % (len(b), b) if counted else b + b"\n" for b in bodies))
+    for sender in senders:
+        sender.close()
+
+    receiver.wait(lambda: len(receiver.lines) >= count * 5)
+
+    for who in range(5):
+        mine = [line for line in receiver.lines if b"host%d " % who in line]
+        assert [int(line[-6:]) for line in mine] == list(range(count))
+    assert receiver.gaps == []
+
+
+def test_the_messages_of_a_real_sender_are_parsed(listen, key: SiteKey):
+    """`logger` of util-linux in both of its protocols and framings."""
+    udp, tcp = listen(options("udp")), listen(options("tcp"))
+    for receiver, more in (
+        (udp, ["--udp"]),
+        (udp, ["--udp", "--rfc3164"]),
+        (tcp, ["--tcp", "--octet-count"]),
+        (tcp, ["--tcp"]),
+    ):
+        where = ["--server", "127.0.0.1", "--port", str(receiver.port), "--tag", "sshd"]
+        subprocess.run(["logger", *where, *more, "Accepted password for 1001 from 192.0.2.7 port 5 ssh2"], check=True)
+
+    for receiver in (udp, tcp):
+        receiver.wait(lambda receiver=receiver: len(receiver.lines) >= 2)
+        for part in receiver.pieces:
+            parsed = parse(part.piece, part.source, key, "Asia/Tokyo", None, 2026)
+            assert parsed.rejected.is_empty()
+            assert parsed.events.get_column("actor.id").unique().to_list() == ["1001"]
+
+
+def test_messages_arrive_over_tls_and_a_sender_without_it_is_not_understood(listen, authority, caplog):
+    receiver = listen(options("tls", certfile=authority["server"], keyfile=authority["key"]))
+    with receiver.connect() as plain:
+        plain.sendall(b"<13>Oct 11 22:14:15 gate su: in the clear\n" * 10)
+        receiver.wait(lambda: "TLS handshake" in caplog.text)
+    context = ssl.create_default_context(cafile=str(authority["ca"]))
+    with context.wrap_socket(receiver.connect(), server_hostname="127.0.0.1") as sender:
+        sender.sendall(b"35 <13>Oct 11 22:14:15 gate su: hidden")
+
+    receiver.expect(b"<13>Oct 11 22:14:15 gate su: hidden")
+    assert "127.0.0.1" in caplog.text
+
+
+@pytest.mark.parametrize("who", ["client", "stranger", None])
+def test_only_senders_with_a_certificate_of_the_authority_are_heard(listen, authority, caplog, who: str | None):
+    receiver = listen(
+        options("tls", certfile=authority["server"], keyfile=authority["key"], cafile=authority["ca"], host="127.0.0.1")
+    )
+    context = ssl.create_default_context(cafile=str(authority["ca"]))
+    if who is not None:
+        context.load_cert_chain(authority[who])
+    # How the refusal reaches the sender depends on what it does at that moment.
+    expected = contextlib.nullcontext() if who == "client" else contextlib.suppress(ssl.SSLError, ConnectionError)
+    with expected, context.wrap_socket(receiver.connect(), server_hostname="127.0.0.1") as sender:
+        sender.sendall(b"<13>Oct 11 22:14:15 gate su: x\n")
+        if who != "client":
+            sender.recv(1)
+
+    if who == "client":
+        receiver.expect(b"<13>Oct 11 22:14:15 gate su: x")
+    else:
+        receiver.wait(lambda: "TLS handshake with 127.0.0.1 ended" in caplog.text)
+        assert receiver.lines == []
+
+
+def test_a_message_that_is_too_long_is_cut_and_told_as_a_gap(listen):
+    receiver = listen(options("tcp", max_message_kib=2))
+    with receiver.connect() as sender:
+        sender.sendall(b"<13>Oct 11 22:14:15 gate su: " + b"x" * 5000 + b"\n<13>Oct 11 22:14:15 gate su: next\n")
+
+    receiver.wait(lambda: bool(receiver.gaps))
+    [gap] = receiver.gaps
+    assert [len(line) for line in receiver.lines] == [2048, 33]
+    assert (gap.reason, gap.source_id, gap.last_byte) == ("too_long", "syslog", gap.first_byte - 1)
+    assert "1 messages" in gap.detail
+    assert f"{5000 + 29 - 2048} bytes" in gap.detail
+    assert receiver.lost == {"too_long": 1}
+
+
+def fill(sender: socket.socket) -> int:
+    """Send as much as is taken, and say how many messages that was."""
+    body = b"<13>Oct 11 22:14:15 gate app: %08d " + b"x" * 1000 + b"\n"
+    sent = 0
+    sender.settimeout(2)
+    try:
+        while True:
+            sender.sendall(b"".join(body % (sent + place) for place in range(100)))
+            sent += 100
+    except TimeoutError:
+        return sent
+
+
+def test_a_full_spool_makes_tcp_senders_wait_and_loses_nothing(listen):
+    receiver = listen(options("tcp", max_spool_mib=8))
+    with receiver.connect() as sender:
+        sent = fill(sender)
+        assert any("max_spool_mib" in trouble for trouble in receiver.listeners.troubles())
+
+        def whole() -> bool:
+            receiver.listeners.forget(receiver.listeners.positions())
+            return len(receiver.lines) >= sent
+
+        receiver.wait(whole)
+        numbers = [int(line.split()[5]) for line in receiver.lines]
+    assert sent > 5000
+    assert numbers == list(range(len(numbers)))
+    assert receiver.gaps == []
+
+
+def test_datagrams_that_a_full_spool_does_not_take_are_counted_in_a_gap(listen):
+    receiver = listen(options("udp", max_spool_mib=8))
+    body = b"<13>Oct 11 22:14:15 gate app: " + b"x" * 8000
+    sent = 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        while not receiver.listeners.troubles():
+            sender.sendto(body, ("127.0.0.1", receiver.port))
+            sent += 1
+            assert sent < 50_000
+        for _ in range(100):
+            sender.sendto(body, ("127.0.0.1", receiver.port))
+            sent += 1
+        # The kernel tells what it threw away with the next datagram, so one comes after a while.
+        time.sleep(0.5)
+        sender.sendto(body, ("127.0.0.1", receiver.port))
+        sent += 1
+
+    receiver.wait(lambda: len(receiver.lines) + sum(int(gap.detail.split()[0]) for gap in receiver.gaps) >= sent)
+
+    told = {gap.reason: 0 for gap in receiver.gaps}
+    for gap in receiver.gaps:
+        told[gap.reason] += int(gap.detail.split()[0])
+    assert len(receiver.lines) + sum(told.values()) == sent
+    assert told["spool_full"] >= 1
+    assert told == receiver.lost
+
+
+def test_what_the_kernel_throws_away_is_counted(listen, monkeypatch):
+    monkeypatch.setattr("collector.receive._RECEIVE_BUFFER_BYTES", 4096)
+    receiver = listen(options("udp"))
+    sent = 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        end = time.monotonic() + 30
+        while not receiver.lost.get("receive_buffer") and time.monotonic() < end:
+            for _ in range(500):
+                sender.sendto(b"<13>Oct 11 22:14:15 gate app: x", ("127.0.0.1", receiver.port))
+            sent += 500
+            time.sleep(0.2)
+            sender.sendto(b"<13>Oct 11 22:14:15 gate app: x", ("127.0.0.1", receiver.port))
+            sent += 1
+            receiver.poll()
+
+    receiver.wait(lambda: len(receiver.lines) + sum(int(gap.detail.split()[0]) for gap in receiver.gaps) >= sent)
+    assert {gap.reason for gap in receiver.gaps} == {"receive_buffer"}
+
+
+def test_senders_from_other_networks_are_not_heard(listen, caplog):
+    receiver = listen(options("tcp", allow=["192.0.2.0/24"]))
+    with receiver.connect() as sender:
+        assert sender.recv(1) == b""
+    datagrams = listen(options("udp", allow=["192.0.2.0/24"]))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"<13>Oct 11 22:14:15 gate su: x", ("127.0.0.1", datagrams.port))
+
+    datagrams.wait(lambda: caplog.text.count("in no network of `allow`") == 2)
+    assert receiver.lines == datagrams.lines == []
+
+
+def test_no_more_senders_than_declared_are_connected(listen, caplog):
+    receiver = listen(options("tcp", max_connections=2))
+    first, second = receiver.connect(), receiver.connect()
+    for sender in (first, second):
+        sender.sendall(b"<13>Oct 11 22:14:15 gate su: x\n")
+    receiver.wait(lambda: len(receiver.lines) == 2)
+    with receiver.connect() as third:
+        assert third.recv(1) == b""
+    assert "max_connections" in caplog.text
+    first.close()
+    second.close()
+
+
+def test_a_restart_goes_on_and_a_lost_checkpoint_repeats_with_the_same_ids(listen, key: SiteKey):
+    chosen = options("tcp")
+    first = listen(chosen)
+    with first.connect() as sender:
+        sender.sendall(b"<13>Oct 11 22:14:15 gate su: 1\n<13>Oct 11 22:14:15 gate su: 2\n")
+    first.wait(lambda: len(first.lines) == 2)
+    kept = first.listeners.positions()
+    with first.connect() as sender:
+        sender.sendall(b"<13>Oct 11 22:14:15 gate su: 3\n")
+    first.wait(lambda: len(first.lines) == 3)
+    first.listeners.close()
+
+    def ids(receiver: Receiver) -> list[str]:
+        parts = [parse(part.piece, part.source, key, "Asia/Tokyo", None, 2026).events for part in receiver.pieces]
+        return [one for events in parts for one in events.get_column("event.id").to_list()]
+
+    second = listen(chosen, positions=kept)
+    second.wait(lambda: len(second.lines) == 1)
+    second.listeners.close()
+    third = listen(chosen)
+    third.wait(lambda: len(third.lines) == 3)
+
+    assert second.lines == first.lines[2:]
+    assert ids(second) == ids(first)[2:]
+    assert ids(third) == ids(first)
+    assert len(set(ids(first))) == 3
+
+
+def test_what_has_arrived_when_the_agent_stops_is_kept(listen):
+    chosen = options("tcp")
+    first = listen(chosen)
+    with first.connect() as sender:
+        sender.sendall(b"<13>Oct 11 22:14:15 gate su: 1\n<13>Oct 11 22:14:15 gate su: no end")
+        first.wait(lambda: len(first.lines) == 1)
+        first.listeners.stop()
+    first.wait(lambda: len(first.lines) == 2)
+    assert first.lines[1].endswith(b"no end")
+
+
+def test_senders_in_different_encodings_share_a_port(listen):
+    receiver = listen(options("udp"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for encoding in ("utf-8", "cp932", "utf-8"):
+            sender.sendto(
+                "<13>Oct 11 22:14:15 gate app: 住民票を照会しました".encode(encoding), ("127.0.0.1", receiver.port)
+            )
+
+    receiver.wait(lambda: len(receiver.lines) == 3)
+    texts = [text for part in receiver.pieces for text in part.piece.lines.get_column("line").to_list()]
+    assert texts == ["<13>Oct 11 22:14:15 gate app: 住民票を照会しました"] * 3
+
+
+def test_lag_is_what_was_received_and_not_read(listen):
+    receiver = listen(options("udp"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"<13>Oct 11 22:14:15 gate su: x", ("127.0.0.1", receiver.port))
+    end = time.monotonic() + 60
+    while not receiver.listeners.lag()[0].bytes and time.monotonic() < end:
+        time.sleep(0.01)
+
+    assert receiver.listeners.lag()[0].bytes > 0
+    receiver.expect(b"<13>Oct 11 22:14:15 gate su: x")
+    assert receiver.listeners.lag()[0].bytes == 0
+
+
+def test_all_ports_that_cannot_be_had_are_told_at_once(tmp_path: Path, key: SiteKey):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        busy = options("tcp").model_copy(update={"port": taken.getsockname()[1]})
+        elsewhere = options("udp", host="192.0.2.1", allow=["192.0.2.0/24"])
+        with pytest.raises(ListenError) as caught:
+            Listeners([(busy, SYSLOG), (elsewhere, SYSLOG)], tmp_path, key, {})
+
+    first, second = caught.value.problems
+    assert first.startswith(f"syslog tcp 127.0.0.1:{busy.port}: ")
+    assert "another program listens there" in first
+    assert "no such address" in second
+
+
+def test_messages_of_a_port_that_is_gone_are_not_forgotten_silently(listen, tmp_path: Path):
+    first = listen(options("udp"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"<13>Oct 11 22:14:15 gate su: x", ("127.0.0.1", first.port))
+    first.expect(b"<13>Oct 11 22:14:15 gate su: x")
+    kept = first.listeners.positions()
+    first.listeners.close()
+
+    unread = listen(options("udp"))
+    assert any("not configured any more" in trouble for trouble in unread.listeners.troubles())
+    acknowledged = listen(options("udp"), positions=kept)
+    assert acknowledged.listeners.troubles() == []
+    assert acknowledged.listeners.positions() == kept
