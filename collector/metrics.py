@@ -27,7 +27,6 @@ from contract.rejected import Reason
 Stage = Literal["read", "parse", "seal", "send", "checkpoint"]
 Transport = Literal["udp", "tcp", "tls"]
 Dropped = Literal["spool_full", "too_long", "receive_buffer"]
-Spooled = Literal["spool_damaged", "spool_missing"]
 Bundle = Literal["imported", "refused"]
 
 PREFIX: Final = "sekimori_collector"
@@ -35,7 +34,7 @@ PREFIX: Final = "sekimori_collector"
 _LATENCY_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 
 _SETS: Final[dict[str, tuple[str, ...]]] = {
-    "gap": (*get_args(GapReason), *get_args(Dropped), *get_args(Spooled)),
+    "gap": get_args(GapReason),
     "rejected": tuple(reason.value for reason in Reason),
     "dropped": get_args(Dropped),
     "stage": get_args(Stage),
