@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from collector.follow import Lag
 from tests.collector.follow.rig import Rig
 
 
