@@ -1,0 +1,65 @@
+"""Lines that were read, to events: `parse` with the memory that it needs from piece to piece.
+
+What is remembered is never written down, since it holds raw ids of people: after a restart the first access of every
+actor in a source has no `subject.step`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from collector.follow.events import Lines
+from collector.parse import Parsed, State, parse
+from registers.tokens import SiteKey
+
+# A stamp without year that would lie further ahead than this is of last year.
+_AHEAD: Final = timedelta(days=2)
+
+
+@dataclass(slots=True)
+class Reader:
+    """Parses the pieces of all sources.
+
+    Attributes:
+        key: The site's key.
+        time_zone: IANA name, for stamps without zone whose source names none.
+    """
+
+    key: SiteKey
+    time_zone: str
+    _sources: dict[str, State] = field(default_factory=dict)
+    _files: dict[str, State] = field(default_factory=dict)
+
+    def events(self, lines: Lines, now: datetime) -> Parsed:
+        """The events and refused lines of a piece.
+
+        Args:
+            lines: Of one generation of a file; its pieces come in order.
+            now: With zone. Stamps without year are taken for the year in which they are not ahead of it.
+        """
+        source = lines.source
+        subjects = self._sources.get(source.id, State()).subjects
+        known = State() if lines.first else self._files.get(lines.key, State())
+        before = replace(known, subjects=subjects)
+        year = now.astimezone(ZoneInfo(source.time_zone or self.time_zone)).year
+        parsed = parse(lines.piece, source, self.key, self.time_zone, before, year)
+        if parsed.yearless and before.year is None and _is_ahead(parsed.events, now):
+            parsed = parse(lines.piece, source, self.key, self.time_zone, before, year - 1)
+        self._sources[source.id] = parsed.state
+        # Only the year of a file is its own.
+        self._files[lines.key] = replace(parsed.state, subjects=State().subjects)
+        return parsed
+
+    def keep(self, keys: set[str]) -> None:
+        """Forget the files that are followed no more; `keys` are those that still are."""
+        self._files = {key: state for key, state in self._files.items() if key in keys}
+
+
+def _is_ahead(events: pl.DataFrame, now: datetime) -> bool:
+    first = events.get_column("time.occurred").head(1)
+    return first.len() == 1 and datetime.fromtimestamp(first.item() / 1000, UTC) > now + _AHEAD
