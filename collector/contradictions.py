@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from collector.options import key_problem
+from collector.options import AUTO, key_problem
 
 if TYPE_CHECKING:
     from collector.config import Config, Kafka, Syslog
@@ -46,6 +46,8 @@ def of_kafka(kafka: Kafka, on_disk: bool) -> Iterator[str]:
 
 def of_syslog(syslog: Syslog, on_disk: bool) -> Iterator[str]:
     """In a `[[syslog]]`; `on_disk`: certificate and key are opened too."""
+    if syslog.source == AUTO:
+        yield "source: a stream of lines from many senders cannot be recognised by its content: name a source"
     if syslog.protocol == "tls":
         for name in ("certfile", "keyfile"):
             if getattr(syslog, name) is None:

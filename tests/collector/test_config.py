@@ -298,6 +298,12 @@ def test_syslog_that_others_can_reach_says_who_may_send(folder: Path) -> None:
     assert config(folder, SMALLEST + SYSLOG.format("udp", 5514) + 'host = "::1"\n').syslog[0].source == "syslog"
 
 
+def test_syslog_names_its_source_because_senders_mix(folder: Path) -> None:
+    [line] = problems(folder, SMALLEST + SYSLOG.format("udp", 5514) + 'source = "auto"\n')
+
+    assert line.startswith("syslog.1.source: ")
+
+
 def test_syslog_over_tls_needs_a_certificate_and_only_that_may_have_one(folder: Path) -> None:
     certificate, key = certified(folder, "log")
     files = f'certfile = "{certificate}"\nkeyfile = "{key}"\n'
