@@ -64,8 +64,11 @@ REJECTED_SCHEMA: Final = pl.Schema(
     }
 )
 
-# A cut through a run of digits could leave a part of a My Number that no mask recognises any more.
-_OPEN_NUMBER: Final = re.compile(r"[0-9０-９](?:[\s\-‐-―−－ー]?[0-9０-９])*[\s\-‐-―−－ー]*$")
+# A cut through a number could leave a part of a My Number that no mask recognises any more. A number is written in digits of
+# any script or in escapes (%31, \\u0031, &#49;, broken CP932), and what stands between its digits separates or is not seen.
+_DIGIT: Final = r"\d²³¹\u2070-\u2089\u2460-\u24ff\u2776-\u2793\u3251-\u325f\u32b1-\u32bf%\\&\ufffd"
+_BETWEEN: Final = r"\s\-\u00ad\u00b7\u2010-\u2015\u2022-\u2027\u2043−\u2044\u2215─━ー・･－ｰ﹘﹣.．/／_＿+＋\u200b-\u200f\u2060-\u206f\u20e3\ufe00-\ufe0f\ufeff\0"
+_OPEN_NUMBER: Final = re.compile(rf"[{_DIGIT}][{_DIGIT}{_BETWEEN}0-9A-Fa-fuxmp#;{{}}@O-X]*$")
 
 
 def cut(text: str, chars: int = KEPT_CHARS) -> str:

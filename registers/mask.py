@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from operator import mul
@@ -54,7 +55,7 @@ _SUSPECT_UNIT: Final = rf"{_UNIT}(?:00(?:[0189ab]|2[56]|3[0-9]|5c|7f)|0[1-9a-f]|
 _ESCAPE: Final = rf"{_BYTE}[0-9a-f]{{2}}[@de]?|{_UNIT}[0-9a-f]{{4}}|\\+/"
 _PARTED: Final = f"(?:[{SEPARATOR_CHARS}{UNSEEN_CHARS}]|{_ESCAPE})*"
 _SECOND_GATE: Final = (
-    rf"(?i:{_SUSPECT_BYTE}|{_SUSPECT_UNIT}|&#|&amp;|\x{{fffd}}[o-x])|\d[{UNSEEN_CHARS}]|{_PLAIN_GATE}"
+    rf"(?i:{_SUSPECT_BYTE}|{_SUSPECT_UNIT}|&#|&amp;|\x{{fffd}}[o-x])|[{DIGIT_CHARS}][{UNSEEN_CHARS}]|{_PLAIN_GATE}"
     rf"|(?i:[{_COMMON}]{{4}}{_PARTED}[{_COMMON}]{{4}}{_PARTED}[{_COMMON}]{{4}})"
     rf"|[{_RARE}](?:{_GAP}{{0,3}}[{DIGIT_CHARS}{DOUBLE_CHARS}]){{2}}|(?:[{DIGIT_CHARS}{DOUBLE_CHARS}]{_GAP}{{0,3}}){{2}}[{_RARE}]"
 )
@@ -63,10 +64,11 @@ _SECOND_GATE: Final = (
 _DIGIT: Final = f"[{DIGIT_CHARS}]"
 _GROUPED: Final = "{d}{{4}}{g}{{0,3}}{d}{{4}}{g}{{0,3}}{d}{{4}}(?!{d})"
 _SINGLE: Final = "{d}({g}){d}(?:\\1{d}){{10}}(?!\\1?{d})"
-_NUMBERS: Final = tuple(
-    tuple((re.compile(shape.format(d=d, g=_GAP)), re.compile(f"{d}")) for shape in (_GROUPED, _SINGLE))
-    for d in (_DIGIT, r"\d")
-)
+_DECIMAL: Final = r"\d"
+_SHAPES: Final = {
+    digit: tuple(re.compile(shape.format(d=digit, g=_GAP)) for shape in (_GROUPED, _SINGLE))
+    for digit in (_DIGIT, _DECIMAL)
+}
 _ODD: Final = re.compile(f"[{ODD_DIGIT_CHARS}]")
 _MAY_BE_SPELT: Final = re.compile(rf"[%\\&\ufffd{UNSEEN_CHARS}{DOUBLE_CHARS}]")
 # All that a spelt number can consist of, and all that a UUID can.
@@ -181,17 +183,29 @@ def _without(text: str, spans: list[Span]) -> str:
 def _numbers(text: str, stamps: tuple[str, ...]) -> Iterator[Span]:
     """Places of My Numbers as they stand in a text without escapes; they may overlap."""
     others: list[Span] | None = None
-    for shapes in _NUMBERS if _ODD.search(text) else _NUMBERS[:1]:
-        for shape, digit in shapes:
-            found = shape.search(text)
-            while found:
-                start, end = found.span()
-                if not (start and digit.match(text, start - 1)) and is_my_number(_ascii(found.group())):
-                    others = _other_numbers(text) if others is None else others
-                    if not any(a <= start and end <= b for a, b in others) and not _is_stamp(found.group(), stamps):
-                        yield start, end
-                # The number may begin in the middle of what was no number: 2026 1234 5678 9018.
-                found = shape.search(text, start + 1)
+    for digit in (_DIGIT, _DECIMAL) if _ODD.search(text) else (_DIGIT,):
+        for start, end in _of_twelve(text, digit):
+            if not is_my_number(_ascii(text[start:end])) or _is_stamp(text[start:end], stamps):
+                continue
+            others = _other_numbers(text) if others is None else others
+            at = bisect(others, (start, len(text))) - 1
+            if at < 0 or end > others[at][1]:
+                yield start, end
+
+
+def _of_twelve(text: str, digit: str) -> Iterator[Span]:
+    """Places of twelve digits, together or parted, that are no part of a longer row."""
+    is_digit = re.compile(digit).match
+    for shape in _SHAPES[digit]:
+        found = shape.search(text)
+        while found:
+            start, end = found.span()
+            gap = found[1] if found.lastindex else ""
+            row_goes_on = gap and text.startswith(gap, start - 1) and start > 1 and is_digit(text, start - 2)
+            if not (row_goes_on or (start and is_digit(text, start - 1))):
+                yield start, end
+            # The number may begin in the middle of what was no number: 2026 1234 5678 9018.
+            found = shape.search(text, start + 1)
 
 
 def _ascii(text: str) -> str:
@@ -201,10 +215,16 @@ def _ascii(text: str) -> str:
 
 
 def _other_numbers(text: str) -> list[Span]:
-    """Places of what has proved to be something else."""
+    """Places of what has proved to be something else, in order; those that overlap are one."""
     cards = [found.span(1) for found in _CARD.finditer(text) if _is_card(_ascii(found[1]))]
     corporate = [found.span(1) for found in _CORPORATE.finditer(text) if _is_corporate(_ascii(found[1]))]
-    return [found.span() for found in _HASH.finditer(text)] + cards + corporate
+    merged: list[Span] = []
+    for start, end in sorted([*cards, *corporate, *(found.span() for found in _HASH.finditer(text))]):
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
 
 
 def _is_card(digits: str) -> bool:

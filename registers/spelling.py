@@ -40,14 +40,15 @@ UNSEEN_CHARS: Final = (
 # Bytes as URLs, nginx, Apache and Python spell them. The digits of CP932 are 0x82 and a letter from O to X, which encoders
 # leave as it is (its separators 0x81 and @, D, E); the decoder's mark of a broken byte before such a letter is that digit.
 _SECOND: Final = "(?<=82)[O-X]|(?<=81)[@DE]"
-_BYTE: Final = re.compile(rf"(?:%|\\+x)([0-9A-Fa-f]{{2}})({_SECOND})?")
-_UNIT: Final = r"[\\%]+u"
+_BYTE: Final = re.compile(rf"(?:%|\\{{1,16}}x)([0-9A-Fa-f]{{2}})({_SECOND})?")
+# A backslash is doubled by each layer of JSON; the bound keeps a megabyte of them from taking for ever.
+_UNIT: Final = r"(?:\\{1,16}|%)u"
 _ESCAPE: Final = re.compile(
-    rf"(?P<bytes>(?:(?:%|\\+x)[0-9A-Fa-f]{{2}}(?:{_SECOND})?)+)"
+    rf"(?P<bytes>(?:(?:%|\\{{1,16}}x)[0-9A-Fa-f]{{2}}(?:{_SECOND})?)+)"
     rf"|{_UNIT}(?P<high>[Dd][89ABab][0-9A-Fa-f]{{2}}){_UNIT}(?P<low>[Dd][C-Fc-f][0-9A-Fa-f]{{2}})"
     rf"|{_UNIT}(?P<unit>[0-9A-Fa-f]{{4}})|{_UNIT}\{{(?P<braced>[0-9A-Fa-f]{{1,6}})\}}"
     r"|&#(?:(?P<decimal>[0-9]{1,7})|[xX](?P<hex>[0-9A-Fa-f]{1,6}));"
-    r"|\\+(?P<sign>/)|(?P<amp>&amp;)|\ufffd(?P<half>[O-X])"
+    r"|\\{1,16}(?P<sign>/)|(?P<amp>&amp;)|\ufffd(?P<half>[O-X])"
 )
 _UNSEEN: Final = re.compile(f"[{UNSEEN_CHARS}]")
 _DOUBLE: Final = re.compile(f"[{DOUBLE_CHARS}]")

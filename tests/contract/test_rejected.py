@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from contract import rejected
 from contract.rejected import REJECTED_SCHEMA, Reason, Refusal, cut
+from registers.mask import MASK, mask_text
+from tests.registers.spellings import spelt
 
 
 @pytest.mark.parametrize(
@@ -17,6 +21,13 @@ def test_a_cut_leaves_no_part_of_a_number(number: str):
         kept = cut(text, chars)
         assert len(kept) <= chars
         assert kept.replace(number, "").strip("xy") == ""
+
+
+@settings(max_examples=200)
+@given(spelt(), st.integers(0, 300))
+def test_a_cut_through_a_number_in_any_spelling_leaves_none_of_it(number: str, chars: int):
+    kept = cut(f"x「{number}」y" + "z" * 300, chars)
+    assert mask_text(kept).rstrip("z") in ("", "x", "x「", f"x「{MASK}", f"x「{MASK}」", f"x「{MASK}」y")
 
 
 def test_short_text_is_left_as_it_is():

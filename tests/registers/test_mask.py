@@ -1,15 +1,12 @@
 """My Numbers in free text. The numbers are made up; their check digits are right."""
 
-import html
-import json
-from urllib.parse import quote, quote_plus
-
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registers.mask import MASK, is_my_number, mask_my_numbers, mask_text
+from tests.registers.spellings import number_of, spelt
 
 NUMBER = "123456789018"
 
@@ -131,68 +128,20 @@ def test_no_my_number_survives(eleven, before, after):
     assert _mask(before + number + after) == [before + MASK + after]
 
 
-_ODD = {"superscript": "⁰¹²³⁴⁵⁶⁷⁸⁹", "circled": "⓪①②③④⑤⑥⑦⑧⑨", "bold": "𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗", "full": "０１２３４５６７８９"}
-_SPELLINGS = {
-    "plain": lambda digit: digit,
-    **{name: dict(zip("0123456789", row, strict=True)).__getitem__ for name, row in _ODD.items()},
-    "url": lambda digit: f"%{ord(digit):x}",
-    "url, full": lambda digit: quote(_ODD["full"][int(digit)]),
-    "url, bold": lambda digit: quote(_ODD["bold"][int(digit)]).lower(),
-    "url, CP932": lambda digit: quote(_ODD["full"][int(digit)].encode("cp932")),
-    "url, EUC": lambda digit: quote(_ODD["full"][int(digit)].encode("euc_jp")),
-    "escape()": lambda digit: f"%uFF1{digit}",
-    "json": lambda digit: f"\\u003{digit}",
-    "json, full": lambda digit: f"\\uff1{digit}",
-    "json, bold": lambda digit: json.dumps(_ODD["bold"][int(digit)])[1:-1],
-    "braces": lambda digit: f"\\u{{1d7c{ord(digit) - 34:x}}}" if digit == "0" else f"\\u{{3{digit}}}",
-    "nginx": lambda digit: f"\\xEF\\xBC\\x9{digit}",
-    "html": lambda digit: f"&#{ord(digit)};",
-    "html, hex": lambda digit: f"&#x{ord(digit):X};",
-    "broken": lambda digit: f"\ufffd{chr(ord('O') + int(digit))}",
-}
-_LAYERS = {
-    "none": lambda text: text,
-    "url": quote,
-    "form": lambda text: quote_plus(text, safe=""),
-    "json": lambda text: json.dumps(text)[1:-1],
-    "json, not ASCII": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
-    "html": html.escape,
-}
-_SEPARATORS = " -‐–—−ー－ｰ・･.．/／_+\u3000\u00a0"
-_UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\ufe0f\u20e3\u0000"
-
-
-def _number(eleven: str) -> str:
-    return eleven + next(digit for digit in "0123456789" if is_my_number(eleven + digit))
-
-
-@st.composite
-def _spelt(draw):
-    number = _number(draw(st.text(alphabet="0123456789", min_size=11, max_size=11)))
-    names = draw(st.lists(st.sampled_from(sorted(_SPELLINGS)), min_size=1, max_size=3))
-    gaps = [draw(st.text(alphabet=_SEPARATORS, max_size=3)) if at in (4, 8) else "" for at in range(12)]
-    unseen = [draw(st.text(alphabet=_UNSEEN, max_size=1)) if at and draw(st.booleans()) else "" for at in range(12)]
-    parts = [unseen[at] + gaps[at] + _SPELLINGS[draw(st.sampled_from(names))](digit) for at, digit in enumerate(number)]
-    text = "".join(parts)
-    for name in draw(st.lists(st.sampled_from(sorted(_LAYERS)), max_size=3)):
-        text = _LAYERS[name](text)
-    return text
-
-
 @settings(max_examples=400)
 @given(
-    _spelt(),
+    spelt(),
     st.sampled_from(["", "個人番号:", "x", "，", "no=", "「"]),
     st.sampled_from(["", "。", " を登録", "&x=y", '"', "g"]),
 )
-def test_no_spelling_hides_a_my_number(spelt, before, after):
-    assert _mask(before + spelt + after) == [before + MASK + after]
+def test_no_spelling_hides_a_my_number(number, before, after):
+    assert _mask(before + number + after) == [before + MASK + after]
 
 
 @settings(max_examples=200)
-@given(_spelt(), st.text(), st.text())
-def test_nothing_around_it_lets_a_number_pass_that_stands_apart(spelt, before, after):
-    [masked] = _mask(f"{before}\n「{spelt}」\n{after}")
+@given(spelt(), st.text(), st.text())
+def test_nothing_around_it_lets_a_number_pass_that_stands_apart(number, before, after):
+    [masked] = _mask(f"{before}\n「{number}」\n{after}")
     assert f"「{MASK}」" in masked
 
 
@@ -202,7 +151,7 @@ def test_nothing_around_it_lets_a_number_pass_that_stands_apart(spelt, before, a
     st.sampled_from(["", "-", " ", "ー", "%20"]),
 )
 def test_a_wrong_check_digit_stays(eleven, off, gap):
-    number = _number(eleven)
+    number = number_of(eleven)
     wrong = f"{number[:4]}{gap}{number[4:8]}{gap}{number[8:11]}{(int(number[11]) + off) % 10}"
     assert _mask(wrong) == [wrong]
 
