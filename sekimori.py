@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     _demo(commands.add_parser("demo", help="a month in a fictional office: logs, findings, report"))
     _simulate(commands.add_parser("simulate", help="raw logs of a fictional office, its site and the truth"))
     _analyze(commands.add_parser("analyze", help="raw logs or archived events → findings, sessions, report"))
+    _collect(commands.add_parser("collect", help="the agent: follow logs, stream sealed events to Kafka"))
     _rules(commands.add_parser("rules", help="look at the rule book"))
     return parser
 
@@ -160,6 +161,20 @@ def _analyze(parser: argparse.ArgumentParser) -> None:
         from commands import analyze
 
         return analyze.run(options)
+
+    parser.set_defaults(run=run)
+
+
+def _collect(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="the agent's collector.toml")
+    parser.add_argument("--check", action="store_true", help="say all that is wrong with the configuration, and end")
+    parser.add_argument("--once", action="store_true", help="end when all that is there has been read and has arrived")
+    parser.set_defaults(version=__version__)
+
+    def run(options: argparse.Namespace) -> int:
+        from commands import collect
+
+        return collect.run(options)
 
     parser.set_defaults(run=run)
 
