@@ -104,9 +104,25 @@ def unit() -> dict[str, list[str]]:
     return found
 
 
-def test_the_unit_does_not_start_a_broken_configuration_over_and_over() -> None:
-    assert unit()["RestartPreventExitStatus"] == [str(sekimori.COULD_NOT_RUN)]
+def test_the_unit_never_gives_up_and_never_hurries() -> None:
     assert unit()["Restart"] == ["always"]
+    assert unit()["StartLimitIntervalSec"] == ["0"]
+    assert int(unit()["RestartSec"][0]) >= 10
+    assert "RestartPreventExitStatus" not in unit()
+
+
+def test_the_command_accepts_the_example_and_is_what_the_unit_starts(
+    installed: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program, *arguments = unit()["ExecStart"][0].split()
+    accepted(installed, EXAMPLE)
+    here = [word.replace("/etc/sekimori", str(installed)) for word in arguments]
+
+    assert Path(program).name == "sekimori"
+    assert sekimori.main([*here, "--check"]) == sekimori.DONE
+    (installed / "kafka.password").chmod(0o644)
+    assert sekimori.main([*here, "--check"]) == sekimori.COULD_NOT_RUN
+    assert "kafka.sasl_password_file" in capfd.readouterr().err
 
 
 def test_the_unit_waits_longer_than_the_agent_drains_and_than_health_calls_it_hung(installed: Path) -> None:
