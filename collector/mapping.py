@@ -146,7 +146,7 @@ def _one_form(text: pl.Series, strip_zeros: bool) -> pl.Series:
 
 def masked(text: pl.Series) -> pl.Series:
     """My Numbers replaced; rows that are too short to hold one are not looked at."""
-    rows = (text.str.len_chars() >= MY_NUMBER_DIGITS).fill_null(False).arg_true()
+    rows = (text.str.len_bytes() >= MY_NUMBER_DIGITS).fill_null(False).arg_true()
     if rows.is_empty():
         return text
     some = text.gather(rows)

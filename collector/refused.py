@@ -2,7 +2,7 @@
 
 A refused line is evidence, so it is kept; it is raw, so it may hold what design §9 keeps out of every file. My Numbers
 are masked like everywhere. Where the source carries ids of people on file, longer runs of digits are blotted out as well,
-because nobody knows in which place of a broken line the id stands.
+because nobody knows in which place of a broken line the id stands. Stamps in a format that the source declares stay.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def hide(framed: pl.DataFrame, source: Source) -> pl.DataFrame:
         framed: Refused lines in the contract's columns, cut already.
         source: Whose lines they are.
     """
-    shown = framed.with_columns(mask_my_numbers(framed.get_column(name)) for name in ("detail", "line"))
+    stamps = source.time_formats
+    shown = framed.with_columns(mask_my_numbers(framed.get_column(name), stamps) for name in ("detail", "line"))
     if holds_people(source):
         shown = shown.with_columns(pl.col("detail", "line").str.replace_all(_LONG_NUMBER, "#####"))
     return shown
