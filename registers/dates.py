@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final
 
 import polars as pl
 
+from registers import clocks
 from registers.text import normalise
 
 DAY_MS: Final = 86_400_000
@@ -99,12 +101,28 @@ def moments(text: pl.Series, time_zone: str, formats: Sequence[str] = (), end_of
 
 
 def _moments(text: pl.Series, time_zone: str, formats: tuple[str, ...], end_of_day: bool) -> pl.Series:
+    quick = clocks.by_clock(text.cast(pl.String), formats, _midnights)
+    if quick is None:
+        return _slowly(text, time_zone, formats, end_of_day)
+    found = _to_utc(quick.ms, time_zone) if quick.is_wall else quick.ms
+    rest = (found.is_null() & text.is_not_null()).arg_true()
+    if rest.len():
+        found = found.scatter(rest, _slowly(text.gather(rest), time_zone, formats, end_of_day))
+    return found.alias(text.name)
+
+
+@lru_cache(maxsize=256)
+def _midnights(days: tuple[str, ...], formats: tuple[str, ...]) -> pl.Series:
+    return _slowly(pl.Series(days, dtype=pl.String), "UTC", formats, False)
+
+
+def _slowly(text: pl.Series, time_zone: str, formats: tuple[str, ...], end_of_day: bool) -> pl.Series:
     frame = text.cast(pl.String).to_frame("text").with_row_index("row")
     frame = frame.with_columns(text=normalise(pl.col("text"))) if not _is_plain_ascii(text) else frame
     left = frame.drop_nulls("text")
     if left.height > 1000 and left.get_column("text").n_unique() < left.height // 4:
         unique = left.get_column("text").unique().sort()
-        read = _moments(unique, time_zone, formats, end_of_day)
+        read = _slowly(unique, time_zone, formats, end_of_day)
         found = frame.join(pl.DataFrame({"text": unique, "ms": read}), on="text", how="left", maintain_order="left")
         return found.get_column("ms").alias(text.name)
     done: list[pl.DataFrame] = []
@@ -121,6 +139,7 @@ def _moments(text: pl.Series, time_zone: str, formats: tuple[str, ...], end_of_d
     return frame.join(result, on="row", how="left", maintain_order="left").get_column("ms").alias(text.name)
 
 
+@lru_cache(maxsize=64)
 def check_time_zone(name: str) -> None:
     """Refuse a time zone that does not exist.
 
@@ -133,6 +152,7 @@ def check_time_zone(name: str) -> None:
         raise ValueError(f"no time zone {name!r}: use an IANA name such as Asia/Tokyo") from None
 
 
+@lru_cache(maxsize=64)
 def check_format(form: str) -> None:
     """Refuse a format that can never read anything.
 
@@ -305,12 +325,34 @@ def _day_ms(year: int) -> int:
 
 def _to_utc(wall: pl.Series, time_zone: str) -> pl.Series:
     """UTC milliseconds of wall-clock milliseconds."""
-
-    def convert(ms: pl.Series) -> pl.Series:
-        at = ms.cast(pl.Datetime("ms")).dt.replace_time_zone(time_zone, ambiguous="earliest", non_existent="null")
-        return at.dt.epoch("ms")
-
-    utc = convert(wall)
+    offset = _only_offset(wall, time_zone)
+    if offset is not None:
+        return wall - offset
+    utc = _zoned(wall, time_zone)
     if utc.null_count() > wall.null_count():
-        utc = utc.to_frame("utc").select(pl.coalesce("utc", convert(wall - _HOUR_MS) + _HOUR_MS)).to_series()
+        later = _zoned(wall - _HOUR_MS, time_zone) + _HOUR_MS
+        utc = utc.to_frame("utc").select(pl.coalesce("utc", later)).to_series()
     return utc
+
+
+def _zoned(wall: pl.Series, time_zone: str) -> pl.Series:
+    at = wall.cast(pl.Datetime("ms")).dt.replace_time_zone(time_zone, ambiguous="earliest", non_existent="null")
+    return at.dt.epoch("ms")
+
+
+def _only_offset(wall: pl.Series, time_zone: str) -> int | None:
+    """The zone's offset if it is one and the same at every full hour from the first moment to the last.
+
+    No zone has changed its clocks twice within an hour since 1970, so it is the same in between, too.
+    """
+    first, last = wall.min(), wall.max()
+    if not isinstance(first, int) or not isinstance(last, int) or first < 0:
+        return None
+    hours = range(first // _HOUR_MS, last // _HOUR_MS + 2)
+    if len(hours) * 4 > wall.len():
+        return None
+    grid = pl.int_range(hours.start, hours.stop, eager=True) * _HOUR_MS
+    offsets = grid - _zoned(grid, time_zone)
+    if offsets.null_count() or offsets.min() != offsets.max():
+        return None
+    return int(offsets[0])
