@@ -87,6 +87,11 @@ class Agent(_Section):
         20, ge=0, le=600, description="How long a stop waits for Kafka; what is not acknowledged is sent at the next start."
     )  # fmt: skip
 
+    @model_validator(mode="after")
+    def _consistent(self, info: ValidationInfo) -> Agent:
+        _refuse(contradictions.of_agent(self, isinstance(info.context, Ground)))
+        return self
+
 
 class Kafka(_Section):
     """Where sealed events go. Compression (zstd), acks (all) and idempotence are not for choosing."""

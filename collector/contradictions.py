@@ -6,13 +6,22 @@ Each function yields one line per problem, beginning with the option.
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from collector import enrol, seal
 from collector.options import AUTO, key_problem
 
 if TYPE_CHECKING:
-    from collector.config import Config, Kafka, Syslog
+    from collector.config import Agent, Config, Kafka, Syslog
+
+
+def of_agent(agent: Agent, on_disk: bool) -> Iterator[str]:
+    """In `[agent]`; `on_disk`: keys are looked for."""
+    kept = agent.state_dir / seal.FOLDER / enrol.SECRET
+    if on_disk and not (os.path.lexists(agent.seal_key) or os.path.lexists(kept)):
+        yield f"seal_key: {agent.seal_key}: is missing and this agent never started: make one with sekimori keys seal"
 
 
 def of_kafka(kafka: Kafka, on_disk: bool) -> Iterator[str]:

@@ -31,6 +31,7 @@ FILES = '[[files]]\npaths = ["log/*.csv"]\n'
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     private(tmp_path / "site.key", "5e" * 32)
+    private(tmp_path / "seal.key", "the agent's first secret")
     return tmp_path
 
 
@@ -183,12 +184,22 @@ def test_a_site_key_that_others_could_read_or_guess_is_refused(
         assert problem in line
 
 
-def test_the_seal_key_may_be_gone_but_not_open_to_others(folder: Path) -> None:
-    config(folder, SMALLEST + FILES)
-    private(folder / "seal.key", "5e" * 32).chmod(0o604)
+def test_the_seal_key_may_not_be_open_to_others(folder: Path) -> None:
+    (folder / "seal.key").chmod(0o604)
 
     [line] = problems(folder, SMALLEST + FILES)
     assert line.startswith("agent.seal_key:")
+
+
+def test_the_seal_key_must_be_there_until_the_agent_has_started_once(folder: Path) -> None:
+    (folder / "seal.key").unlink()
+    assert problems(folder, SMALLEST + FILES) == (
+        f"agent.seal_key: {folder}/seal.key: is missing and this agent never started: make one with sekimori keys seal",
+    )
+
+    (folder / "state" / "seal").mkdir(parents=True)
+    private(folder / "state" / "seal" / "next-secret", "its successor")
+    assert config(folder, SMALLEST + FILES).agent.seal_key == folder / "seal.key"
 
 
 def test_a_state_folder_that_is_a_file_is_refused(folder: Path) -> None:

@@ -39,6 +39,8 @@ def installed(tmp_path: Path) -> Path:
     for name in ("kafka-ca.pem", "senders-ca.pem"):
         authority.cert_pem.write_to_path(tmp_path / name)
     private(tmp_path / "site.key", b"5e" * 32)
+    (tmp_path / "state").mkdir()
+    private(tmp_path / "state" / "seal.key", b"the agent's first secret")
     private(tmp_path / "kafka.password", b"password\n")
     (tmp_path / "bundle.pub").write_bytes(b"a public key")
     (tmp_path / "drop").mkdir()
