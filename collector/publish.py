@@ -27,6 +27,7 @@ WINDOW_BYTES: Final = 8 << 20
 OVERHEAD_BYTES: Final = 2048
 
 _PATIENCE_S: Final = 5.0  # without an acknowledgement, before anything is said about it
+_HOPE_S: Final = 2.0  # in an attempt to connect, that after a vague complaint a clear one comes
 _FIRST_RETRY_S: Final = 0.25
 _LAST_RETRY_S: Final = 30.0
 
@@ -93,6 +94,7 @@ class Publisher:
         self._backoff_s = _FIRST_RETRY_S
         self._retry_at = self._progress_at = clock()
         self._attempt: Attempt | None = None
+        self._attempt_at = clock()
         self._connect()
 
     def partitions(self, topic: str) -> int | None:
@@ -125,7 +127,7 @@ class Publisher:
         if self._refusal is not None:
             return self._refusal[1]
         if self._producer is None:
-            return self._problem or self._listener.cause(at_once=False)
+            return self._problem or self._listener.cause(at_once=self._clock() - self._attempt_at > _HOPE_S)
         if self._given_bytes and self._clock() - self._progress_at > _PATIENCE_S:
             return self._listener.cause(at_once=True) or trouble.whose(self._settings, "does not answer: is it well?")
         return None
@@ -183,6 +185,7 @@ class Publisher:
 
     def _connect(self) -> None:
         self._listener.next_attempt()
+        self._attempt_at = self._clock()
         client = Client(self._settings, self._client_id, self._threads)
         self._attempt = Attempt(client, self._topics, lambda: self._outcomes.put((None, None, None)))
 

@@ -60,7 +60,6 @@ _CAUSES: Final = tuple(
             "speaks no TLS at this port: set kafka.security_protocol to PLAINTEXT, or give its TLS port",
         ),
         (r"IncompatibleBrokerVersion", "is no broker that we can talk to: give brokers, not controllers, of Kafka 2.5 or later"),
-        (r"(Topic|Cluster)AuthorizationFailed", "gives {user!r} no right to write: add an ACL that allows WRITE"),
         (r"unknown topic or partition", "does not know the topic any more: create it, or correct its name"),
         (r"NotEnoughReplicas", "has too few replicas of the topic in sync: have its operators look at it"),
         (r"DNS lookup failed|DNS Resolution", "has a name that cannot be resolved: check kafka.bootstrap_servers"),
@@ -126,7 +125,7 @@ class Listener(logging.Handler):
         """The likeliest cause, if anything was said.
 
         Args:
-            at_once: Also if it is vague; else a vague one counts only when the attempt has ended with nothing better.
+            at_once: Also if it is vague and this is the first attempt; else something better is hoped for.
         """
         with self._guard:
             rank = self._likeliest()

@@ -42,7 +42,9 @@ def shown(broker: Broker, certificate: Certificate) -> Kafka:
     return at_door(broker, Door.MTLS, ssl_certfile=certificate.cert, ssl_keyfile=certificate.key)
 
 
-def record(topic: str, number: int, *, partition: int | None = None, size: int = 20, at_ms: int | None = None) -> Record:
+def record(
+    topic: str, number: int, *, partition: int | None = None, size: int = 20, at_ms: int | None = None
+) -> Record:
     """Record `number` of a test; its value begins with that and does not compress."""
     value = b"%d " % number + random.Random(number).randbytes(size)
     headers = [("first", b"%d" % number), ("mac", b"\x00\xff")]

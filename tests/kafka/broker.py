@@ -94,6 +94,11 @@ class Broker(Cluster):
         """`host:port` of a door."""
         return f"127.0.0.1:{self._ports[door.name]}"
 
+    @property
+    def controller(self) -> str:
+        """`host:port` where controllers talk among themselves, no place for clients."""
+        return f"127.0.0.1:{self._ports['CONTROLLER']}"
+
     def start(self) -> None:
         """Run the node on the data there is; returns when it serves.
 
@@ -181,16 +186,15 @@ class Broker(Cluster):
             raise BrokerError(f"Kafka could not format its folder: {_reason(done.stdout + done.stderr)}")
 
     def _node(self) -> dict[str, str]:
-        controller = f"127.0.0.1:{self._ports['CONTROLLER']}"
         doors = [f"{door.name}://{self.at(door)}" for door in Door]
         protocols = [f"{door.name}:{door.protocol}" for door in Door]
         return {
             "node.id": "1",
             "process.roles": "broker,controller",
-            "controller.quorum.voters": f"1@{controller}",
+            "controller.quorum.voters": f"1@{self.controller}",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": Door.PLAIN.name,
-            "listeners": ",".join([*doors, f"CONTROLLER://{controller}"]),
+            "listeners": ",".join([*doors, f"CONTROLLER://{self.controller}"]),
             "advertised.listeners": ",".join(doors),
             "listener.security.protocol.map": ",".join([*protocols, "CONTROLLER:PLAINTEXT"]),
             "log.dirs": str(self._folder / "data"),
