@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import stat
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -15,6 +17,7 @@ from typing import Final
 from collector.read import shown
 
 _HOPS: Final = 8
+_FS_IOC_GETVERSION: Final = 0x80087601  # linux/fs.h: _IOR('v', 1, long)
 _MAGIC: Final = re.compile(r"[*?[]")
 _PACKED_ENDS: Final = re.compile(r"\.(gz|bz2|xz|zst)$")
 # What rotation adds to a name: `.1`, `-20261123`, `.2026-11-23_0000`, `-1795392000`, several of them, `.old`.
@@ -185,6 +188,15 @@ def open_seen(seen: Seen) -> int:
         return handle
     os.close(handle)
     raise FileNotFoundError(errno.ENOENT, "another file is there by now", seen.path)
+
+
+def inode_version(handle: int) -> int:
+    """Which use of its inode an open file is; 0 where the file system does not tell (ext4, xfs and btrfs do)."""
+    try:
+        found: int = struct.unpack("=Ixxxx", fcntl.ioctl(handle, _FS_IOC_GETVERSION, bytes(8)))[0]
+    except OSError:
+        return 0
+    return found
 
 
 def listing(

@@ -177,7 +177,7 @@ class Follower:
         if stream.broken:
             found.append(_damaged(stream))
         elif position.copied:
-            found += between(stream, position.seen_bytes)
+            found.append(between(stream, position.seen_bytes))
         stream.detach()
         stream.change(finished=True, copied=False)
         return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from collector.cut import Limits
 from collector.follow.content import is_gzip, look
-from collector.follow.disk import Seen, listing, matches, open_seen
+from collector.follow.disk import Seen, inode_version, listing, matches, open_seen
 from collector.follow.events import Gap, Patience, Watched
 from collector.follow.identity import loss
 from collector.follow.position import Position, tail_hash
@@ -32,6 +32,7 @@ class Group:
         streams: By key; of one family older generations come first.
         problems: One line each, as of the last scan.
         rotations: By source, how often its writer went on in another or an emptied file.
+        newest_ns: By family, the newest change of its files, as of the last scan.
         strangers: The files that are no stream's yet.
     """
 
@@ -44,6 +45,7 @@ class Group:
     streams: dict[int, Stream] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     rotations: dict[str, int] = field(default_factory=dict)
+    newest_ns: dict[str, int] = field(default_factory=dict)
     strangers: Strangers = field(init=False)
     _scanned: bool = False
 
@@ -68,7 +70,7 @@ class Group:
         by_inode = {one.inode: one for one in seen}
         for stream in streams:
             self._follow(stream, by_inode.get(stream.inode), now)
-        self._mark_live(seen)
+        self.newest_ns = {one.family: one.mtime_ns for one in seen}
         owned = {stream.inode for stream in streams if stream.lost_since is None}
         strangers = [one for one in seen if one.inode not in owned and one.size]
         if not self._scanned:
@@ -76,6 +78,7 @@ class Group:
                 self.strangers.leave(one)
                 strangers.remove(one)
         gaps = self.strangers.tell_apart(strangers, now)
+        self._mark_live(seen)
         gaps += [gap for stream in list(streams) for gap in self._give_up(stream, now)]
         self._scanned = True
         return gaps
@@ -120,12 +123,14 @@ class Group:
             return
         try:
             packed = is_gzip(handle)
+            version = inode_version(handle)
+            recycled = 0 not in (version, position.version) and version != position.version
             found = None if packed else look(handle, [position.offset], self.limits.line_bytes)
         finally:
             os.close(handle)
-        if found is None or tail_hash(found.windows.get(position.offset, b"?")) != position.tail:
+        if found is None or recycled or tail_hash(found.windows.get(position.offset, b"?")) != position.tail:
             # Which gzip file it is takes time to tell, and is told among the unknown ones.
-            stream.lose(now, emptied=not packed, idle_s=self.patience.idle_s)
+            stream.lose(now, emptied=not (packed or recycled), idle_s=self.patience.idle_s)
         elif not (position.finished and seen.size <= position.seen_bytes):
             self.attach(stream, seen, found.windows[position.offset], now)
         else:
@@ -148,7 +153,8 @@ class Group:
 
     def emptied(self, stream: Stream, now: float) -> None:
         """Its file was emptied or overwritten."""
-        self._count_rotation(stream)
+        if stream.live:
+            self._count_rotation(stream)
         stream.lose(now, emptied=True, idle_s=self.patience.idle_s)
 
     def _mark_live(self, seen: list[Seen]) -> None:
@@ -171,7 +177,7 @@ class Group:
 
     def _give_up(self, stream: Stream, now: float) -> Iterator[Gap]:
         position = stream.position
-        if stream.lost_since is None or position.family in self.strangers.pending:
+        if stream.lost_since is None or position.family in self.strangers.pending | self.strangers.growing:
             return
         waited = now - stream.lost_since
         if waited < self.patience.lost_s:

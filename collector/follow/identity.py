@@ -51,7 +51,7 @@ def ended_before(found: Look, stream: Stream) -> bool:
 def loss(stream: Stream) -> Iterator[Gap]:
     """What is missing of a stream whose bytes were not found again; nothing, if it was complete and quiet."""
     position = stream.position
-    if stream.idle and position.seen_bytes == position.offset:
+    if stream.idle and not position.copied and position.seen_bytes == position.offset:
         return
     what = "emptied or overwritten" if stream.emptied else "deleted or moved away"
     known = position.seen_bytes - position.offset
@@ -68,17 +68,15 @@ def loss(stream: Stream) -> Iterator[Gap]:
     )
 
 
-def between(stream: Stream, first_byte: int) -> Iterator[Gap]:
-    """What may be missing of a stream whose file was copied and emptied; nothing, if it was quiet.
+def between(stream: Stream, first_byte: int) -> Gap:
+    """What may be missing of a stream whose file was copied and emptied while it was not quiet.
 
     Args:
         stream: The stream; all of the copy was read.
         first_byte: The first byte that was not read.
     """
     position = stream.position
-    if stream.idle:
-        return
-    yield Gap(
+    return Gap(
         position.source,
         position.name,
         position.generation,

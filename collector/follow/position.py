@@ -29,6 +29,7 @@ class Position:
         family: The path that its writer writes to, shared by all its rotations.
         source: Id of its source.
         dev, ino: Device and inode where it was seen last.
+        version: Which use of the inode it is (its generation number), for file systems use an inode again; 0: unknown.
         disk_bytes, mtime_ns: Size on disk and last change then; while both stay, a finished file is not looked at again.
         generation: SHA-256 (hex) of its first line (design §5); empty for a rotated file that was there before the agent
             was and is none of its business (offset 0, finished).
@@ -37,7 +38,7 @@ class Position:
         encoding: What its text was taken for.
         seen_bytes: Its greatest length that was seen, uncompressed; at least `offset`.
         finished: Nothing more is expected of it: its disappearance is no loss.
-        copied: It was copied and emptied (logrotate's copytruncate), and the copy is not finished.
+        copied: It was copied and emptied while in use (logrotate's copytruncate), and the copy is not finished.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Position:
     source: str
     dev: int
     ino: int
+    version: int
     disk_bytes: int
     mtime_ns: int
     generation: str
@@ -92,9 +94,9 @@ class Progress:
         return cls({str(key): _position(str(key), found) for key, found in positions.items()}, frozenset(patterns))
 
 
-_KINDS: Final = dict.fromkeys(("dev", "ino", "disk_bytes", "mtime_ns", "offset", "seen_bytes"), int) | dict.fromkeys(
-    ("finished", "copied"), bool
-)
+_KINDS: Final = dict.fromkeys(
+    ("dev", "ino", "version", "disk_bytes", "mtime_ns", "offset", "seen_bytes"), int
+) | dict.fromkeys(("finished", "copied"), bool)
 
 
 def _position(key: str, value: object) -> Position:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from collector.follow.content import Look, Packed, PackedLook, beginning, is_gzip, look, window
-from collector.follow.disk import Seen, open_seen
+from collector.follow.disk import Seen, inode_version, open_seen
 from collector.follow.events import Gap
 from collector.follow.identity import between, ended_before, holds, nothing_new
 from collector.follow.position import Position, tail_hash
@@ -57,11 +57,13 @@ class Strangers:
     Attributes:
         waiting: By path, bytes of files that wait to be read.
         pending: Families with a gzip file at which is being looked.
+        growing: Families with a gzip file that is being written, or was cut off.
     """
 
     def __init__(self, group: Group) -> None:
         self.waiting: dict[str, int] = {}
         self.pending: set[str] = set()
+        self.growing: set[str] = set()
         self._group = group
         self._unknown: dict[tuple[int, int], _Unknown] = {}
         self._gaps: list[Gap] = []
@@ -83,6 +85,7 @@ class Strangers:
         """
         self.waiting.clear()
         self.pending.clear()
+        self.growing.clear()
         inodes = {one.inode for one in candidates}
         for inode in [inode for inode in self._unknown if inode not in inodes]:
             self._unknown.pop(inode).stop()
@@ -113,6 +116,7 @@ class Strangers:
             self._group.refused(one, error)
             return
         try:
+            version = inode_version(handle)
             if not is_gzip(handle):  # which would take long; its name and inode have to do
                 found = look(handle, (), self._group.limits.line_bytes)
                 offset = found.size - len(found.end) + found.end.rfind(b"\n") + 1
@@ -122,7 +126,12 @@ class Strangers:
         if found is None or not (found.generation and tail.endswith(b"\n")):
             offset, tail = 0, b""
         generation = found.generation if found and offset else ""
-        values = {"offset": offset, "tail": tail_hash(tail), "seen_bytes": found.size if found else 0}
+        values = {
+            "offset": offset,
+            "tail": tail_hash(tail),
+            "seen_bytes": found.size if found else 0,
+            "version": version,
+        }
         self._add(one, self._group.watched.source, generation, finished=True, **values)
 
     def source(self, one: Seen) -> Source | None:
@@ -153,6 +162,7 @@ class Strangers:
             return one.size
         quiet = now - self._unknown[one.inode].since >= self._group.patience.rotated_s
         if not found.whole and not quiet:
+            self.growing.add(one.family)
             self._group.note(
                 one, "gzip is being written or is cut off", "unless it changes it is read as far as it goes"
             )
@@ -205,8 +215,8 @@ class Strangers:
         if position.finished and found.size <= position.seen_bytes:
             stream.rest(one)
             return None
-        stream.idle = stream.idle and found.size == position.seen_bytes
-        copied = not position.finished and (position.copied or stream.emptied)
+        quiet = stream.idle and found.size == position.seen_bytes
+        copied = not position.finished and (position.copied or (stream.emptied and not quiet))
         if not self._group.attach(stream, one, found.windows.get(position.offset, b""), now):
             return one.size
         stream.change(copied=copied)
@@ -219,7 +229,8 @@ class Strangers:
         copied = copied[: copied.rfind(b"\n") + 1]
         if not copied:
             return 0
-        self._gaps += between(stream, stream.position.offset)
+        if stream.position.copied or not stream.idle:
+            self._gaps.append(between(stream, stream.position.offset))
         offset = end - len(memory) + len(copied)
         stream.change(offset=offset, tail=tail_hash(copied), seen_bytes=found.size, finished=True, copied=False)
         stream.rest(one)
@@ -238,10 +249,12 @@ class Strangers:
             del self._group.streams[stream.key]
             raise
         stream.behind_since = now
+        # By the times of the files, for they are of one clock: what was written long before the newest one is old.
+        stream.quiet_since = now - (self._group.newest_ns.get(one.family, 0) - one.mtime_ns) / 1e9
         return None
 
     def _add(self, one: Seen, source: Source | None, generation: str, **values: Any) -> Stream:
-        known: dict[str, Any] = {"offset": 0, "tail": NOTHING, "seen_bytes": 0} | values
+        known: dict[str, Any] = {"offset": 0, "tail": NOTHING, "seen_bytes": 0, "version": 0} | values
         position = Position(
             path=one.path, name=shown(one.family if one.live else one.path), family=one.family,
             source=source.id if source else "", dev=one.dev, ino=one.ino, disk_bytes=one.size, mtime_ns=one.mtime_ns,

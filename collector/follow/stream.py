@@ -9,7 +9,7 @@ from typing import Final
 
 from collector.cut import BLOCK_BYTES, TAIL_BYTES, Cutter, Limits, Piece, Start
 from collector.follow.content import Packed, is_gzip, window
-from collector.follow.disk import Seen, open_seen
+from collector.follow.disk import Seen, inode_version, open_seen
 from collector.follow.position import TAIL_HASHED, Position, tail_hash
 from collector.read import shown
 from collector.sources import Source
@@ -118,6 +118,7 @@ class Stream:
         self._cutter = Cutter(base.name, self.source, self._limits, start)
         self.lost_since = None
         self.place(seen)
+        self.change(version=inode_version(handle))
         if self._packed is None:
             self._base = replace(self._base, seen_bytes=max(base.seen_bytes, seen.size))
 
@@ -125,6 +126,7 @@ class Stream:
         """It stands in a file that was seen, and nothing of it is to be read."""
         self.lost_since = None
         self.place(seen)
+        self.change(version=0)
 
     def detach(self) -> None:
         """Close its file, if it is open; the position stays."""

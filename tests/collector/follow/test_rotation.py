@@ -264,7 +264,8 @@ def test_a_rotation_deleted_while_we_were_down_is_a_gap(rig: Rig):
 
     [gap] = rig.gaps
     read = sum(len(line) + 1 for line in rig.written[:5])
-    assert (gap.reason, gap.first_byte, gap.last_byte) == ("deleted", read, None)
+    assert gap.reason in ("deleted", "truncated")  # the same where the file system does not tell uses of an inode apart
+    assert (gap.first_byte, gap.last_byte) == (read, None)
     assert rig.missing() == rig.written[5:10]
     assert (rig.double(), rig.torn()) == ([], [])
 
