@@ -198,10 +198,8 @@ class Attempt:
 
 def _arguments(settings: Kafka, client_id: str) -> dict[str, Any]:
     batch = settings.batch_kib << 10
-    given: dict[str, Any] = {
-        "bootstrap_servers": settings.bootstrap_servers,
+    return access(settings) | {
         "client_id": client_id,
-        "security_protocol": settings.security_protocol,
         "acks": "all",
         "enable_idempotence": True,
         "allow_auto_create_topics": False,
@@ -215,6 +213,18 @@ def _arguments(settings: Kafka, client_id: str) -> dict[str, Any]:
         # By default it may wait 30 s before it looks whether a broker is back.
         "reconnect_backoff_max_ms": 2_000,
         "metrics_enabled": False,
+    }
+
+
+def access(settings: Kafka) -> dict[str, Any]:
+    """Arguments of kafka-python for reaching the servers and being let in, the same for producers and consumers.
+
+    Raises:
+        OSError: The file of the password cannot be read.
+    """
+    given: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap_servers,
+        "security_protocol": settings.security_protocol,
     }
     for option in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
         if (path := getattr(settings, option)) is not None:
