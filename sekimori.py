@@ -6,16 +6,19 @@ import argparse
 import contextlib
 import io
 import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 __version__ = "0.1.0"
 
 DONE, REFUSALS, COULD_NOT_RUN = 0, 1, 2
+CANNOT_VERIFY = 3  # of `verify`, whose 0, 1 and 2 are ok, tampered and gap
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -85,6 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     _simulate(commands.add_parser("simulate", help="raw logs of a fictional office, its site and the truth"))
     _analyze(commands.add_parser("analyze", help="raw logs or archived events → findings, sessions, report"))
     _collect(commands.add_parser("collect", help="the agent: follow logs, stream sealed events to Kafka"))
+    _verify(commands.add_parser("verify", help="was anything altered or lost between the agents and here?"))
+    _keys(commands.add_parser("keys", help="make the keys that agents need"))
     _rules(commands.add_parser("rules", help="look at the rule book"))
     return parser
 
@@ -179,6 +184,57 @@ def _collect(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
+def _verify(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "Exit status: 0 ok, 1 tampered, 2 gap, 3 cannot verify."
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--kafka", metavar="HOST:PORT", help="servers of a Kafka without access control")
+    place.add_argument(
+        "-c", "--config", type=Path, metavar="FILE", help="a TOML whose table [kafka] says how to reach it, as the agent's"
+    )  # fmt: skip
+    place.add_argument("--capture", type=Path, metavar="FILE", help="a topic that --save kept")
+    parser.add_argument(
+        "--key", type=Path, action="append", default=[], metavar="PATH",
+        help="an agent's seal key, or a folder of them (*.seal); may be repeated",
+    )  # fmt: skip
+    parser.add_argument("--topic", metavar="NAME", help="topic to read (default access-events)")
+    parser.add_argument("--save", type=Path, metavar="FILE", help="also keep what is read in a file")
+    parser.add_argument(
+        "--silent-after", type=_count, default=300, metavar="SECONDS",
+        help="an agent without heartbeat for so long fell silent (default 300)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--allow-unsealed", action="store_true", help="records of third parties without seal are no failure"
+    )
+    parser.add_argument("--json", action="store_true", help="print the verdict as one JSON object and nothing else")
+
+    def error(message: str) -> NoReturn:
+        # argparse's own 2 would read as a gap.
+        parser.print_usage(sys.stderr)
+        parser.exit(CANNOT_VERIFY, f"{parser.prog}: error: {message}\n")
+
+    def run(options: argparse.Namespace) -> int:
+        from commands import verify
+
+        return verify.run(options)
+
+    parser.error = error  # type: ignore[method-assign]
+    parser.set_defaults(run=run)
+
+
+def _keys(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(required=True, metavar="KIND")
+    kind = kinds.add_parser("seal", help="enrol an agent: the key that its records are sealed with")
+    kind.add_argument("--agent", required=True, type=_name, metavar="ID", help="the agent's agent.id")
+    kind.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default ID.seal)")
+
+    def seal(options: argparse.Namespace) -> int:
+        from commands import keys
+
+        return keys.seal(options)
+
+    kind.set_defaults(run=seal)
+
+
 def _rules(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=["check", "list", "coverage"], help="load all; one line each; by scenario")
     parser.add_argument("--rules", type=Path, metavar="DIR", help="rule book to look at instead of the one that ships")
@@ -195,6 +251,12 @@ def _number(text: str, least: int, most: int) -> int:
     if not text.isascii() or not text.isdigit() or not least <= int(text[:20]) <= most:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
     return int(text)
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no id of letters, digits, dots, hyphens and underscores (100 at most)")
+    return text
 
 
 def _seed(text: str) -> int:
