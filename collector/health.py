@@ -6,6 +6,8 @@ and an alert. `/live` is red only when the main loop hangs, which a restart may 
 
 from __future__ import annotations
 
+import logging
+import re
 import socket
 import socketserver
 import threading
@@ -18,9 +20,13 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 HUNG_AFTER_S: Final = 60.0
+# How long a problem that stays is not spoken of: what is still there after a minute needs a person.
+_AGAIN_S: Final = (60.0, 300.0, 900.0, 3600.0)
+_DIGITS: Final = re.compile(r"\d+")
 _CLIENT_S: Final = 10.0
 _CLIENTS: Final = 16
 _TEXT: Final = [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,32 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def _without_numbers(line: str) -> str:
+    where, colon, what = line.partition(": ")
+    return where + colon + _DIGITS.sub("#", what)
+
+
+class News:
+    """Which problems the log should speak of now: new ones, ones that stay, at growing distances, and ones that went."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[int, float, str]] = {}  # by problem: times told, when to tell again, last words
+
+    def of(self, lines: Iterable[str], now_s: float) -> list[tuple[int, str]]:
+        """Level of `logging` and text of each line to write; lines that differ in numbers behind the first colon only are one problem."""
+        now = {_without_numbers(line): line for line in lines}
+        found = []
+        for problem, line in now.items():
+            times, due_s, _ = self._told.get(problem, (0, now_s, ""))
+            if now_s >= due_s:
+                found.append((logging.ERROR if times else logging.WARNING, line))
+                times, due_s = times + 1, now_s + _AGAIN_S[min(times, len(_AGAIN_S) - 1)]
+            self._told[problem] = times, due_s, line
+        for problem in sorted(self._told.keys() - now.keys()):
+            found.append((logging.WARNING, f"well again: {self._told.pop(problem)[2]}"))
+        return found
+
+
 class Health:
     """The last pulse and the limits; set by the main loop, read by the server's threads.
 
@@ -104,8 +136,21 @@ class Health:
 
     def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
         self.limits = limits  # each attribute is replaced as a whole, so a reader needs no lock
-        self.pulse: Pulse | None = None
+        self._pulse: Pulse | None = None
         self._clock = clock
+        self._news = News()
+
+    @property
+    def pulse(self) -> Pulse | None:
+        """The last one. Setting it also writes problems that come, stay and go to the log."""
+        return self._pulse
+
+    @pulse.setter
+    def pulse(self, pulse: Pulse) -> None:
+        self._pulse = pulse
+        if not pulse.stopping:
+            for level, line in self._news.of(problems(pulse, self.limits, pulse.at_s), pulse.at_s):
+                _log.log(level, "%s", line)
 
     def problems(self) -> tuple[str, ...]:
         """What is not well now."""

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from collector.health import HUNG_AFTER_S, Health, Limits, Pulse, Server, problems
+from collector.health import HUNG_AFTER_S, Health, Limits, News, Pulse, Server, problems
 from collector.metrics import Metrics
 
 LIMITS = Limits(silent_after_s={"files.1": 600}, away_after_s=120)
@@ -111,6 +111,41 @@ def test_all_problems_are_told_at_once(server: Server, health: Health, clock: Cl
 
     assert status == 503
     assert [line.split(":")[0] for line in body.splitlines()] == ["main loop", "stopping", "kafka", "kafka", "files.1"]
+
+
+def test_the_log_tells_a_problem_when_it_comes_rarely_while_it_stays_and_when_it_goes(
+    health: Health, caplog: pytest.LogCaptureFixture
+) -> None:
+    for second in range(1000, 1000 + 3000):
+        silent = replace(WELL, at_s=second, read_at_s={"files.1": second}, unacknowledged_since_s=None)
+        health.pulse = replace(silent, troubles=("Kafka at k:9 refuses connections",)) if second < 3900 else silent
+
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert told == [
+        ("WARNING", "Kafka at k:9 refuses connections"),
+        ("ERROR", "Kafka at k:9 refuses connections"),  # after a minute, then 5 and 15
+        ("ERROR", "Kafka at k:9 refuses connections"),
+        ("ERROR", "Kafka at k:9 refuses connections"),
+        ("WARNING", "well again: Kafka at k:9 refuses connections"),
+    ]
+
+
+def test_a_silence_that_grows_is_one_problem_and_another_source_a_second() -> None:
+    news = News()
+
+    first = news.of(["files.1: silent for 601 s (silent_after_s 600): see"], 0)
+    assert [line for _, line in first] == ["files.1: silent for 601 s (silent_after_s 600): see"]
+    assert news.of(["files.1: silent for 602 s (silent_after_s 600): see"], 1) == []
+    assert len(news.of([f"files.{n}: silent for 603 s (silent_after_s 600): see" for n in (1, 2)], 2)) == 1
+    assert [line for _, line in news.of([], 3)] == [
+        f"well again: files.{n}: silent for 603 s (silent_after_s 600): see" for n in (1, 2)
+    ]
+
+
+def test_stopping_is_no_news(health: Health, caplog: pytest.LogCaptureFixture) -> None:
+    health.pulse = replace(WELL, stopping=True)
+
+    assert caplog.records == []
 
 
 def test_a_main_loop_that_hangs_is_not_alive(server: Server, health: Health, clock: Clock) -> None:
