@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 from prometheus_client import CollectorRegistry
 
+import sekimori
 from collector.metrics import Metrics
 
 ROOT: Final = Path(__file__).parents[2]
@@ -58,3 +59,15 @@ def test_every_file_that_the_page_installs_ships() -> None:
 
     assert len(installed) >= 3
     assert set(installed) <= shipped
+
+
+@pytest.mark.parametrize(
+    "command", sorted(set(re.findall(r"sekimori ((?:collect|verify|keys \w+)(?: -{1,2}[a-z]+)?)", PAGE)))
+)
+def test_every_command_of_the_page_exists(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    *words, option = [*command.split(), ""] if "-" not in command else command.split()
+
+    with pytest.raises(SystemExit) as ended:
+        sekimori.main([*words, "--help"])
+    assert ended.value.code == 0
+    assert option in capsys.readouterr().out
