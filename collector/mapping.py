@@ -22,7 +22,9 @@ ID_KEYS: Final = frozenset(
 )  # fmt: skip
 _TRUE: Final = ("1", "true", "yes", "on", "y", "t", "有", "あり", "○", "はい")
 _FALSE: Final = ("0", "false", "no", "off", "n", "f", "無", "なし", "×", "いいえ")
+_TRUTHS: Final = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
 MY_NUMBER_DIGITS: Final = 12
+_MANY: Final = 256
 
 
 class Refusals:
@@ -60,8 +62,21 @@ def cleaned(wide: pl.DataFrame, source: Source) -> pl.DataFrame:
     used = {name for names in source.columns.values() for name in names} | {*source.time, *source.received, TIME, STAMP}
     if source.format in SELF_DESCRIBED:
         used |= BY_KEY.keys()
-    text = pl.col([name for name in wide.columns if name in used]).str.strip_chars(" \t\r\n\u3000\ufeff")
-    return wide.select(REASON, DETAIL, pl.when(~text.is_in(["", *source.empty])).then(text))
+    names = [name for name in wide.columns if name in used]
+    # Most columns have no white space at their ends. To strip all of it and compare the lengths takes half as long as to
+    # strip just these signs, among which the byte order mark alone is none.
+    text = pl.col(names).str
+    is_trim = (text.strip_chars().str.len_bytes() == text.len_bytes()).all() & ~text.contains(
+        "\ufeff", literal=True
+    ).any()
+    trim = wide.select(is_trim).row(0, named=True) if names else {}
+    return wide.select(REASON, DETAIL, *(_cleaned(name, source, trim[name]) for name in names))
+
+
+def _cleaned(name: str, source: Source, is_trim: bool) -> pl.Expr:
+    text = pl.col(name) if is_trim else pl.col(name).str.strip_chars(" \t\r\n\u3000\ufeff")
+    has_value = pl.all_horizontal(text != word for word in ("", *source.empty))
+    return pl.when(has_value).then(text).alias(name)
 
 
 def texts(wide: pl.DataFrame, names: tuple[str, ...]) -> pl.Series:
@@ -88,14 +103,18 @@ def values(wide: pl.DataFrame, times: list[pl.Series], source: Source, refusals:
     Returns:
         One row per line, one column per key with a value anywhere.
     """
+    spoken = {field.key: text for field in FIELDS if (text := _text(wide, field, source)) is not None}
+    words = wide.select(expr.alias(key) for key, expr in spoken.items())
+    plain = _plain(words, source)
     found = list(times)
     for field in FIELDS:
         if field.key in OWN_KEYS:
             continue
-        text = _text(wide, field, source)
         constant = source.constants.get(field.key)
-        if text is not None:
-            typed = _typed(text, field, source, refusals)
+        if field.key in spoken:
+            typed = plain.get(field.key)
+            if typed is None:
+                typed = _typed(words.get_column(field.key), field, source, refusals)
             found.append((typed.fill_null(constant) if constant is not None else typed).alias(field.key))
         elif constant is not None:
             found.append(pl.Series(field.key, [constant], dtype=field.dtype).new_from_index(0, wide.height))
@@ -104,20 +123,65 @@ def values(wide: pl.DataFrame, times: list[pl.Series], source: Source, refusals:
     return frame
 
 
-def _text(wide: pl.DataFrame, field: Field, source: Source) -> pl.Series | None:
+def _text(wide: pl.DataFrame, field: Field, source: Source) -> pl.Expr | None:
+    """The column of a key, in our words; None if the source does not speak of it."""
     names = [name for name in source.columns.get(field.key, ()) if name in wide.columns]
     if source.format in SELF_DESCRIBED and field.key in wide.columns:
         names.append(field.key)  # a self-described format's own reading, after what the source says
-    if not names:
+    if not names or field.key in OWN_KEYS:
         return None
-    text = wide.get_column(names[0]) if len(names) == 1 else wide.select(pl.coalesce(names)).to_series()
+    text = pl.col(names[0]) if len(names) == 1 else pl.coalesce(names)
     table = source.codes.get(field.key)
     if not table:
         return text
-    default = pl.col("word") if "*" not in table else pl.when(pl.col("word").is_not_null()).then(pl.lit(table["*"]))
+    default = text if "*" not in table else pl.when(text.is_not_null()).then(pl.lit(table["*"]))
     words = {word: ours for word, ours in table.items() if word != "*"}
-    expr = pl.col("word").replace_strict(words, default=default, return_dtype=pl.String) if words else default
-    return text.to_frame("word").select(expr.replace("", None)).to_series()
+    text = text.replace_strict(words, default=default, return_dtype=pl.String) if words else default
+    return pl.when(text != "").then(text) if "" in table.values() else text
+
+
+def _plain(text: pl.DataFrame, source: Source) -> dict[str, pl.Series]:
+    """The columns in which nothing is to be done or to be said, typed.
+
+    Mostly that is so for all of them, and it is found out for all of them at once: looking into one column after the
+    other would cost more than the work on those that need it.
+    """
+    plain: dict[str, pl.Series] = {}
+    fields = [BY_KEY[key] for key in text.columns]
+    numbers = text.select(pl.col(field.key).cast(pl.Int64, strict=False) for field in fields if field.kind == "int")
+    looks = text.select(_is_plain(field, source).alias(field.key) for field in fields if field.kind != "int")
+    for key, is_plain in (looks.row(0, named=True) if looks.width else {}).items():
+        if is_plain:
+            plain[key] = _truths(text.get_column(key)) if BY_KEY[key].kind == "bool" else text.get_column(key)
+    for number in numbers:
+        field = BY_KEY[number.name]
+        if number.null_count() == text.get_column(number.name).null_count() and _is_within(number, field):
+            plain[number.name] = number
+    return plain
+
+
+def _is_within(number: pl.Series, field: Field) -> bool:
+    low, high = number.min(), number.max()
+    if not isinstance(low, int) or not isinstance(high, int):
+        return True  # there is no number
+    return (field.minimum is None or low >= field.minimum) and (field.maximum is None or high <= field.maximum)
+
+
+def _is_plain(field: Field, source: Source) -> pl.Expr:
+    """Whether `_typed` would leave a whole column as it is (truths: read it at once)."""
+    text = pl.col(field.key)
+    if field.kind == "bool":
+        return text.is_in(list(_TRUTHS)).all()
+    if field.values:
+        return text.is_in(list(field.values)).all()
+    plain = [pl.lit(True)]
+    if field.key in ID_KEYS:
+        plain.append((text.str.len_bytes() == text.str.len_chars()).all())
+    if field.key in source.ids.strip_zeros and field.key not in TOKEN_KEYS:
+        plain.append(~text.str.contains("^0[0-9]|[^!-~]").any())
+    if field.key not in TOKEN_KEYS:
+        plain.append((text.str.len_bytes() < MY_NUMBER_DIGITS).all())
+    return pl.all_horizontal(plain)
 
 
 def _typed(text: pl.Series, field: Field, source: Source, refusals: Refusals) -> pl.Series:
@@ -138,24 +202,32 @@ def _typed(text: pl.Series, field: Field, source: Source, refusals: Refusals) ->
 
 def _one_form(text: pl.Series, strip_zeros: bool) -> pl.Series:
     """NFKC, only where there is anything to change: it costs more than all the rest."""
-    other = (text.str.len_bytes() != text.str.len_chars()).fill_null(False)
-    if other.any():
-        text = text.to_frame("id").select(normalise(pl.col("id"))).to_series()
-    return text.to_frame("id").select(normalise_id(pl.col("id"), True)).to_series() if strip_zeros else text
+    odd = text.str.contains("[^!-~]" if not strip_zeros else "^0[0-9]|[^!-~]").fill_null(False).arg_true()
+    if odd.is_empty():
+        return text
+    if not strip_zeros and not (text.str.len_bytes() != text.str.len_chars()).any():
+        return text
+    some = text.gather(odd)
+    form = normalise_id(pl.col("id"), strip_zeros)
+    if 2 * odd.len() > text.len():  # many: the same few ids come again and again
+        ids = some.unique()
+        formed = ids.to_frame("id").select(form).to_series()
+        return text.clone().scatter(odd, some.replace_strict(ids, formed, return_dtype=pl.String))
+    return text.clone().scatter(odd, some.to_frame("id").select(form).to_series())
 
 
 def masked(text: pl.Series) -> pl.Series:
     """My Numbers replaced; rows that are too short to hold one are not looked at."""
-    rows = (text.str.len_bytes() >= MY_NUMBER_DIGITS).fill_null(False).arg_true()
-    if rows.is_empty():
+    long = (text.str.len_bytes() >= MY_NUMBER_DIGITS).fill_null(False)
+    some = text.filter(long)
+    if some.is_empty():
         return text
-    some = text.gather(rows)
-    unique = some.unique()
-    if 4 * unique.len() < some.len():
-        after = mask_my_numbers(unique)
-        if unique.equals(after):
-            return text
-    return text.clone().scatter(rows, mask_my_numbers(some))
+    # The same few texts come again and again in some columns.
+    unique = some.unique() if some.len() > _MANY and 4 * some.head(_MANY).n_unique() < _MANY else some
+    if 4 * unique.len() < some.len() and unique.equals(mask_my_numbers(unique)):
+        return text
+    after = mask_my_numbers(some)
+    return text if after.equals(some) else text.clone().scatter(long.arg_true(), after)
 
 
 def _integers(text: pl.Series, field: Field, refusals: Refusals) -> pl.Series:
@@ -182,12 +254,14 @@ def _integers(text: pl.Series, field: Field, refusals: Refusals) -> pl.Series:
 
 
 def _booleans(text: pl.Series, field: Field, refusals: Refusals) -> pl.Series:
-    table = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
-    low = text.to_frame("b").select(normalise(pl.col("b")).str.to_lowercase()).to_series()
-    found = low.replace_strict(table, default=None, return_dtype=pl.Boolean)
+    found = _truths(text.to_frame("b").select(normalise(pl.col("b")).str.to_lowercase()).to_series())
     wrong = text.is_not_null() & found.is_null()
     refusals.add(wrong, "value", pl.format(f"{field.key}: {{}} is neither yes nor no", "value"), text)
     return found
+
+
+def _truths(text: pl.Series) -> pl.Series:
+    return text.replace_strict(_TRUTHS, default=None, return_dtype=pl.Boolean)
 
 
 def _required(frame: pl.DataFrame, wide: pl.DataFrame, source: Source, refusals: Refusals) -> None:

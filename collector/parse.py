@@ -29,16 +29,15 @@ from collector.formats import (
 from collector.read import Piece
 from collector.refused import hide, refuse
 from collector.sources import TOKEN_KEYS, Source
+from collector.steps import no_subjects, steps
 from contract import wire
 from contract.event import FIELDS, MAX_TIME, SCHEMA_VERSION, Field, empty, schema
 from registers import tokens
 from registers.dates import moments
-from registers.text import normalise_id
 from registers.tokens import SiteKey
 
 # A leap year, so that no stamp without year is lost for want of a 29 February.
 FALLBACK_YEAR: Final = 2000
-STEP: Final = 9
 
 _CUT: Final[dict[str, Callable[[pl.Series, Source, str | None], pl.DataFrame]]] = {
     "delimited": delimited.cut,
@@ -53,10 +52,6 @@ _CUT: Final[dict[str, Callable[[pl.Series, Source, str | None], pl.DataFrame]]] 
 _TIME_FORMATS: Final = {"combined": (web.ACCESS_TIME,), "apache_error": web.ERROR_TIMES}
 
 
-def _no_subjects() -> pl.DataFrame:
-    return pl.DataFrame(schema={"actor.id": pl.String, "last": pl.Int64})
-
-
 @dataclass(frozen=True, slots=True)
 class State:
     """What parsing a piece needs to know of the ones before.
@@ -67,7 +62,7 @@ class State:
         month: Its month.
     """
 
-    subjects: pl.DataFrame = field(default_factory=_no_subjects)
+    subjects: pl.DataFrame = field(default_factory=no_subjects)
     year: int | None = None
     month: int | None = None
 
@@ -129,20 +124,28 @@ def parse(
     refusals = mapping.Refusals(wide.get_column(REASON), wide.get_column(DETAIL))
     refusals.add(_has_nul(lines, wide, source), "encoding", "holds a NUL or half of a surrogate pair")
     times, after = _times(wide, source, time_zone, before, reference_year, refusals)
-    values = mapping.values(wide, [times, *_received(wide, source, time_zone)], source, refusals)
+    frame = mapping.values(wide, [times, *_received(wide, source, time_zone)], source, refusals)
     good = refusals.reason.is_null()
-    frame, after = _steps(values.filter(good), source, after)
-    frame = _identified(_tokenised(frame, source, site_key), lines.filter(good), piece, source, site_key)
-    bad = lines.select("offset", refusals.reason.alias("reason"), refusals.detail.alias("detail"), "line").filter(~good)
-    refused = refuse(pl.concat([unread, bad]).sort("offset"), source, piece.name)
+    if not good.all():
+        bad = lines.select("offset", refusals.reason.alias("reason"), refusals.detail.alias("detail"), "line")
+        unread = pl.concat([unread, bad.filter(~good)])
+        frame, lines = frame.filter(good), lines.filter(good)
+    frame, subjects = steps(frame, source, after.subjects)
+    frame = _identified(_tokenised(frame, source, site_key), lines, piece, source, site_key)
+    refused = refuse(unread.sort("offset"), source, piece.name)
     yearless = STAMP in wide.columns and bool(wide.get_column(STAMP).is_not_null().any())
-    return Parsed(source.id, piece.name, _complete(frame), refused, yearless, after)
+    return Parsed(source.id, piece.name, _complete(frame), refused, yearless, replace(after, subjects=subjects))
 
 
 def _has_nul(lines: pl.DataFrame, wide: pl.DataFrame, source: Source) -> pl.Series:
     """A NUL in the line, or in a value: JSON can spell it, and Polars reads half a surrogate pair as one."""
-    bad = lines.get_column("line").str.contains("\0", literal=True)
-    if source.format in ("json", "windows_security") and wide.width > 2:
+    line = lines.get_column("line")
+    bad = line.str.contains("\0", literal=True)
+    if (
+        source.format in ("json", "windows_security")
+        and wide.width > 2
+        and line.str.contains("\\u", literal=True).any()
+    ):
         values = pl.exclude(REASON, DETAIL).str.contains("\0", literal=True)
         bad = bad | wide.select(pl.any_horizontal(values.fill_null(False)).alias("bad")).to_series()
     return bad
@@ -242,23 +245,6 @@ def _received(wide: pl.DataFrame, source: Source, time_zone: str) -> list[pl.Ser
         return []
     text = mapping.texts(wide, source.received)
     return [moments(text, source.time_zone or time_zone, source.time_formats).alias("time.received")]
-
-
-def _steps(frame: pl.DataFrame, source: Source, state: State) -> tuple[pl.DataFrame, State]:
-    """`subject.step`: how far the raw number of this subject is from the actor's previous one, in line order."""
-    key = "subject.token"
-    if key not in frame.columns or "actor.id" not in frame.columns or key in source.ids.tokens:
-        return frame, state
-    digits = normalise_id(pl.col(key), True).str.extract(r"^[A-Za-z-]*([0-9]{1,18})$").cast(pl.Int64)
-    numbered = frame.select("actor.id", number=digits).with_row_index("row").drop_nulls()
-    first = numbered.join(state.subjects, on="actor.id", how="left", maintain_order="left")
-    previous = pl.coalesce(pl.col("number").shift(1).over("actor.id"), "last")
-    step = pl.col("number") - previous
-    steps = first.select("row", pl.when(step.is_between(-STEP, STEP)).then(step).alias("subject.step"))
-    now = numbered.group_by("actor.id", maintain_order=True).agg(last=pl.col("number").last())
-    subjects = pl.concat([state.subjects, now]).unique("actor.id", keep="last", maintain_order=True)
-    stepped = frame.with_row_index("row").join(steps, on="row", how="left", maintain_order="left").drop("row")
-    return stepped, replace(state, subjects=subjects)
 
 
 def _tokenised(frame: pl.DataFrame, source: Source, key: SiteKey) -> pl.DataFrame:

@@ -99,15 +99,19 @@ def encode(frame: pl.DataFrame) -> bytes:
 
 def encode_lines(frame: pl.DataFrame) -> pl.Series:
     """One JSON object per row of `frame`, without newline, in the order of the rows; see `encode`."""
-    present = [known for known in FIELDS if known.key in frame.columns and frame[known.key].null_count() < len(frame)]
-    texts = [known.key for known in present if known.kind == "str"]
-    unsafe = frame.select(pl.col(texts).str.contains(_NEEDS_ESCAPE).any()) if texts else pl.DataFrame()
-    parts = [_member(known, known.kind == "str" and bool(unsafe[known.key].item())) for known in present]
-    if not parts or frame.is_empty():
+    nulls = dict(zip(frame.columns, frame.null_count().row(0), strict=True))
+    present = [known for known in FIELDS if nulls.get(known.key, len(frame)) < len(frame)]
+    if not present:
         return pl.repeat("{}", len(frame), eager=True).alias("line")
-    members = pl.concat_str(parts, ignore_nulls=True)
-    # Every member brings its comma in front; the first one's is cut off.
-    return frame.select(line=pl.concat_str(pl.lit("{"), members.str.slice(1), pl.lit("}"))).to_series()
+    constants = _constants(frame, [known for known in present if not nulls[known.key]])
+    varied = [known.key for known in present if known.kind == "str" and known.key not in constants]
+    marked = frame.select(pl.col(varied).str.contains(_NOT_AS_IT_IS).any()).row(0, named=True) if varied else {}
+    full = [known.key for known in present if not nulls[known.key] and not marked.get(known.key)]
+    if present[0].key not in full:
+        members = pl.concat_str([_member(known, True) for known in present], ignore_nulls=True)
+        # Every member brings its comma in front; the first one's is cut off.
+        return frame.select(line=pl.concat_str(pl.lit("{"), members.str.slice(1), pl.lit("}"))).to_series()
+    return _assembled(frame, present, constants, full, {key for key, some in marked.items() if some})
 
 
 def joined(lines: pl.Series) -> bytes:
@@ -119,7 +123,10 @@ def joined(lines: pl.Series) -> bytes:
 
 # --- encode ---------------------------------------------------------------------------------------------------------
 
-_NEEDS_ESCAPE: Final = r'["\\\x00-\x1f]'
+# Text that is absent or needs escapes. Where a column has none, it goes into the lines as it is.
+_NOT_AS_IT_IS: Final = r'^$|["\\\x00-\x1f]'
+# A column is rare if at most one row in so many has a value.
+_RARE: Final = 8
 _SHORT: Final = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
 _ESCAPES: Final = {chr(code): _SHORT.get(chr(code), f"\\u{code:04x}") for code in [*range(32), 34, 92]}
 
@@ -130,8 +137,66 @@ def _member(known: Field, unsafe: bool) -> pl.Expr:
     value = pl.col(known.key)
     if known.kind != "str":
         return pl.concat_str(pl.lit(f",{key}:"), value.cast(pl.String))
-    present = pl.when(value != "").then(value.str.replace_many(_ESCAPES) if unsafe else value)
+    present = pl.when(value != "").then(value.str.replace_many(_ESCAPES)) if unsafe else value
     return pl.concat_str(pl.lit(f',{key}:"'), present, pl.lit('"'))
+
+
+def _constants(frame: pl.DataFrame, full: list[Field]) -> dict[str, str]:
+    """JSON of the values of those columns (without nulls) that have the same one in every row."""
+    if len(frame) < _RARE:
+        return {}
+    first = frame.select(known.key for known in full).row(0, named=True)
+    same = frame.select((pl.col(known.key) == pl.lit(first[known.key], dtype=known.dtype)).all() for known in full).row(
+        0, named=True
+    )
+    return {key: json.dumps(value, ensure_ascii=False) for key, value in first.items() if same[key] and value != ""}
+
+
+def _assembled(
+    frame: pl.DataFrame, present: list[Field], constants: dict[str, str], full: list[str], odd: set[str]
+) -> pl.Series:
+    """The lines of a frame whose first present column has a value in every row.
+
+    What all rows share is written once and the columns that few rows have are put together for these rows only: a row
+    costs by the number of its parts.
+    """
+    parts: list[pl.Expr] = []
+    fixed = ""
+    rare: list[Field] = []
+    for known in [*present, None]:
+        if known is not None and known.key not in full and _is_rare(frame, known.key):
+            rare.append(known)
+            continue
+        if rare:
+            parts += [pl.lit(fixed), pl.lit(_rare(frame, rare, odd))]
+            fixed, rare = "", []
+        if known is None:
+            break
+        comma = "," if parts or fixed else "{"
+        if known.key in constants:
+            fixed += f"{comma}{json.dumps(known.key)}:{constants[known.key]}"
+        elif known.key in full:
+            quote = '"' if known.kind == "str" else ""
+            parts += [pl.lit(f"{fixed}{comma}{json.dumps(known.key)}:{quote}"), pl.col(known.key).cast(pl.String)]
+            fixed = quote
+        else:
+            parts += [pl.lit(fixed), _member(known, known.key in odd)]
+            fixed = ""
+    parts.append(pl.lit(fixed + "}"))
+    return frame.select(line=pl.concat_str(parts, ignore_nulls=True)).to_series()
+
+
+def _is_rare(frame: pl.DataFrame, key: str) -> bool:
+    return (len(frame) - frame[key].null_count()) * _RARE <= len(frame)
+
+
+def _rare(frame: pl.DataFrame, fields: list[Field], odd: set[str]) -> pl.Series:
+    """The members of columns that few rows have; null in the others."""
+    some = frame.select(pl.any_horizontal(pl.col(known.key).is_not_null() for known in fields)).to_series()
+    members = pl.concat_str([_member(known, known.key in odd) for known in fields], ignore_nulls=True)
+    written = frame.select(known.key for known in fields).filter(some).select(members).to_series()
+    places = some.to_frame("some").select(pl.when("some").then(pl.col("some").cum_sum() - 1)).to_series()
+    return written.gather(places)
 
 
 # --- decode, fast lane ----------------------------------------------------------------------------------------------

@@ -54,7 +54,14 @@ def normalise_id(expr: pl.Expr, strip_zeros: bool = False) -> pl.Expr:
         String expression, null where nothing is left.
     """
     text = normalise(expr)
-    return text.str.replace(r"^0+([0-9]+)$", "$1") if strip_zeros else text
+    if not strip_zeros:
+        return text
+    bare = text.str.strip_chars_start("0")
+    return (
+        pl.when(text.str.contains("^0[0-9]+$"))
+        .then(pl.when(bare == "").then(pl.lit("0")).otherwise(bare))
+        .otherwise(text)
+    )
 
 
 def encoding_name(name: str) -> str:

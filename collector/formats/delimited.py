@@ -62,9 +62,15 @@ def cut(lines: pl.Series, source: Source, header: str | None) -> pl.DataFrame:
 
 
 def _plain(frame: pl.DataFrame, numbers: list[str], delimiter: str) -> pl.DataFrame:
-    found = pl.col(_LINE).str.count_matches(delimiter, literal=True) + 1
-    checked = frame.select(_ROW, *_wrong_number(found, len(numbers)))
-    cells = frame.get_column(_LINE).str.split_exact(delimiter, max(len(numbers) - 1, 0)).struct.unnest()
+    # One column more than there should be tells of lines that are too long.
+    cells = frame.get_column(_LINE).str.split_exact(delimiter, len(numbers)).struct.unnest()
+    wrong = cells.to_series(-2).is_null() | cells.to_series(-1).is_not_null()
+    if wrong.any():
+        found = pl.col(_LINE).str.count_matches(delimiter, literal=True) + 1
+        checked = frame.select(_ROW, *_wrong_number(found, len(numbers)))
+    else:
+        checked = frame.select(_ROW, pl.lit(None, pl.String).alias(REASON), pl.lit(None, pl.String).alias(DETAIL))
+    cells = cells[:, :-1]
     cells.columns = numbers
     return pl.concat([checked, cells], how="horizontal")
 
