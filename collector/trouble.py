@@ -17,9 +17,8 @@ from cryptography import x509
 from kafka import errors
 from pydantic import ValidationError
 
-from collector.config import Kafka
+from collector.config import Kafka, told
 from collector.options import Ground
-from registers.config import explain
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +154,7 @@ def check_files(settings: Kafka) -> str | None:
     try:
         Kafka.model_validate(settings.model_dump(), context=Ground(Path(), frozenset()))
     except ValidationError as error:
-        return "; ".join(f"kafka.{line}" for line in explain(error, Kafka))
+        return "; ".join(f"kafka.{line}" for line in told(error, Kafka))
     return None
 
 

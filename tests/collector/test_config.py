@@ -11,9 +11,11 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from collector import sources as declared
-from collector.config import Config, Kafka, load
+from collector.config import Config, Kafka, load, told
+from collector.options import Ground
 from registers.config import ConfigError
 
 SMALLEST = """
@@ -504,3 +506,21 @@ def test_whatever_stands_in_the_file_ends_in_a_configuration_or_in_lines(
     told = outcome(folder, "\n".join(lines) + "\n")
     assert told
     assert all(len(line.splitlines()) == 1 and len(line) < 600 for line in told)
+
+
+def test_a_table_checked_alone_names_its_options_without_the_table(folder: Path) -> None:
+    certificate, _ = certified(folder, "agent")
+    _, other = certified(folder, "other")
+    ground = Ground(folder, frozenset())
+
+    with pytest.raises(ValidationError) as caught:
+        Kafka.model_validate(
+            {
+                "bootstrap_servers": ["k:9"],
+                "security_protocol": "SSL",
+                "ssl_certfile": str(certificate),
+                "ssl_keyfile": str(other),
+            },
+            context=ground,
+        )
+    assert [line.partition(": ")[0] for line in told(caught.value, Kafka)] == ["ssl_keyfile"]
