@@ -15,7 +15,7 @@ from contract.sealed import NO_RECORD, Predecessor, boot_name
 from contract.sealkey import SealKey
 
 # So many starts in a row may have left nothing in the topic.
-MOST_STARTS: Final = 1_000_000
+MOST_STARTS: Final = 200_000
 
 
 @dataclass(slots=True)
