@@ -126,7 +126,9 @@ class Running:
         finally:
             self._notify.ready("following logs")
         self._refused = None
-        self._close(self.config.agent.drain_s)
+        if not self._close(self.config.agent.drain_s):
+            # What was sealed and is dropped now is read again; without a new start its numbers would read as a gap.
+            self._sealer.restart()
         self.config = config
         self._open()
         self.health.limits = _limits(config)

@@ -49,22 +49,36 @@ class Sealer:
     def __init__(
         self, state_folder: Path, agent: str, key_file: Path | None, *, topic: str = EVENTS.name, fmt: str = NDJSON
     ) -> None:
-        folder = state_folder / FOLDER
-        start = enrol.begin(folder, agent, key_file)
         self.agent = agent
+        self.shortened = 0
+        self._folder, self._key_file = state_folder / FOLDER, key_file
+        self._topic, self._fmt = topic, fmt
+        self._begin()
+
+    def _begin(self) -> None:
+        start = enrol.begin(self._folder, self.agent, self._key_file)
         self.boot = sealed.boot_name(start.key.secret)
         self._epoch = -1
-        self._epoch_secret = sealed.first_epoch_secret(start.key.secret, agent)  # of epoch `_epoch` + 1
+        self._epoch_secret = sealed.first_epoch_secret(start.key.secret, self.agent)  # of epoch `_epoch` + 1
         self._key = b""
-        self._journal = Journal(folder, self.boot, start.key.start)
+        self._journal = Journal(self._folder, self.boot, start.key.start)
         self.previous: tuple[Predecessor, ...] = self._journal.ledger.previous
         self.notes = start.notes + self._journal.notes
-        self.shortened = 0
-        self._topic, self._fmt = topic, fmt
         self._prev = self.previous[-1].hash if self.previous else NO_RECORD
         self._next = 0
         self._unbeaten = 0  # own events since the newest heartbeat
         self._begun = False
+
+    def restart(self) -> None:
+        """Go on as a new start, which says of the records that were never acknowledged that they may not have arrived.
+
+        For when records that were sealed are dropped and their lines read again, without the process ending.
+
+        Raises:
+            collector.enrol.EnrolmentError, collector.journal.JournalError: As at the beginning.
+        """
+        self.close()
+        self._begin()
 
     @property
     def begun(self) -> bool:

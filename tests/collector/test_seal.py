@@ -179,6 +179,22 @@ def test_a_new_start_says_where_the_one_before_ended_and_what_may_not_have_arriv
     assert (opening.first, first.acknowledged_through) == (0, 1)
 
 
+def test_records_that_are_dropped_while_the_agent_runs_are_spoken_of_by_a_new_start(tmp_path: Path):
+    enrolled(tmp_path)
+    sealer = start(tmp_path)
+    first = sealer.boot
+    records = beats(sealer) + some(sealer, 3)
+    sealer.commit()
+    sealer.acknowledged(records[:5])
+
+    sealer.restart()
+
+    assert sealer.boot != first
+    [opening, *_] = beats(sealer)
+    assert statement(opening) == [Predecessor(first, 5, hash_of(records[-1]), ((5, 5),))]
+    assert (opening.first, header(opening, "prev")) == (0, hash_of(records[-1]))
+
+
 def test_what_was_sealed_and_not_committed_was_never_sent_and_is_not_spoken_of(tmp_path: Path):
     enrolled(tmp_path)
     first = start(tmp_path)
