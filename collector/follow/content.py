@@ -22,6 +22,7 @@ class Look:
         size: Its length, uncompressed.
         generation: SHA-256 (hex) of its first line; empty where that is not whole yet.
         windows: Some offset = the bytes before it, up to 4096; only offsets within the file.
+        start: The first bytes of the file, up to 8.
         end: The last bytes of the file, up to 4096.
         packed: It is gzip.
         whole: False if gzip breaks off or is damaged, at `size`.
@@ -30,6 +31,7 @@ class Look:
     size: int
     generation: str
     windows: Mapping[int, bytes]
+    start: bytes
     end: bytes
     packed: bool = False
     whole: bool = True
@@ -72,7 +74,7 @@ def look(handle: int, offsets: Collection[int], line_bytes: int) -> Look:
             break
         first, step = first + more, step * 4
     windows = {offset: window(handle, offset) for offset in offsets if offset <= size}
-    return Look(size, first_generation(first, line_bytes), windows, window(handle, size))
+    return Look(size, first_generation(first, line_bytes), windows, first[:8], window(handle, size))
 
 
 def first_generation(beginning: bytes, line_bytes: int) -> str:
@@ -160,7 +162,9 @@ class PackedLook:
             block = self.packed.read(min(budget_bytes, BLOCK_BYTES))
             if not block:
                 found = first_generation(self._first, self.line_bytes)
-                return Look(start, found, self._windows, self._tail, packed=True, whole=self.packed.ended)
+                return Look(
+                    start, found, self._windows, self._first[:8], self._tail, packed=True, whole=self.packed.ended
+                )
             budget_bytes -= len(block)
             if b"\n" not in self._first and len(self._first) < self.line_bytes + 2:
                 self._first += block

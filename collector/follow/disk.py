@@ -159,7 +159,7 @@ def _resolved(path: str) -> tuple[str, os.stat_result]:
     for _ in range(_HOPS):
         found = os.lstat(here)
         if not stat.S_ISLNK(found.st_mode):
-            if any(owner not in (0, os.geteuid(), found.st_uid) for owner in owners):
+            if not all(owner in (0, os.geteuid(), found.st_uid) for owner in owners):
                 raise Refused(
                     f"{shown(path)}: is a link of user {owners[-1]} to a file of user {found.st_uid}, not followed: "
                     "let root or the file's owner make the link"

@@ -6,11 +6,13 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from collector.cut import BLOCK_BYTES, DEFAULT_LIMITS, Limits, Piece
+from collector.follow.claims import Claims
 from collector.follow.events import Gap, Lag, Lines, Patience, Watched
 from collector.follow.group import Group
 from collector.follow.identity import between
 from collector.follow.position import Position, Progress
 from collector.follow.stream import Stream
+from collector.read import shown
 from collector.sources import Source
 
 
@@ -48,6 +50,8 @@ class Follower:
                 self._parked[key] = position
         self._scanned_at: float | None = None
         self._turn = 0
+        self._claims = Claims()
+        self._shared: list[str] = []
 
     def poll(self, now: float, budget_bytes: int) -> list[Lines | Gap]:
         """Read what was written since the last time. Never waits, never raises for what it finds on the disk.
@@ -64,6 +68,7 @@ class Follower:
             self._scanned_at = now
             for group in self._groups:
                 found += group.scan(now)
+            self._shared = self._claims.keep({path for group in self._groups for path in group.live_paths()})
         families = self._families()
         if families:
             self._turn = (self._turn + 1) % len(families)
@@ -115,10 +120,13 @@ class Follower:
     @property
     def problems(self) -> list[str]:
         """What the operator should mend, one line each, as of the last look at the folders."""
-        return sorted({line for group in self._groups for line in group.problems})
+        advice = "is followed by another agent too: every line is sent twice, with the same ids: stop one of them"
+        shared = {f"{shown(path)}: {advice}" for path in self._shared}
+        return sorted(shared | {line for group in self._groups for line in group.problems})
 
     def close(self) -> None:
         """Close all files."""
+        self._claims.keep(())
         for group in self._groups:
             group.close()
 

@@ -157,6 +157,10 @@ class Group:
             self._count_rotation(stream)
         stream.lose(now, emptied=True, idle_s=self.patience.idle_s)
 
+    def live_paths(self) -> list[str]:
+        """Where the files are that are being written to."""
+        return sorted(stream.position.path for stream in self.streams.values() if stream.live)
+
     def _mark_live(self, seen: list[Seen]) -> None:
         live: dict[str, Seen] = {}
         for one in seen:

@@ -136,20 +136,18 @@ class Strangers:
 
     def source(self, one: Seen) -> Source | None:
         """What a file is; None where nobody knows, with a line for the operator."""
+        if self._group.watched.source is not None:
+            return self._group.watched.source
+        family = [stream for stream in self._group.streams.values() if stream.position.family == one.family]
+        known = next((stream.source for stream in family if stream.source), None)
+        if known is not None:
+            return known
         handle = open_seen(one)
         try:
             data = beginning(handle, 1 << 16)
         finally:
             os.close(handle)
-        for magic, what in PACKED.items():
-            if data.startswith(magic):
-                self._group.note(one, f"is {what}, not read", "let logrotate use gzip")
-                return None
-        if self._group.watched.source is not None:
-            return self._group.watched.source
-        family = [stream for stream in self._group.streams.values() if stream.position.family == one.family]
-        known = next((stream.source for stream in family if stream.source), None)
-        source = known or recognise(data, os.path.basename(one.family), self._group.sources)
+        source = recognise(data, os.path.basename(one.family), self._group.sources)
         if source is None:
             self._group.note(one, "is of no known source, not read", "name its source in collector.toml")
         return source
@@ -166,6 +164,10 @@ class Strangers:
             self._group.note(
                 one, "gzip is being written or is cut off", "unless it changes it is read as far as it goes"
             )
+            return one.size
+        otherwise = next((what for magic, what in PACKED.items() if found.start.startswith(magic)), None)
+        if otherwise:
+            self._group.note(one, f"is {otherwise}, not read", "let logrotate use gzip")
             return one.size
         if not found.generation:
             return self._new(one, found, now) if quiet and not one.live else one.size

@@ -245,7 +245,7 @@ def test_stale_checkpoint_after_long_downtime(rig: Rig):
     rig.write(50)
     rig.run()
     stale = rig.saved
-    for number in range(6):
+    for _ in range(6):
         rig.write(50)
         rig.run()
         rig.rotate(keep=2, zip_from=2)
