@@ -89,6 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     _analyze(commands.add_parser("analyze", help="raw logs or archived events → findings, sessions, report"))
     _collect(commands.add_parser("collect", help="the agent: follow logs, stream sealed events to Kafka"))
     _verify(commands.add_parser("verify", help="was anything altered or lost between the agents and here?"))
+    _bundle(
+        commands.add_parser("bundle", help="logs of a closed network in a signed file, carried to an agent by hand")
+    )
     _keys(commands.add_parser("keys", help="make the keys that agents need"))
     _rules(commands.add_parser("rules", help="look at the rule book"))
     return parser
@@ -221,6 +224,34 @@ def _verify(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
+def _bundle(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(required=True, metavar="WHAT")
+    kind = kinds.add_parser("make", help="sign logs into one file")
+    kind.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="log files, plain or gzip, or folders")
+    kind.add_argument("--key", type=Path, required=True, metavar="FILE", help="what `sekimori keys bundle` made")
+    kind.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write the bundle")
+    kind.add_argument("--source", metavar="ID", help="source of all of them; else the agent recognises each")
+    kind.add_argument("--origin", default="", metavar="TEXT", help="where they come from, in free words")
+    kind.add_argument("--finished", action="store_true", help="also take a last line without line end")
+
+    def make(options: argparse.Namespace) -> int:
+        from commands import bundle
+
+        return bundle.make(options)
+
+    kind.set_defaults(run=make)
+    kind = kinds.add_parser("check", help="is it whole, who signed it, and what is in it?")
+    kind.add_argument("file", type=Path, metavar="FILE", help="the bundle")
+    kind.add_argument("--key", type=Path, required=True, metavar="FILE", help="public key of who should have signed it")
+
+    def check(options: argparse.Namespace) -> int:
+        from commands import bundle
+
+        return bundle.check(options)
+
+    kind.set_defaults(run=check)
+
+
 def _keys(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(required=True, metavar="KIND")
     kind = kinds.add_parser("seal", help="enrol an agent: the key that its records are sealed with")
@@ -233,6 +264,17 @@ def _keys(parser: argparse.ArgumentParser) -> None:
         return keys.seal(options)
 
     kind.set_defaults(run=seal)
+    kind = kinds.add_parser("bundle", help="the key that signs bundles, and the public one for agents")
+    kind.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="where to write it; the other is FILE.pub"
+    )
+
+    def bundle(options: argparse.Namespace) -> int:
+        from commands import bundle
+
+        return bundle.key(options)
+
+    kind.set_defaults(run=bundle)
 
 
 def _rules(parser: argparse.ArgumentParser) -> None:
@@ -255,7 +297,9 @@ def _number(text: str, least: int, most: int) -> int:
 
 def _name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no id of letters, digits, dots, hyphens and underscores (100 at most)")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no id of letters, digits, dots, hyphens and underscores (100 at most)"
+        )
     return text
 
 

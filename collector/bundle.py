@@ -117,9 +117,9 @@ def signing_key(pem: bytes) -> Ed25519PrivateKey:
     try:
         key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise BundleError("is no signing key without pass phrase: make one with `sekimori bundle key`") from None
+        raise BundleError("is no signing key without pass phrase: make one with `sekimori keys bundle`") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise BundleError("is no Ed25519 key: make one with `sekimori bundle key`")
+        raise BundleError("is no Ed25519 key: make one with `sekimori keys bundle`")
     return key
 
 
@@ -135,7 +135,7 @@ def public_key(pem: bytes) -> Ed25519PublicKey:
         what = "is a signing key, which stays with who signs" if b"PRIVATE KEY" in pem else "is no public key"
         raise BundleError(f"{what}: give the file that ends in .pub") from None
     if not isinstance(key, Ed25519PublicKey):
-        raise BundleError("is no Ed25519 key: give the file that `sekimori bundle key` wrote")
+        raise BundleError("is no Ed25519 key: give the file that `sekimori keys bundle` wrote")
     return key
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from collector import bundle
 from collector.bundle import BundleError, Manifest
 from collector.printable import printable
@@ -20,38 +22,32 @@ from commands.failure import Failure
 _GZIP = b"\x1f\x8b"
 
 
-def run(options: argparse.Namespace) -> int:
-    """Run the sub-command."""
-    if options.what == "key":
-        return make_key(options.file)
-    if options.what == "check":
-        return check(options.file, options.key)
-    return make(options)
-
-
-def make_key(path: Path) -> int:
-    """Write a signing key and, beside it, the public key that agents get."""
+def key(options: argparse.Namespace) -> int:
+    """`sekimori keys bundle`: write a signing key and, beside it, the public key that agents get."""
+    path: Path = options.out
     private, public = bundle.new_key()
-    open_path = path.with_name(path.name + ".pub")
-    for where, data, mode in ((path, private, 0o600), (open_path, public, 0o644)):
+    beside = path.with_name(path.name + ".pub")
+    for where, data, mode in ((path, private, 0o600), (beside, public, 0o644)):
         try:
-            handle = os.open(where, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            handle = os.open(where, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         except FileExistsError:
-            raise Failure(f"{where}: is there already: choose another name, a key is never overwritten") from None
+            raise Failure(f"{where}: exists already: give --out another name, a key is never overwritten") from None
         except OSError as error:
-            raise Failure(f"{where}: cannot be written ({error.strerror})") from None
+            raise Failure(f"{where}: cannot be written ({error.strerror}): give --out a folder that can be") from None
         with os.fdopen(handle, "wb") as file:
             file.write(data)
+            file.flush()
+            os.fsync(handle)
     show.say(f"{path}: signs bundles; it stays on the machine where they are made")
-    show.say(f"{open_path}: goes to the agents, named in [drop] keys")
+    show.say(f"{beside}: goes to the agents, named in [drop] keys")
     show.say(f"fingerprint {bundle.fingerprint(bundle.public_key(public))}: compare it over another way")
     return 0
 
 
 def make(options: argparse.Namespace) -> int:
-    """Write a bundle; 1 if something that was named could not be taken."""
+    """`sekimori bundle make`: write a bundle; 1 if something that was named could not be taken."""
     try:
-        key = bundle.signing_key(read_private(options.key))
+        signer = bundle.signing_key(read_private(options.key))
     except PrivateFileError as error:
         raise Failure(str(error)) from None
     except BundleError as error:
@@ -75,17 +71,18 @@ def make(options: argparse.Namespace) -> int:
         manifest = Manifest(
             format=1, id=secrets.token_hex(16), created=bundle.now(), origin=options.origin, logs=tuple(logs)
         )
-        _write(options.out, manifest, handles, key)
+        _write(options.out, manifest, handles, signer)
     for problem in problems:
         show.say(f"not taken: {problem}")
     show.say(f"{options.out}: {len(logs)} logs, {sum(log.size for log in logs)} bytes")
     return 1 if problems else 0
 
 
-def check(path: Path, key_path: Path) -> int:
-    """Say whether a bundle is whole and signed by a key, and what is in it; 1 if it would be refused."""
+def check(options: argparse.Namespace) -> int:
+    """`sekimori bundle check`: is it whole and signed by this key, and what is in it? 1 if an agent would refuse it."""
+    path, key_path = options.file, options.key
     try:
-        key = bundle.public_key(key_path.read_bytes())
+        signer = bundle.public_key(key_path.read_bytes())
     except OSError as error:
         raise Failure(f"{key_path}: cannot be read ({error.strerror})") from None
     except BundleError as error:
@@ -95,7 +92,7 @@ def check(path: Path, key_path: Path) -> int:
     except OSError as error:
         raise Failure(f"{path}: cannot be read ({error.strerror})") from None
     try:
-        found = bundle.Bundle(handle, {key_path.name: key})
+        found = bundle.Bundle(handle, {key_path.name: signer})
         for _ in found.check():
             pass
     except BundleError as error:
@@ -140,12 +137,12 @@ def _refuse_out(out: Path, paths: list[Path]) -> None:
         raise Failure(f"{out}: is one of the logs: choose another name")
 
 
-def _write(out: Path, manifest: Manifest, handles: list[int], key: bundle.Ed25519PrivateKey) -> None:
+def _write(out: Path, manifest: Manifest, handles: list[int], signer: Ed25519PrivateKey) -> None:
     """Write to a hidden name first: what an agent finds is whole."""
     partial = out.with_name(f".{out.name}.part")
     try:
         with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            bundle.write(file, manifest, handles, key)
+            bundle.write(file, manifest, handles, signer)
             file.flush()
             os.fsync(file.fileno())
         partial.rename(out)
