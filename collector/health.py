@@ -19,6 +19,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
+from collector.printable import safe_line
+
 HUNG_AFTER_S: Final = 60.0
 # How long a problem that stays is not spoken of: what is still there after a minute needs a person.
 _AGAIN_S: Final = (60.0, 300.0, 900.0, 3600.0)
@@ -51,7 +53,7 @@ class Pulse:
         read_at_s: By place in the configuration: when something new was last read, at first when the agent started.
         unacknowledged_since_s: When the oldest record in flight was sent; `None` if none is.
         troubles: What stops or threatens the work now, one line each: Kafka's cause, a checkpoint that cannot be
-            written, a configuration that was refused. Masked, without values from logs.
+            written, a configuration that was refused.
         stopping: It drains and will end.
     """
 
@@ -77,7 +79,7 @@ def problems(pulse: Pulse | None, limits: Limits, now_s: float) -> tuple[str, ..
         found.append(f"main loop: no sign of life for {now_s - pulse.at_s:.0f} s: look at the log, restart the agent")
     if pulse.stopping:
         found.append("stopping: what is in flight is waited for")
-    found += [_one_line(trouble) for trouble in pulse.troubles]
+    found += [safe_line(" ".join(trouble.split())) for trouble in pulse.troubles]
     if pulse.unacknowledged_since_s is not None:
         waited_s = now_s - pulse.unacknowledged_since_s
         if waited_s > limits.away_after_s:
@@ -94,10 +96,6 @@ def problems(pulse: Pulse | None, limits: Limits, now_s: float) -> tuple[str, ..
 def hung(pulse: Pulse, now_s: float) -> bool:
     """Whether the main loop has said nothing for `HUNG_AFTER_S`."""
     return now_s - pulse.at_s > HUNG_AFTER_S
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _without_numbers(line: str) -> str:

@@ -11,11 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
-import polars as pl
-
 from collector.config import Log
-from collector.printable import printable
-from registers.mask import mask_my_numbers
+from collector.printable import safe_line
 
 _JOURNAL: Final = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
@@ -35,7 +32,7 @@ class Line(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, without line end."""
         level = record.levelname.lower()
-        message = _safe(super().format(record))
+        message = safe_line(super().format(record))
         if self._form == "journal":
             return f"<{_JOURNAL.get(level, 6)}>{record.name}: {message}"
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -43,16 +40,6 @@ class Line(logging.Formatter):
             whole = {"time": at, "level": level, "logger": record.name, "message": message}
             return json.dumps(whole, ensure_ascii=False)
         return f"{at} {level} {record.name}: {message}"
-
-
-def _safe(text: str) -> str:
-    masked: str = mask_my_numbers(pl.Series([_without_halves(text)])).item()
-    return printable(masked)
-
-
-def _without_halves(text: str) -> str:
-    """Halves of surrogate pairs, such as in names of files that are no UTF-8, spelled out: Polars takes none."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def set_up(log: Log, stream: TextIO, environment: Mapping[str, str]) -> None:

@@ -103,6 +103,12 @@ def test_every_trouble_is_one_line_even_if_it_was_told_in_several() -> None:
     assert problems(pulse, LIMITS, 1000) == ("checkpoint: disk full", "kafka: first second")
 
 
+def test_a_number_in_the_name_of_a_file_is_not_shown_to_whoever_asks(server: Server, health: Health) -> None:
+    health.pulse = replace(WELL, troubles=("drop/123456789018\x1b[2J.tar: was altered",))
+
+    assert ask(server, "/health") == (503, "drop/[個人番号]\\x1b[2J.tar: was altered\n")
+
+
 def test_all_problems_are_told_at_once(server: Server, health: Health, clock: Clock) -> None:
     health.pulse = replace(WELL, troubles=("kafka: wrong password",), stopping=True)
     clock.now_s = 3000
