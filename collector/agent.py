@@ -30,8 +30,8 @@ from collector.ticks import Ticks
 from contract.partition import partition_of, partitions_of
 from contract.sealed import Record
 
-# Most that one turn reads: a piece of this size is where parsing costs least per line.
-TURN_BYTES: Final = 8 << 20
+# Most that one turn reads. Larger pieces cost a sixth less per line and half as much memory again.
+TURN_BYTES: Final = 1 << 20
 # A line becomes up to three times its size as a sealed event.
 _GROWTH: Final = 3
 _CHECKPOINT_S: Final = 1.0
