@@ -94,7 +94,9 @@ class Patience:
     """How long the follower waits, in seconds of the clock given to `poll`.
 
     Attributes:
-        scan_s: Between two looks at the folders.
+        scan_s: Between two looks at the folders, to see whether names were added or taken away.
+        rescan_s: Between two looks at all files in them, where no name was; open files are looked at all the time.
+        retry_s: The same while there is a file that cannot be read.
         settle_s: A quiet file's lines that might belong to a longer record stand alone after this.
         rotated_s: A rotated or deleted file that was quiet for so long has ended.
         lost_s: A generation that was not found for so long is lost.
@@ -103,6 +105,8 @@ class Patience:
     """
 
     scan_s: float = 0.5
+    rescan_s: float = 10.0
+    retry_s: float = 3.0
     settle_s: float = 10.0
     rotated_s: float = 60.0
     lost_s: float = 5.0

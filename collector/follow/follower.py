@@ -52,6 +52,7 @@ class Follower:
         self._turn = 0
         self._claims = Claims()
         self._shared: list[str] = []
+        self._unfinished: list[tuple[Group, list[Stream]]] = []
 
     def poll(self, now: float, budget_bytes: int) -> list[Lines | Gap]:
         """Read what was written since the last time. Never waits, never raises for what it finds on the disk.
@@ -69,7 +70,8 @@ class Follower:
             for group in self._groups:
                 found += group.scan(now)
             self._shared = self._claims.keep({path for group in self._groups for path in group.live_paths()})
-        families = self._families()
+            self._unfinished = self._families()
+        families = self._unfinished
         if families:
             self._turn = (self._turn + 1) % len(families)
             families = families[self._turn :] + families[: self._turn]
@@ -135,6 +137,8 @@ class Follower:
         for number, group in enumerate(self._groups):
             for key in sorted(group.streams):
                 stream = group.streams[key]
+                if stream.position.finished:
+                    continue
                 found.setdefault((number, stream.position.family), (group, []))[1].append(stream)
         return list(found.values())
 

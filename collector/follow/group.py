@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from collector.cut import Limits
 from collector.follow.content import is_gzip, look
-from collector.follow.disk import Seen, inode_version, listing, matches, open_seen
+from collector.follow.disk import Seen, inode_version, open_seen
 from collector.follow.events import Gap, Patience, Watched
 from collector.follow.identity import loss
+from collector.follow.listing import Folders, matches
 from collector.follow.position import Position, tail_hash
 from collector.follow.strangers import Strangers
 from collector.follow.stream import Stream
@@ -30,7 +31,8 @@ class Group:
         limits: Bounds of cutting.
         next_key: Gives the key of a new stream.
         streams: By key; of one family older generations come first.
-        problems: One line each, as of the last scan.
+        folders: Where the logs are.
+        notes: What is wrong with files, one line each.
         rotations: By source, how often its writer went on in another or an emptied file.
         newest_ns: By family, the newest change of its files, as of the last scan.
         strangers: The files that are no stream's yet.
@@ -43,11 +45,13 @@ class Group:
     limits: Limits
     next_key: Callable[[], int]
     streams: dict[int, Stream] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    folders: Folders = field(default_factory=Folders)
+    notes: list[str] = field(default_factory=list)
     rotations: dict[str, int] = field(default_factory=dict)
     newest_ns: dict[str, int] = field(default_factory=dict)
     strangers: Strangers = field(init=False)
     _scanned: bool = False
+    _scanned_at: float = 0.0
 
     def __post_init__(self) -> None:
         self.strangers = Strangers(self)
@@ -63,10 +67,13 @@ class Group:
 
     def scan(self, now: float) -> list[Gap]:
         """Look at the folders; streams get their files, new ones are made, lost ones become gaps."""
-        self.problems.clear()
+        if self._nothing_to_see(now):
+            return []
+        self._scanned_at = now
+        self.notes.clear()
         streams = self.streams.values()
         families = {stream.position.family for stream in streams}
-        seen = listing(self.watched.patterns, families, [stream.inode for stream in streams], self.problems)
+        seen = self.folders.look(self.watched.patterns, families, [stream.inode for stream in streams])
         by_inode = {one.inode: one for one in seen}
         for stream in streams:
             self._follow(stream, by_inode.get(stream.inode), now)
@@ -82,6 +89,22 @@ class Group:
         gaps += [gap for stream in list(streams) for gap in self._give_up(stream, now)]
         self._scanned = True
         return gaps
+
+    @property
+    def problems(self) -> list[str]:
+        """What the operator should mend, one line each, as of the last look."""
+        return [*self.folders.problems, *self.notes]
+
+    def _nothing_to_see(self, now: float) -> bool:
+        """Whether looking again would find what was found before. Looking at many files has a price."""
+        if not self._scanned or self.strangers.pending or self.strangers.growing:
+            return False
+        streams = self.streams.values()
+        if any(stream.lost_since is not None for stream in streams):
+            return False
+        waits = self.strangers.waiting or any(not stream.at_rest for stream in streams)
+        seldom_s = self.patience.retry_s if waits else self.patience.rescan_s
+        return now - self._scanned_at < seldom_s and self.folders.unchanged()
 
     def close(self) -> None:
         """Close all files."""
@@ -189,9 +212,7 @@ class Group:
         folder = os.path.dirname(position.path)
         if not stream.emptied and not _is_there(folder, position.dev) and waited < self.patience.away_s:
             where = f"{shown(position.path)}: its folder is away"
-            self.problems.append(
-                f"{where}; waiting for it at byte {position.offset}: mount it, or mend its permissions"
-            )
+            self.notes.append(f"{where}; waiting for it at byte {position.offset}: mount it, or mend its permissions")
             return
         del self.streams[stream.key]
         if position.generation and not position.finished:
@@ -204,7 +225,7 @@ class Group:
 
     def note(self, seen: Seen, what: str, advice: str) -> None:
         """Say what is wrong with a file."""
-        self.problems.append(f"{shown(seen.path)}: {what}: {advice}")
+        self.notes.append(f"{shown(seen.path)}: {what}: {advice}")
 
 
 def _names(position: Position) -> tuple[str, str]:

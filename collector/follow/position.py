@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from contract.plain import label
@@ -59,6 +59,9 @@ class Position:
     copied: bool = False
 
 
+_NAMES: Final = tuple(known.name for known in fields(Position))
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """All positions, and since when they are kept.
@@ -74,7 +77,9 @@ class Progress:
 
     def to_json(self) -> dict[str, Any]:
         """As values that JSON knows."""
-        positions = {key: asdict(position) for key, position in sorted(self.positions.items())}
+        positions = {
+            key: {name: getattr(position, name) for name in _NAMES} for key, position in sorted(self.positions.items())
+        }
         return {"patterns": sorted(self.patterns), "positions": positions}
 
     @classmethod
@@ -101,10 +106,9 @@ _KINDS: Final = dict.fromkeys(
 
 def _position(key: str, value: object) -> Position:
     where = f"position {label(key)}"
-    names = [known.name for known in fields(Position)]
-    if not isinstance(value, dict) or set(value) != set(names):
-        raise ValueError(f"{where}: should hold {', '.join(names)}")
-    for name in names:
+    if not isinstance(value, dict) or set(value) != set(_NAMES):
+        raise ValueError(f"{where}: should hold {', '.join(_NAMES)}")
+    for name in _NAMES:
         kind = _KINDS.get(name, str)
         if type(value[name]) is not kind:
             raise ValueError(f"{where}: {name} should be of type {kind.__name__}")

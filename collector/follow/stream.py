@@ -80,6 +80,11 @@ class Stream:
         return self._packed is not None and self._packed.broken
 
     @property
+    def at_rest(self) -> bool:
+        """It is finished, or open; else its file waits to be opened."""
+        return self._base.finished or self.handle is not None
+
+    @property
     def held_lines(self) -> bool:
         """Whole lines wait for what may follow."""
         return self._cutter is not None and self._cutter.held_lines

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from collector.follow import Follower, Progress, Watched
-from collector.follow.disk import expand, family_name, matches
+from collector.follow.listing import Folders, family_name, matches
 from collector.sources import shipped
 from tests.collector.follow.rig import PLAIN, Rig
 
@@ -351,7 +351,7 @@ def test_globs(tmp_path: Path):
 
     def found(glob: str) -> list[str]:
         pattern = str(tmp_path / glob)
-        paths = expand(pattern, [])
+        paths = Folders().expand(pattern)
         assert all(matches(pattern, path) for path in paths)
         return [str(Path(path).relative_to(tmp_path)) for path in paths]
 
