@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from collector.formats import DETAIL, REASON, STAMP, TIME
+from collector.quotes import escape
 from collector.sources import OWN_KEYS, SELF_DESCRIBED, TOKEN_KEYS, Source
 from contract.event import BY_KEY, FIELDS, Field
 from registers.mask import mask_my_numbers
@@ -24,6 +25,7 @@ _TRUE: Final = ("1", "true", "yes", "on", "y", "t", "有", "あり", "○", "は
 _FALSE: Final = ("0", "false", "no", "off", "n", "f", "無", "なし", "×", "いいえ")
 _TRUTHS: Final = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
 MY_NUMBER_DIGITS: Final = 12
+_WHITE: Final = " \t\r\n\u3000\ufeff"
 _MANY: Final = 256
 
 
@@ -57,24 +59,50 @@ class Refusals:
         self.reason, self.detail = frame.get_column("reason"), frame.get_column("detail")
 
 
-def cleaned(wide: pl.DataFrame, source: Source) -> pl.DataFrame:
-    """The columns that are used, trimmed; what means "no value" is null."""
+def cleaned(wide: pl.DataFrame, lines: pl.Series, source: Source) -> pl.DataFrame:
+    """The columns that are used, trimmed; what means "no value" is null.
+
+    Args:
+        wide: String columns of the format, with `REASON` and `DETAIL`.
+        lines: The lines they were cut from.
+        source: Says what is used.
+    """
     used = {name for names in source.columns.values() for name in names} | {*source.time, *source.received, TIME, STAMP}
     if source.format in SELF_DESCRIBED:
         used |= BY_KEY.keys()
+    nulls = wide.null_count().row(0, named=True)
     names = [name for name in wide.columns if name in used]
-    # Most columns have no white space at their ends. To strip all of it and compare the lengths takes half as long as to
-    # strip just these signs, among which the byte order mark alone is none.
-    text = pl.col(names).str
-    is_trim = (text.strip_chars().str.len_bytes() == text.len_bytes()).all() & ~text.contains(
-        "\ufeff", literal=True
-    ).any()
-    trim = wide.select(is_trim).row(0, named=True) if names else {}
-    return wide.select(REASON, DETAIL, *(_cleaned(name, source, trim[name]) for name in names))
+    filled = [name for name in names if nulls[name] < wide.height]
+    trim = dict.fromkeys(filled, True)
+    if filled and not _has_trim_cells(lines, source):
+        # Most columns have no white space at their ends all the same. To strip all of it and compare lengths takes half
+        # as long as to strip these signs only; the byte order mark is none of it.
+        text = pl.col(filled).str
+        marked = text.starts_with("\ufeff").any() | text.ends_with("\ufeff").any()
+        same = (text.strip_chars().str.len_bytes() == text.len_bytes()).all()
+        trim = wide.select(same & ~marked).row(0, named=True)
+    return wide.select(
+        REASON, DETAIL, *(_cleaned(name, source, trim[name]) if name in trim else pl.col(name) for name in names)
+    )
+
+
+def _has_trim_cells(lines: pl.Series, source: Source) -> bool:
+    """Whether the lines themselves show that no cell has white space at its ends."""
+    if source.format == "delimited":
+        sides, spelt = {source.delimiter, source.quote} - {""}, ""
+    elif source.format == "json":
+        sides, spelt = {'"'}, r"|\\[tnru]"
+    else:
+        return False
+    if not sides.isdisjoint(_WHITE):
+        return False
+    side = "|".join(("^", "$", *map(escape, sorted(sides))))
+    some = lines.filter(lines.str.contains(f"[{_WHITE}]{spelt}"))
+    return not some.str.contains(f"(?:{side})[{_WHITE}]|[{_WHITE}](?:{side}){spelt}").any()
 
 
 def _cleaned(name: str, source: Source, is_trim: bool) -> pl.Expr:
-    text = pl.col(name) if is_trim else pl.col(name).str.strip_chars(" \t\r\n\u3000\ufeff")
+    text = pl.col(name) if is_trim else pl.col(name).str.strip_chars(_WHITE)
     has_value = pl.all_horizontal(text != word for word in ("", *source.empty))
     return pl.when(has_value).then(text).alias(name)
 

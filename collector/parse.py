@@ -120,7 +120,8 @@ def parse(
     lines, unread = _readable(piece, source)
     if lines.is_empty():
         return Parsed(source.id, piece.name, empty(), refuse(unread, source, piece.name), state=before)
-    wide = mapping.cleaned(_CUT[source.format](lines.get_column("line"), source, piece.header), source)
+    line = lines.get_column("line")
+    wide = mapping.cleaned(_CUT[source.format](line, source, piece.header), line, source)
     refusals = mapping.Refusals(wide.get_column(REASON), wide.get_column(DETAIL))
     refusals.add(_has_nul(lines, wide, source), "encoding", "holds a NUL or half of a surrogate pair")
     times, after = _times(wide, source, time_zone, before, reference_year, refusals)
