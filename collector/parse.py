@@ -19,9 +19,13 @@ from collector.formats import (
     STAMP,
     TIME,
     cbs,
+    cef,
     delimited,
     jsonlines,
     keyvalue,
+    leef,
+    oracle,
+    postgresql,
     syslog,
     web,
     windows_security,
@@ -48,6 +52,10 @@ _CUT: Final[dict[str, Callable[[pl.Series, Source, str | None], pl.DataFrame]]] 
     "syslog": syslog.cut,
     "windows_security": windows_security.cut,
     "windows_cbs": cbs.cut,
+    "cef": cef.cut,
+    "leef": leef.cut,
+    "postgresql": postgresql.cut,
+    "oracle_syslog": oracle.cut,
 }
 _TIME_FORMATS: Final = {"combined": (web.ACCESS_TIME,), "apache_error": web.ERROR_TIMES}
 

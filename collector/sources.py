@@ -53,10 +53,16 @@ Format = Literal[
     "syslog",  # RFC 3164 (also without year) and RFC 5424; sshd, sudo and PAM are understood
     "windows_security",  # Security channel as JSON, nested or flat
     "windows_cbs",  # component servicing log
+    "cef",  # ArcSight Common Event Format, with or without a syslog header
+    "leef",  # QRadar Log Event Extended Format 1.0 and 2.0, likewise
+    "postgresql",  # PostgreSQL's csvlog, with pgaudit's entries in it
+    "oracle_syslog",  # Oracle unified audit as it is written to syslog (its CSV exports are delimited)
     "event",  # the contract's own NDJSON; ids and all keys are kept
 ]
 # Formats that bring columns of their own: [columns] may change what becomes of them but need not say anything.
-SELF_DESCRIBED: Final = ("event", "syslog", "windows_security", "windows_cbs", "apache_error")
+SELF_DESCRIBED: Final = ("event", "syslog", "windows_security", "windows_cbs", "apache_error", "postgresql")
+# Formats that know their lines' time without a column named in `time`.
+TIMED: Final = ("cef", "leef", "oracle_syslog")
 TOKEN_KEYS: Final = ("subject.token", "household.token", "payee.token")
 # What the pipeline itself writes; a source cannot.
 OWN_KEYS: Final = (
@@ -235,7 +241,7 @@ def _missing(source: Source) -> list[str]:
     found: list[str] = []
     if source.format in (*SELF_DESCRIBED, "combined"):
         return found
-    if not source.time:
+    if not source.time and source.format not in TIMED:
         found.append("time: say which column holds the time")
     if "event.class" not in source.columns and "event.class" not in source.constants:
         found.append('event.class: give it a column or a constant, e.g. [constants] "event.class" = "access"')
