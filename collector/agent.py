@@ -19,6 +19,7 @@ import polars as pl
 from collector import deadletters, heartbeat
 from collector.config import Config
 from collector.follow.events import Gap, Lag, Lines
+from collector.inputs import FILES
 from collector.journal import JournalError
 from collector.metrics import Metrics
 from collector.parse import Parsed
@@ -32,12 +33,13 @@ from contract.sealed import Record
 
 # Most that one turn reads. Larger pieces cost a sixth less per line and half as much memory again.
 TURN_BYTES: Final = 1 << 20
-# A line becomes up to three times its size as a sealed event.
-_GROWTH: Final = 3
+# How many times its size a line takes up as a sealed event, roughly.
+_GROWTH: Final = 6
 _CHECKPOINT_S: Final = 1.0
 _IDLE_S: Final = 0.25
 _BUSY_S: Final = 2.0
-_RETRY_S: Final = 5.0
+# Lines in a turn from which the next one follows at once.
+_MANY: Final = 1000
 _log = logging.getLogger(__name__)
 
 
@@ -120,6 +122,7 @@ class Agent:
     _due: dict[str, Any] | None = None
     _checkpointed_s: float = 0.0
     _beaten_s: float | None = None
+    _found: list[tuple[str, Lines | Gap]] = field(default_factory=list)
     _unsent: list[Record] = field(default_factory=list)
     _spent_s: float = 0.0
     _troubles: dict[str, str] = field(default_factory=dict)
@@ -138,11 +141,12 @@ class Agent:
         """
         begun = self.clocks.monotonic()
         self._hear(0.0)
-        done = 0
-        if self._ready():
+        ready = self._ready()
+        if ready:
             self._beat_if_due()
-            if not self._unsent and self.publisher.room() > TURN_BYTES:
-                done = self._read(min(TURN_BYTES, self.publisher.room() // _GROWTH))
+        # Also while nothing can be sent: files that are rotated and deleted meanwhile must be held open to be read later.
+        self._look(TURN_BYTES if ready and self.publisher.room() > TURN_BYTES * _GROWTH else 0)
+        done = self._take() if ready else 0
         self._save_if_due()
         self._spent_s = self.clocks.monotonic() - begun
         if wait and not self._is_busy(done):
@@ -157,6 +161,7 @@ class Agent:
             Whether all of it arrived.
         """
         if self._ready():
+            self._take()
             self._beat(stopping=True)
         deadline = self.clocks.monotonic() + timeout_s
         while (self.ticks or self._unsent) and (left := deadline - self.clocks.monotonic()) > 0:
@@ -187,7 +192,7 @@ class Agent:
         return self.publisher.partitions(kafka.topic) is not None and self._send_unsent()
 
     def _is_busy(self, done: int) -> bool:
-        return done >= 1000 and self.publisher.room() > TURN_BYTES
+        return done >= _MANY and self.publisher.room() > TURN_BYTES * _GROWTH
 
     # --- what came back ---------------------------------------------------------------------------------------------
 
@@ -224,10 +229,17 @@ class Agent:
 
     # --- what goes out ----------------------------------------------------------------------------------------------
 
-    def _read(self, budget_bytes: int) -> int:
+    def _look(self, budget_bytes: int) -> None:
+        """Read so much at most; without a budget only gaps are found."""
+        # What waits in a spool or in the drop folder does not go away.
+        names = list(self.inputs) if budget_bytes else [name for name in self.inputs if name == FILES]
         with self.counter.stage("read"):
-            share = budget_bytes // len(self.inputs)
-            found = [(name, part) for name, one in self.inputs.items() for part in one.poll(share)]
+            for name in names:
+                self._found += [(name, part) for part in self.inputs[name].poll(budget_bytes // len(names))]
+
+    def _take(self) -> int:
+        """Seal and send what was found; returns lines and gaps."""
+        found, self._found = self._found, []
         if not found:
             return 0
         partitions = self.publisher.partitions(self.config.kafka.topic) or 1
@@ -264,7 +276,9 @@ class Agent:
                 topic = kafka.dead_letter_topic
                 records += deadletters.records(pl.concat(refused), self.sealer.agent, topic, count, at_ms)
             records += self.extra(at_ms)
-        self.ticks.add(records, {name: one.positions() for name, one in self.inputs.items()})
+        # A gap that was found and is not sealed yet lies before the positions: they do not count then.
+        positions = None if self._found else {name: one.positions() for name, one in self.inputs.items()}
+        self.ticks.add(records, positions)
         self._unsent += records
         self._send_unsent()
 
@@ -276,7 +290,7 @@ class Agent:
             self.sealer.commit()
         except JournalError as error:
             self._trouble("journal", str(error))
-            self._hear(min(_RETRY_S, _BUSY_S))
+            self._hear(_BUSY_S)
             return False
         self._trouble("journal", None)
         with self.counter.stage("send"):

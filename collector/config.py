@@ -115,7 +115,7 @@ class Kafka(_Section):
         None, description="File that holds the password, in UTF-8; a line end after it is no part of it."
     )
     in_flight_mib: int = Field(
-        32, ge=4, le=1024, description="Most that is sent and not yet acknowledged; reading waits when it is full."
+        16, ge=4, le=1024, description="Most that is sent and not yet acknowledged; reading waits when it is full."
     )
     batch_kib: int = Field(
         960, ge=64, le=16_384, description="Largest batch; stay below `message.max.bytes` of the topic (1024 by default)."

@@ -20,7 +20,7 @@ Positions = TypeVar("Positions")
 @dataclass(slots=True)
 class _Tick(Generic[Positions]):
     waiting: int
-    positions: Positions
+    positions: Positions | None
 
 
 class Ticks(Generic[Positions]):
@@ -33,8 +33,13 @@ class Ticks(Generic[Positions]):
     def __len__(self) -> int:
         return len(self._ticks)
 
-    def add(self, records: Iterable[Record], positions: Positions) -> None:
-        """A turn is over: its records were handed to the publisher (none, if no line became one)."""
+    def add(self, records: Iterable[Record], positions: Positions | None) -> None:
+        """A turn is over: its records were handed to the publisher (none, if no line became one).
+
+        Args:
+            records: Waited for.
+            positions: After the turn; None: not to be written down, but later ones wait for these records all the same.
+        """
         sent = list(records)
         tick = _Tick(len(sent), positions)
         self._ticks.append(tick)
@@ -55,5 +60,5 @@ class Ticks(Generic[Positions]):
                 tick.waiting -= 1
         newest = None
         while self._ticks and not self._ticks[0].waiting:
-            newest = self._ticks.popleft().positions
+            newest = self._ticks.popleft().positions or newest
         return newest

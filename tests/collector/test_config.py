@@ -67,7 +67,7 @@ def test_a_few_lines_are_enough_and_the_rest_has_defaults(folder: Path) -> None:
 
     assert (found.agent.heartbeat_s, found.agent.time_zone) == (60, "Asia/Tokyo")
     assert (found.kafka.topic, found.kafka.dead_letter_topic) == ("access-events", "dead-letters")
-    assert (found.kafka.in_flight_mib, found.wire.format, found.metrics.host) == (32, "ndjson", "127.0.0.1")
+    assert (found.kafka.in_flight_mib, found.wire.format, found.metrics.host) == (16, "ndjson", "127.0.0.1")
     assert found.files[0].source == "auto"
     assert (found.syslog, found.drop, found.vault) == ([], None, None)
 
