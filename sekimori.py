@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     _bundle(
         commands.add_parser("bundle", help="logs of a closed network in a signed file, carried to an agent by hand")
     )
+    _vault(commands.add_parser("vault", help="turn tokens back into ids, by the people who hold the keys together"))
     _keys(commands.add_parser("keys", help="make the keys that agents need"))
     _rules(commands.add_parser("rules", help="look at the rule book"))
     return parser
@@ -255,6 +256,31 @@ def _bundle(parser: argparse.ArgumentParser) -> None:
     kind.set_defaults(run=check)
 
 
+def _vault(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(required=True, metavar="WHAT")
+    kind = kinds.add_parser("open", help="take off the layer that your key fits; what is left goes to the next holder")
+    kind.add_argument("file", type=Path, metavar="FILE", help="the vault's file, or what another holder handed on")
+    kind.add_argument(
+        "--key", type=Path, action="append", required=True, metavar="FILE",
+        help="a holder's key; may be repeated where several sit together",
+    )  # fmt: skip
+    kind.add_argument(
+        "--token",
+        action="append",
+        default=[],
+        metavar="TOKEN",
+        help="open no more than this one needs; may be repeated",
+    )
+    kind.add_argument("--out", type=Path, metavar="FILE", help="where to write, instead of printing the ids")
+
+    def run(options: argparse.Namespace) -> int:
+        from commands import vault
+
+        return vault.open_(options)
+
+    kind.set_defaults(run=run)
+
+
 def _keys(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(required=True, metavar="KIND")
     kind = kinds.add_parser("seal", help="enrol an agent: the key that its records are sealed with")
@@ -278,6 +304,15 @@ def _keys(parser: argparse.ArgumentParser) -> None:
         return bundle.key(options)
 
     kind.set_defaults(run=bundle)
+    kind = kinds.add_parser("vault", help="the key of one of those who open the vault together")
+    kind.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write it")
+
+    def vault(options: argparse.Namespace) -> int:
+        from commands import vault
+
+        return vault.key(options)
+
+    kind.set_defaults(run=vault)
 
 
 def _rules(parser: argparse.ArgumentParser) -> None:
