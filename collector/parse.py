@@ -38,6 +38,7 @@ from contract import wire
 from contract.event import FIELDS, MAX_TIME, SCHEMA_VERSION, Field, empty, schema
 from registers import tokens
 from registers.dates import moments
+from registers.text import normalise_id
 from registers.tokens import SiteKey
 
 # A leap year, so that no stamp without year is lost for want of a 29 February.
@@ -90,6 +91,8 @@ class Parsed:
         rejected: One row per refused line in `contract.rejected.REJECTED_SCHEMA`, in line order, masked.
         yearless: Some stamps had no year, and one was assumed.
         state: For the source's next piece.
+        ids: `token` and `id` (String), each token once: which ids the tokens in `events` stand for. Only if it was asked
+            for, because it is what tokens hide: for the vault, and never for anything else.
     """
 
     source: str
@@ -98,6 +101,7 @@ class Parsed:
     rejected: pl.DataFrame
     yearless: bool = False
     state: State = field(default_factory=State)
+    ids: pl.DataFrame | None = field(default=None, repr=False)
 
 
 def parse(
@@ -107,6 +111,8 @@ def parse(
     time_zone: str,
     state: State | None = None,
     reference_year: int | None = None,
+    *,
+    keep_ids: bool = False,
 ) -> Parsed:
     """Turn the lines of a piece into events.
 
@@ -117,6 +123,7 @@ def parse(
         time_zone: IANA name; for stamps without zone, unless the source names its own.
         state: What the source's piece before left; None for the first.
         reference_year: Year of a file's first stamp without year, unless the source says; else 2000.
+        keep_ids: Also tell which ids the tokens stand for.
 
     Returns:
         Events and refused lines; blank lines and repeated headers are neither.
@@ -140,10 +147,12 @@ def parse(
         unread = pl.concat([unread, bad.filter(~good)])
         frame, lines = frame.filter(good), lines.filter(good)
     frame, subjects = steps(frame, source, after.subjects)
-    frame = _identified(_tokenised(frame, source, site_key), lines, piece, source, site_key)
+    tokenised = _tokenised(frame, source, site_key)
+    ids = _ids(frame, tokenised) if keep_ids else None
+    frame = _identified(tokenised, lines, piece, source, site_key)
     refused = refuse(unread.sort("offset"), source, piece.name)
     yearless = STAMP in wide.columns and bool(wide.get_column(STAMP).is_not_null().any())
-    return Parsed(source.id, piece.name, _complete(frame), refused, yearless, replace(after, subjects=subjects))
+    return Parsed(source.id, piece.name, _complete(frame), refused, yearless, replace(after, subjects=subjects), ids)
 
 
 def _has_nul(lines: pl.DataFrame, wide: pl.DataFrame, source: Source) -> pl.Series:
@@ -279,6 +288,18 @@ def _tokenised(frame: pl.DataFrame, source: Source, key: SiteKey) -> pl.DataFram
             record = tokens.record_tokens(raw.set(~of_record, None), key, **options)
             done.append(record.zip_with(of_record, raw).alias("resource.id"))
     return frame.with_columns(done)
+
+
+def _ids(raw: pl.DataFrame, tokenised: pl.DataFrame) -> pl.DataFrame:
+    """Which ids the tokens stand for: `token` and `id`, each token once; what was a token before stands for nothing."""
+    found = [pl.DataFrame(schema={"token": pl.String, "id": pl.String})]
+    for name in (*TOKEN_KEYS, "resource.id"):
+        if name in tokenised.columns:
+            pairs = pl.DataFrame({"token": tokenised.get_column(name), "id": raw.get_column(name).cast(pl.String)})
+            # The id of what is no record stays as it is, and a source may carry tokens already.
+            made = pl.col("token").str.contains(tokens.TOKEN_PATTERN) & (pl.col("token") != pl.col("id"))
+            found.append(pairs.unique("token", keep="first", maintain_order=True).filter(made))
+    return pl.concat(found).unique("token", keep="first", maintain_order=True).with_columns(normalise_id(pl.col("id")))
 
 
 def _identified(frame: pl.DataFrame, lines: pl.DataFrame, piece: Piece, source: Source, key: SiteKey) -> pl.DataFrame:
