@@ -22,8 +22,9 @@ from typing import IO, Any, Final
 
 import polars as pl
 
-from collector.admission import READ_BYTES, Rules, source_of, whole
+from collector.admission import READ_BYTES, Rules, read_keys, source_of, whole
 from collector.bundle import Bundle, BundleError, Incomplete
+from collector.config import Config
 from collector.cut import Cutter, Limits, Piece
 from collector.follow.events import Gap, Lag, Lines
 from collector.ledger import Ledger
@@ -336,6 +337,25 @@ class Drop:
         os.close(self._import.handle)
         _log.info("drop folder: %s was read to its end", printable(self._import.name))
         self._import = None
+
+
+def open_drop(config: Config, start: Mapping[str, Any], clock: Callable[[], float]) -> Drop | None:
+    """The drop folder that a configuration names; None if it names none.
+
+    Args:
+        config: The configuration.
+        start: As `Drop.start`.
+        clock: Monotonic seconds.
+
+    Raises:
+        BundleError: A public key cannot be used; a line for each.
+        OSError: The ledger in the state folder cannot be read.
+    """
+    drop = config.drop
+    if drop is None:
+        return None
+    rules = Rules(read_keys(drop.keys), config.source(drop.source), config.sources, drop.max_bundle_mib << 20)
+    return Drop(drop.folder, Ledger(config.agent.state_dir / "bundles"), rules, start, clock)
 
 
 def _is_offered(entry: os.DirEntry[str]) -> bool:

@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from collector import vault_entry
+from collector.config import Config
 from collector.follow.events import Gap, Lag, Lines
 from contract.partition import partition_of
 from contract.sealed import Record
@@ -189,6 +190,14 @@ class Vault:
                 os.close(handle)
         except OSError as error:
             _log.warning("vault: %s cannot be written (%s): some tokens may get there twice", path, error.strerror)
+
+
+def open_vault(config: Config, start: Mapping[str, Any], clock: Callable[[], datetime]) -> Vault | None:
+    """The vault that a configuration asks for; None if it asks for none. Else as `Vault`."""
+    if config.vault is None:
+        return None
+    path = config.vault.file or config.agent.state_dir / "vault"
+    return Vault(path, config.vault.recipients, config.agent.id, start, clock)
 
 
 def _numbers(tokens: pl.Series) -> NDArray[np.uint64]:

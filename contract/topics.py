@@ -74,5 +74,13 @@ DEAD_LETTERS: Final = Topic(
     ("sekimori report",),
     "What could not be read; nothing is dropped in silence",
 )
+VAULT: Final = Topic(
+    "sekimori-vault",
+    "agent.id",
+    "1…N entries as NDJSON: tokens in the clear, their ids encrypted to several people together",
+    ("sekimori collect",),
+    ("sekimori vault open",),
+    "Which ids tokens stand for, for those who hold the keys; empty unless a vault is configured",
+)
 
-TOPICS: Final[tuple[Topic, ...]] = (EVENTS, STATE, CORRELATE, FINDINGS, DECISIONS, DEAD_LETTERS)
+TOPICS: Final[tuple[Topic, ...]] = (EVENTS, STATE, CORRELATE, FINDINGS, DECISIONS, DEAD_LETTERS, VAULT)

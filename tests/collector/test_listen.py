@@ -4,6 +4,7 @@ import contextlib
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from collector.parse import parse
 from collector.sources import Source, shipped
 from registers.tokens import SiteKey
 
+ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 4, 1, 3, 0, tzinfo=UTC)
 SYSLOG = next(source for source in shipped() if source.id == "syslog")
 
@@ -401,3 +403,48 @@ def test_messages_of_a_port_that_is_gone_are_not_forgotten_silently(listen, tmp_
     acknowledged = listen(options("udp"), positions=kept)
     assert acknowledged.listeners.troubles() == []
     assert acknowledged.listeners.positions() == kept
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from collector.config import Syslog
+from collector.listen import Listeners
+from collector.sources import shipped
+from registers.tokens import SiteKey
+
+source = next(one for one in shipped() if one.id == "syslog")
+port = Syslog(protocol="tcp", port=int(sys.argv[2]))
+listeners = Listeners([(port, source)], Path(sys.argv[1]), SiteKey(b"k" * 32), {}, file_bytes=50_000)
+listeners.start()
+print("ready", flush=True)
+while True:
+    for part in listeners.poll(1 << 20):
+        print(part.piece.lines.get_column("line")[-1].split()[-1], flush=True)
+"""
+
+
+@pytest.mark.parametrize("kill_after", [1, 3_000, 9_000])
+def test_kill_9_tears_no_message_and_takes_none_that_was_read(listen, tmp_path: Path, kill_after: int):
+    chosen = options("tcp")
+    line = [sys.executable, "-c", CHILD, str(tmp_path / "spool"), str(chosen.port)]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, cwd=ROOT, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        with socket.create_connection(("127.0.0.1", chosen.port), timeout=30) as sender:
+            seen = -1
+            for start in range(0, 20_000, 500):
+                bodies = [b"<13>Oct 11 22:14:15 gate app: %06d\n" % number for number in range(start, start + 500)]
+                sender.sendall(b"".join(bodies))
+                if start >= kill_after:
+                    seen = int(child.stdout.readline())
+                    child.kill()
+                    break
+        seen = max([seen, *(int(number) for number in child.stdout.read().split())])
+
+    again = listen(chosen)
+    again.wait(lambda: len(again.lines) > seen)
+    numbers = [int(one.split()[-1]) for one in again.lines]
+
+    assert numbers == list(range(len(numbers)))
+    assert {gap.reason for gap in again.gaps} <= {"spool_damaged"}
