@@ -58,7 +58,7 @@ class Gap:
         name: Name of the file in positions.
         generation: Of which generation.
         first_byte: First byte that is missing, in the uncompressed file.
-        last_byte: Last byte that is known to be missing; None: nobody can say how much was written, if anything.
+        last_byte: Last byte that is known to have been there; more may have been. None: nothing is known to be missing.
         reason: `deleted`: file gone before it was read to its end. `truncated`: emptied or overwritten, and no copy was
             found. `copytruncate`: copied and emptied while it may have been written to; what fell between is in neither.
             `damaged`: the rest cannot be read.
@@ -101,7 +101,7 @@ class Patience:
         rotated_s: A rotated or deleted file that was quiet for so long has ended.
         lost_s: A generation that was not found for so long is lost.
         away_s: The same where its folder is gone or another file system is mounted there.
-        idle_s: A file that was quiet for so long before it was emptied was not being written to.
+        idle_s: A file that was quiet for so long, and was then copied whole and emptied, lost nothing in between.
     """
 
     scan_s: float = 0.5

@@ -146,15 +146,13 @@ class Follower:
         self, group: Group, streams: list[Stream], budget_bytes: int, now: float
     ) -> Iterator[tuple[list[Lines | Gap], int]]:
         for stream in streams:
-            if stream.position.finished:
-                continue
+            if not stream.refresh(now):
+                group.emptied(stream, now)
+        for stream in streams:
             if stream.lost_since is not None:
                 return  # it is looked for: what is newer comes after it
             if stream.handle is None:
                 continue  # it may not be read, which was said
-            if not stream.refresh(now):
-                group.emptied(stream, now)
-                return
             if stream.unread and budget_bytes > 0:
                 given, read = self._read(group, stream, budget_bytes, now)
                 budget_bytes -= read
@@ -170,7 +168,7 @@ class Follower:
         try:
             pieces, read = stream.read(budget_bytes)
         except OSError as error:
-            group.problems.append(f"{stream.label()}: cannot be read ({error.strerror}): check the disk")
+            group.notes.append(f"{stream.label()}: cannot be read ({error.strerror}): check the disk")
             return [], 0
         return _lines(stream, pieces, first), read
 
@@ -179,7 +177,8 @@ class Follower:
         stream.behind_since = None
         first = not stream.position.offset
         quiet_s = now - stream.quiet_since
-        ended = stream.packed or (not stream.live and quiet_s >= self._patience.rotated_s)
+        # Nobody writes to a zipped file or to a copy; to a renamed one its writer may for a while.
+        ended = stream.packed or stream.is_copy or (not stream.live and quiet_s >= self._patience.rotated_s)
         if not ended:
             if stream.held_lines and quiet_s >= self._patience.settle_s:
                 return _lines(stream, stream.flush(ended=False), first)

@@ -216,7 +216,7 @@ class Group:
             return
         del self.streams[stream.key]
         if position.generation and not position.finished:
-            yield from loss(stream)
+            yield loss(stream)
 
     def refused(self, seen: Seen, error: OSError) -> None:
         """Say why a file cannot be read."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from collector.follow.content import Look
 from collector.follow.events import Gap
 from collector.follow.position import TAIL_HASHED, tail_hash
@@ -48,15 +46,16 @@ def ended_before(found: Look, stream: Stream) -> bool:
     return start <= first and found.size <= end and memory[first - start : found.size - start] == found.end
 
 
-def loss(stream: Stream) -> Iterator[Gap]:
-    """What is missing of a stream whose bytes were not found again; nothing, if it was complete and quiet."""
+def loss(stream: Stream) -> Gap:
+    """What is missing of a stream whose bytes were not found again.
+
+    Also where it was quiet and read to its end: who wants to hide something writes and empties the log in one breath.
+    """
     position = stream.position
-    if stream.idle and not position.copied and position.seen_bytes == position.offset:
-        return
-    what = "emptied or overwritten" if stream.emptied else "deleted or moved away"
     known = position.seen_bytes - position.offset
-    missing = f"{known} bytes" if known else "whatever was written"
-    yield Gap(
+    what = "emptied or overwritten" if stream.emptied else "deleted or moved away"
+    missing = f"at least {known} bytes" if known else "whatever was written"
+    return Gap(
         position.source,
         position.name,
         position.generation,
@@ -81,7 +80,7 @@ def between(stream: Stream, first_byte: int) -> Gap:
         position.name,
         position.generation,
         first_byte,
-        position.seen_bytes - 1 if position.seen_bytes > first_byte else None,
+        None,
         "copytruncate",
         f"{stream.label()}: was copied and emptied while in use: what was written in between, from byte {first_byte} "
         "on, is in neither: rotate by renaming (logrotate: create, not copytruncate)",

@@ -217,7 +217,7 @@ class Strangers:
         if position.finished and found.size <= position.seen_bytes:
             stream.rest(one)
             return None
-        quiet = stream.idle and found.size == position.seen_bytes
+        quiet = stream.quiet and found.size == position.seen_bytes
         copied = not position.finished and (position.copied or (stream.emptied and not quiet))
         if not self._group.attach(stream, one, found.windows.get(position.offset, b""), now):
             return one.size
@@ -231,7 +231,7 @@ class Strangers:
         copied = copied[: copied.rfind(b"\n") + 1]
         if not copied:
             return 0
-        if stream.position.copied or not stream.idle:
+        if stream.position.copied or not stream.quiet:
             self._gaps.append(between(stream, stream.position.offset))
         offset = end - len(memory) + len(copied)
         stream.change(offset=offset, tail=tail_hash(copied), seen_bytes=found.size, finished=True, copied=False)

@@ -29,7 +29,7 @@ class Stream:
         behind_since: When it was last read to its end; None where it is.
         lost_since: Since when nobody knows where its bytes are; None while they are known.
         emptied: It was lost because its file was emptied or overwritten, not because it went away.
-        idle: It was complete and quiet when it was lost.
+        quiet: It was open and not being written to when it was lost, so that a copy that ends where it was read to is whole.
         memory: The last bytes that were read of it when it was lost, up to 64 KiB, and where they end.
     """
 
@@ -40,9 +40,10 @@ class Stream:
         self.quiet_since = 0.0
         self.behind_since: float | None = None
         self.lost_since: float | None = None
-        self.emptied = self.idle = False
+        self.emptied = self.quiet = False
         self.memory: tuple[bytes, int] = (b"", 0)
         self.handle: int | None = None
+        self._looked_at = 0.0
         self._base = position
         self._limits = limits
         self._cutter: Cutter | None = None
@@ -78,6 +79,11 @@ class Stream:
     def broken(self) -> bool:
         """It cannot be read on: the gzip file is damaged."""
         return self._packed is not None and self._packed.broken
+
+    @property
+    def is_copy(self) -> bool:
+        """Its file is the copy of one that was emptied."""
+        return self.lost_since is None and not self.live and (self.emptied or self._base.copied)
 
     @property
     def at_rest(self) -> bool:
@@ -142,9 +148,9 @@ class Stream:
 
     def lose(self, now: float, emptied: bool, idle_s: float) -> None:
         """Its bytes are not where they were."""
-        position = self.position
-        self.idle = self.handle is not None and self._unread() == 0 and now - self.quiet_since >= idle_s
-        self.idle = self.idle and position.seen_bytes == position.offset
+        # What was not looked at for a while may have been written to in the meantime.
+        looked = self.handle is not None and now - self._looked_at <= idle_s
+        self.quiet = looked and self._looked_at - self.quiet_since >= idle_s
         if self._cutter is not None:
             self.memory = self._cutter.last_bytes(TAIL_BYTES), self._cutter.taken
         self.lost_since, self.emptied = now, emptied
@@ -189,6 +195,7 @@ class Stream:
                 mtime_ns=found.st_mtime_ns,
                 seen_bytes=max(base.seen_bytes, found.st_size),
             )
+        self._looked_at = now
         return True
 
     def intact(self) -> bool:
