@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from collector.encoding import decode_lines
-from collector.quotes import join_quoted
+from collector.records import join_lines
 from collector.sources import Source
 
 BLOCK_BYTES: Final = 1 << 20
@@ -51,7 +51,7 @@ class Piece:
         name: Name of the file, for `source.position`.
         generation: SHA-256 (hex) of the file's first line without its end.
         encoding: What the file's text was taken for.
-        header: The first line as text, for formats that name their columns in it; None where it cannot be decoded.
+        header: The first line that is not blank, for formats that name their columns in it; None where it is no text.
         lines: `raw` (Binary, without line end), `line` (String, null where it is not of the encoding), `offset` (Int64,
             bytes of the uncompressed file).
         too_long: `offset`, `line` (String, its beginning), `bytes` (Int64) of the lines that were too long to read.
@@ -226,21 +226,27 @@ class Cutter:
         starts = self._offset + np.concatenate(([0], np.cumsum(sizes)[:-1]))
         lines = pl.DataFrame({"raw": pl.Series(raws, dtype=pl.Binary), "line": text, "offset": starts})
         used = len(data)
-        quote = self._source.quote
-        if self._source.format == "delimited" and quote and quote.encode() in data:
-            lines, held = join_quoted(lines, self._source, self._limits.record_lines, last)
-            used = int(held) - self._offset if held is not None else used
+        lines, held = join_lines(lines, self._source, self._limits.record_lines, last)
+        used = held - self._offset if held is not None else used
         if b"\r" in data:
             lines = _without_cr(lines)
-        if self._offset == 0 and lines.height:
+        if self._offset == 0:
             lines = lines.with_columns(pl.col("line").str.strip_prefix("\ufeff"))
-            self._header = lines.get_column("line")[0]
+        if self._offset == 0 or self._header == "":
+            self._header = _header(lines)
         return lines, used
 
 
 def generation(first_line: bytes) -> str:
     """Identity of a file's content: SHA-256 (hex) of its first line without line end."""
     return hashlib.sha256(first_line.removesuffix(b"\r")).hexdigest()
+
+
+def _header(lines: pl.DataFrame) -> str | None:
+    """The first line that is not blank (SQL*Plus begins with one that is), or an empty one if there is none yet."""
+    text = lines.get_column("line")
+    said = text.filter((text.str.strip_chars() != "").fill_null(True))
+    return said[0] if said.len() else ""
 
 
 def _without_cr(lines: pl.DataFrame) -> pl.DataFrame:

@@ -64,6 +64,8 @@ SELF_DESCRIBED: Final = ("event", "syslog", "windows_security", "windows_cbs", "
 # Formats that know their lines' time without a column named in `time`.
 TIMED: Final = ("cef", "leef", "oracle_syslog")
 TOKEN_KEYS: Final = ("subject.token", "household.token", "payee.token")
+# Formats in which a quoted line break belongs to the value.
+QUOTED: Final = ("delimited", "postgresql")
 # What the pipeline itself writes; a source cannot.
 OWN_KEYS: Final = (
     "event.id",
@@ -127,6 +129,8 @@ class Source(_Model):
         delimiter, quote: Of delimited text; `quote` may be empty.
         header: Whether the first line of delimited text names the columns; if not, `names` does.
         names: Names of the columns where no header does.
+        record_start: Regular expression (RE2) of a line that begins a record; the lines up to the next one belong to it, at
+            most 100 in all. Empty: every line is a record. Quotes of delimited text then hold no lines together.
         pair_separator, assign: Of key=value text.
         time: Column of `time.occurred`; several are joined by a blank.
         received: Column of `time.received`, likewise.
@@ -151,6 +155,7 @@ class Source(_Model):
     quote: str = Field(default='"', max_length=1)
     header: bool = True
     names: Words = ()
+    record_start: str = ""
     pair_separator: str = Field(default=" ", min_length=1, max_length=1)
     assign: str = Field(default="=", min_length=1, max_length=1)
     time: Words = ()
@@ -223,12 +228,15 @@ def _bad_values(source: Source) -> list[str]:
 def _bad_shape(source: Source) -> list[str]:
     """What is wrong with how lines are told apart and cut."""
     found = []
-    try:
-        # Polars' own engine has the last word: it knows neither look-around nor back-references.
-        pl.Series([""]).str.contains(source.recognise.pattern)
-    except pl.exceptions.ComputeError as error:
-        reason = str(error).partition("error: ")[2].split("\n\n")[0].splitlines()[-1].removeprefix("error: ")
-        found.append(f"recognise.pattern: is no regular expression of RE2: {reason}")
+    for key, pattern in (("recognise.pattern", source.recognise.pattern), ("record_start", source.record_start)):
+        try:
+            # Polars' own engine has the last word: it knows neither look-around nor back-references.
+            pl.Series([""]).str.contains(pattern)
+        except pl.exceptions.ComputeError as error:
+            reason = str(error).partition("error: ")[2].split("\n\n")[0].splitlines()[-1].removeprefix("error: ")
+            found.append(f"{key}: is no regular expression of RE2: {reason}")
+    if source.record_start and source.format in ("event", "postgresql"):
+        found.append(f"record_start: the format {source.format} knows itself where a record begins, leave it out")
     twice = sorted({name for name in source.names if source.names.count(name) > 1})
     if twice:
         found.append(f"names: {', '.join(map(repr, twice))} stands there twice: give every column a name of its own")
