@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from contract import event, finding, plain, rejected, wire
+from contract import event, finding, plain, rejected, sealed, wire
 from contract.topics import TOPICS
 
 HEARTBEAT = {
@@ -92,6 +92,12 @@ def _wire() -> Iterable[str]:
         "unknown keys are ignored and counted, so that an older reader takes newer events. A line may have up to "
         f"{plain.MAX_LINE_BYTES:,} bytes."
     )
+    yield (
+        f"An agent packs up to {sealed.MAX_EVENTS:,} events, at most {sealed.MAX_BYTES:,} bytes, into a record and seals it with "
+        "these headers, in this order. What is hashed and how keys follow one another stands in `contract/sealed.py`. "
+        "Third parties may send records of one event without them; these prove nothing."
+    )
+    yield _table(("header", "meaning"), [(f"`{name}`", meaning) for name, meaning in sealed.HEADERS.items()])
 
 
 def _rejected() -> Iterable[str]:

@@ -31,7 +31,18 @@ from typing import Final
 
 from contract.event import SCHEMA_VERSION
 
-HEADERS: Final = ("fmt", "n", "schema", "agent", "boot", "first", "last", "prev", "mac")
+# Name and meaning, in the order of sending.
+HEADERS: Final = {
+    "fmt": "`ndjson`: 1…N events; `event`: one",
+    "n": "Number of events",
+    "schema": "Version of the event's table",
+    "agent": "`agent.id` of who sealed it",
+    "boot": "`agent.boot`: in which start",
+    "first": "First of the agent's own numbers in it",
+    "last": "Last of them; `first` − 1 if all events are relayed from another agent, whose numbers they keep",
+    "prev": "Hash of the record sealed before, 64 hex digits; of the start before in a start's first record",
+    "mac": "HMAC-SHA256 of the record's hash under a key of its own, 64 hex digits",
+}
 NDJSON: Final = "ndjson"
 EVENT: Final = "event"
 NO_RECORD: Final = "0" * 64
@@ -98,7 +109,7 @@ class Seal:
 
     def headers(self) -> list[tuple[str, bytes]]:
         """Name and value of every header but `mac`, in the order of `HEADERS`."""
-        return [(name, str(getattr(self, name)).encode()) for name in HEADERS[:-1]]
+        return [(name, str(getattr(self, name)).encode()) for name in HEADERS if name != "mac"]
 
 
 def record_hash(partition: int, key: bytes | None, headers: Iterable[tuple[str, bytes]], value: bytes) -> bytes:

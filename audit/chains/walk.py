@@ -111,7 +111,7 @@ def walk(entries: Iterable[Entry], keys: Keys) -> Walked:
             continue
         if entry.first > expected:
             found.missing.append((expected, entry.first - 1))
-        elif not follows and (passed or _epoch(previous) != _epoch(entry)):
+        elif not follows and passed:
             found.unlinked.append(entry.first)
         elif not follows:
             found.altered.append(f"{entry.place}: is sealed, but does not follow the record before it: two histories")
@@ -126,8 +126,8 @@ def _fit(entry: Entry, keys: Keys, expected: int, follows: bool) -> int | None:
     return keys.fit(entry, 0 if follows else entry.first - expected + _SPARE)
 
 
-def _epoch(entry: Entry | None) -> int:
-    return entry.first // EPOCH if entry else -1
+def _epoch(entry: Entry) -> int:
+    return entry.first // EPOCH
 
 
 def _refuse(found: Walked, entry: Entry, expected: int) -> None:

@@ -19,6 +19,7 @@ from audit.verify import Verifier
 from collector import seal as sealing
 from collector.follow.events import Gap
 from collector.heartbeat import gaps
+from collector.seal import Sealer
 from contract import sealed
 from contract.sealed import Record
 from contract.sealkey import SealKey
@@ -278,27 +279,126 @@ def test_bytes_that_the_agent_reports_as_missing_are_a_gap(tmp_path: Path):
     says(verdict, "welfare-ops ops.csv:100-4199: truncated")
 
 
-def relaying(folder: Path, after: int) -> list[Record]:
-    """Heartbeats, then records that hold another agent's events only, and our own after some of them."""
+def relayed(sealer: Sealer, partition: int, **columns: object) -> list[Record]:
+    """A record that holds another agent's events only, and so no number of our own."""
+    theirs = {"agent.id": "ag-other", "agent.boot": "b", "agent.seq": [7, 8]}
+    return sealer.seal(rows(2, **theirs, **columns), pl.Series([partition] * 2), NOON)
+
+
+def relaying(folder: Path) -> list[Record]:
+    """Heartbeats, six records without numbers, our own events between the third and the fourth."""
     enrolled(folder)
     sealer = start(folder)
     records = beats(sealer)
     for number in range(6):
-        theirs = rows(2, **{"agent.id": "ag-other", "agent.boot": "b", "agent.seq": [2 * number, 2 * number + 1]})
-        records += sealer.seal(theirs, pl.Series([number % PARTITIONS] * 2), NOON)
-        if number == after:
+        records += relayed(sealer, 2 - number % PARTITIONS)
+        if number == 2:
             records += some(sealer, 2)
     return records + beats(sealer)
 
 
 @pytest.mark.parametrize("away", range(3, 10))
 def test_records_without_numbers_of_their_own_are_missed_too(tmp_path: Path, away: int):
-    records = relaying(tmp_path, after=2)
+    records = relaying(tmp_path)
 
     assert judged(taken(records)).status == OK
-    assert judged(sorted(taken(records), key=lambda one: -one.partition)).status == OK
     verdict = judged(taken(records[:away] + records[away + 1 :]))
+    assert {problem.status for problem in verdict.problems} == {GAP}
+
+
+def test_records_without_numbers_are_missed_at_the_border_of_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for module in (sealing, walk):
+        monkeypatch.setattr(module, "EPOCH", 4)
+    enrolled(tmp_path)
+    sealer = start(tmp_path)
+    before = beats(sealer) + some(sealer, 1)
+    lost, after = relayed(sealer, 0), beats(sealer)
+    assert after[0].first == 4
+    assert judged(taken(before + lost + after)).status == OK
+    verdict = judged(taken(before + after))
+    assert {problem.status for problem in verdict.problems} == {GAP}
+
+
+def test_a_last_record_without_numbers_is_missed_by_the_hash_that_the_next_start_names(tmp_path: Path):
+    enrolled(tmp_path)
+    first = start(tmp_path)
+    records, last = beats(first), relayed(first, 1)
+    first.commit()
+    first.acknowledged(records + last)
+    first.close()
+    second = beats(start(tmp_path))
+
+    assert judged(taken(records + last + second)).status == OK
+    verdict = judged(taken(records + second))
     assert verdict.status == GAP
+    says(verdict, "its last record is not the one")
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_records_without_numbers_that_a_crash_may_have_lost_are_no_gap(tmp_path: Path, later: bool):
+    enrolled(tmp_path)
+    first = start(tmp_path)
+    records = beats(first)
+    relayed(first, 1)
+    if later:
+        records += some(first, 1)
+    first.commit()
+    first.acknowledged(records)
+    first.close()
+
+    assert judged(taken(records + beats(start(tmp_path)))).status == OK
+
+
+def test_what_another_agent_says_of_itself_is_not_taken_for_ours(tmp_path: Path):
+    enrolled(tmp_path)
+    sealer = start(tmp_path)
+    message = '{"previous":[{"boot":"x","last":9,"hash":"","unacknowledged":[],"relayed":0}],"acknowledged":99}'
+    theirs = {"event.class": "heartbeat", "event.outcome": "failure", "message": message}
+
+    assert judged(taken(beats(sealer) + relayed(sealer, 0, **theirs))).status == OK
+
+
+def test_a_record_that_comes_again_with_another_signature_is_tampering(whole: list[Taken]):
+    one = whole[5]
+    again = replace(one, headers=(*one.headers[:-1], ("mac", b"0" * 64)))
+    assert judged([*whole, again]).status == TAMPERED
+
+
+def test_an_altered_record_is_not_called_missing_too(whole: list[Taken]):
+    assert whole[3].value.count(b'"time.occurred":1775') > 2
+    altered = replace(whole[3], value=whole[3].value.replace(b'"u3"', b'"u4"', 1))
+
+    verdict = judged([*whole[:3], altered, *whole[4:]])
+
+    assert [problem.status for problem in verdict.problems] == [TAMPERED]
+    says(verdict, "its signature is wrong")
+
+
+def test_a_first_record_that_does_not_speak_of_the_start_before_is_tampering(tmp_path: Path):
+    enrolled(tmp_path)
+    first = start(tmp_path)
+    records = beats(first)
+    first.commit()
+    second = start(tmp_path)
+    records += second.seal(rows(1, **{"event.class": "heartbeat"}), pl.Series([0]), NOON)
+
+    verdict = judged(taken(records))
+
+    assert verdict.status == TAMPERED
+    says(verdict, f"start {second.boot}: its first record does not say which one went before")
+
+
+def test_a_start_whose_journal_was_lost_leaves_the_end_of_the_one_before_in_doubt(tmp_path: Path):
+    enrolled(tmp_path)
+    first = start(tmp_path)
+    records = beats(first)
+    first.commit()
+    (tmp_path / "state" / "seal" / "journal").unlink()
+
+    verdict = judged(taken(records + beats(start(tmp_path))))
+
+    assert [problem.status for problem in verdict.problems] == [GAP]
+    says(verdict, f"start {first.boot}: no later start says where it ended")
 
 
 def test_keys_are_found_over_gaps_that_span_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
