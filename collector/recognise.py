@@ -9,6 +9,7 @@ import polars as pl
 
 from collector.encoding import decode_lines
 from collector.formats import delimited
+from collector.records import join_lines
 from collector.sources import Source
 
 LINES = 50
@@ -57,10 +58,19 @@ def _score(lines: list[str], name: str, source: Source) -> tuple[int, int, float
         return None
     share = 1.0
     if rule.pattern:
-        share = sum(pl.Series(lines).str.contains(rule.pattern).to_list()) / len(lines)
+        records = _records(lines, source)
+        share = float(records.str.contains(rule.pattern).sum() / records.len())
         if share < 0.5:
             return None
     return (len(rule.name) > 0, len(rule.header), share)
+
+
+def _records(lines: list[str], source: Source) -> pl.Series:
+    """The lines as records: only the line with which one begins looks like the source. The last may be cut off."""
+    raws = pl.Series([line.encode() for line in lines], dtype=pl.Binary)
+    frame = pl.DataFrame({"raw": raws, "line": lines, "offset": pl.arange(0, len(lines), eager=True)})
+    records, _ = join_lines(frame, source, len(lines) + 1, last=False)
+    return (records if records.height else frame.head(1)).get_column("line")
 
 
 def _has_columns(lines: list[str], source: Source) -> bool:

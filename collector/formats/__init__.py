@@ -24,7 +24,10 @@ def verdict(bad: pl.Expr, reason: str, detail: str | pl.Expr) -> list[pl.Expr]:
 
 
 def by_pattern(lines: pl.Series, pattern: str, must: str, what: str) -> pl.DataFrame:
-    """Named groups of a pattern as columns; a line without the group `must` is refused as not being `what`."""
-    groups = lines.to_frame("line").select(pl.col("line").str.extract_groups(pattern).alias("groups"))
+    """Named groups of a pattern as columns; a line without the group `must` is refused as not being `what`.
+
+    A dot of the pattern matches line ends too: a record may have several lines.
+    """
+    groups = lines.to_frame("line").select(pl.col("line").str.extract_groups(f"(?s){pattern}").alias("groups"))
     frame = groups.unnest("groups").with_columns(pl.col(pl.String).replace("", None))
     return frame.with_columns(verdict(pl.col(must).is_null(), "format", f"is no line of {what}"))

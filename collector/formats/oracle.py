@@ -12,7 +12,7 @@ import polars as pl
 from collector.formats.pairs import columns, judged, times, wanted_columns, whole
 from collector.sources import Source
 
-_LINE: Final = r"^(?P<before>.*?)Oracle Unified Audit\[[0-9]+\]: *LENGTH: ?'?[0-9]+'? (?P<pairs>.*)$"
+_LINE: Final = r"(?s)^(?P<before>.*?)Oracle Unified Audit\[[0-9]+\]: *LENGTH: ?'?[0-9]+'? (?P<pairs>.*)$"
 _PAIR: Final = r'[A-Z_]+:"[^"]*"'
 _WELL: Final = rf"^\s*(?:{_PAIR}\s*)+$"
 

@@ -19,11 +19,11 @@ STAMP_FORMAT: Final = "%Y %b %e %H:%M:%S"
 _STAMP: Final = r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}"
 _ISO: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.,]+(?:Z|[+-][0-9:]+)?"
 _LINE: Final = (
-    rf"^(?:<[0-9]{{1,3}}>)?(?:1 (?P<time5>-|{_ISO}) (?P<host5>\S+) (?P<app>\S+) (?P<proc>\S+) \S+ "
+    rf"(?s)^(?:<[0-9]{{1,3}}>)?(?:1 (?P<time5>-|{_ISO}) (?P<host5>\S+) (?P<app>\S+) (?P<proc>\S+) \S+ "
     r'(?:-|(?:\[(?:[^\]"\\]|\\.|"(?:[^"\\]|\\.)*")*\])+)(?: \x{feff}?(?P<text5>.*))?'
     rf"|(?:(?P<stamp>{_STAMP})|(?P<iso>{_ISO})) +(?P<host>\S+) +(?P<rest>.*))$"
 )
-_REST: Final = r"^(?:-- )?(?P<tag>[^\[\]:\s][^\[\]:]{0,63}?)(?:\[(?P<pid>[0-9]+)\])?: ?(?P<text>.*)$"
+_REST: Final = r"(?s)^(?:-- )?(?P<tag>[^\[\]:\s][^\[\]:]{0,63}?)(?:\[(?P<pid>[0-9]+)\])?: ?(?P<text>.*)$"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from collector.sources import SHIPPED, Source, SourceError, load, shipped
+from collector.sources import SHIPPED, Format, Source, SourceError, load, shipped
 
 
 def test_all_problems_of_all_files_are_told_at_once(tmp_path: Path):
@@ -85,6 +86,4 @@ def test_every_shipped_source_loads_and_can_be_recognised(path: Path):
 def test_every_format_has_a_shipped_source():
     formats = {source.format for source in shipped()}
 
-    assert formats == {
-        "delimited", "json", "keyvalue", "combined", "apache_error", "syslog", "windows_security", "windows_cbs", "event",
-    }  # fmt: skip
+    assert formats == set(get_args(Format))
