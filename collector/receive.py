@@ -148,6 +148,7 @@ class Port:
     def _take_datagrams(self) -> int:
         """Write down what has arrived, up to a bound; how many datagrams it was."""
         lines: list[bytes] = []
+        now = self._clock()
         taken = 0
         while taken < _DATAGRAMS:
             try:
@@ -156,7 +157,7 @@ class Port:
                 break
             taken += 1
             self._count_overflows(more)
-            peer = _peer(address)
+            peer = _peer(address[0])
             if not self._is_allowed(peer):
                 self._refuse(f"datagrams from {peer}, which is in no network of `allow`")
                 continue
@@ -164,7 +165,7 @@ class Port:
             if cut_bytes:
                 self._lose("too_long", 1, cut_bytes)
             if message:
-                lines.append(framing.completed(message, peer, self._clock(), always=self._always))
+                lines.append(framing.completed(message, peer, now, always=self._always))
         for batch in frame.batches(lines):
             try:
                 self._append(batch)
@@ -191,7 +192,7 @@ class Port:
                 self._say("accept", logging.ERROR, f"no connection can be taken ({error.strerror})")
                 await asyncio.sleep(1)
                 continue
-            peer = _peer(address)
+            peer = _peer(address[0])
             if not self._is_allowed(peer):
                 self._refuse(f"a connection from {peer}, which is in no network of `allow`")
                 connection.close()
@@ -312,9 +313,10 @@ def _tls(options: Syslog) -> ssl.SSLContext:
     return context
 
 
-def _peer(address: tuple[str, int]) -> str:
-    """The address without port and zone; an IPv4 address that came in through IPv6 is one of IPv4."""
-    bare = ipaddress.ip_address(address[0].partition("%")[0])
+@lru_cache(maxsize=4096)
+def _peer(host: str) -> str:
+    """An address without its zone; one of IPv4 that came in through IPv6 is one of IPv4."""
+    bare = ipaddress.ip_address(host.partition("%")[0])
     return str(getattr(bare, "ipv4_mapped", None) or bare)
 
 
