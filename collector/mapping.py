@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import polars as pl
@@ -10,7 +11,7 @@ from collector.formats import DETAIL, REASON, STAMP, TIME
 from collector.quotes import escape
 from collector.sources import OWN_KEYS, SELF_DESCRIBED, TOKEN_KEYS, Source
 from contract.event import BY_KEY, FIELDS, Field
-from registers.mask import mask_my_numbers
+from registers.mask import mask_my_numbers, may_hold_my_numbers
 from registers.text import normalise, normalise_id
 
 # Keys that are compared with registers and with each other: brought into one form.
@@ -27,6 +28,7 @@ _TRUTHS: Final = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
 MY_NUMBER_DIGITS: Final = 12
 _WHITE: Final = " \t\r\n\u3000\ufeff"
 _MANY: Final = 256
+_PLAIN, _LONG, _ODD = 0, 1, 2
 
 
 class Refusals:
@@ -45,9 +47,9 @@ class Refusals:
             detail: Text, or an expression over `value`.
             values: The values that `detail` quotes.
         """
-        bad = bad.fill_null(False)
         if not bad.any():
             return
+        bad = bad.fill_null(False)
         frame = pl.DataFrame({"bad": bad, "reason": self.reason, "detail": self.detail})
         frame = frame.with_columns(value=values if values is not None else pl.lit(None, dtype=pl.String))
         now = pl.col("bad") & pl.col("reason").is_null()
@@ -163,9 +165,15 @@ def _text(wide: pl.DataFrame, field: Field, source: Source) -> pl.Expr | None:
     if not table:
         return text
     default = text if "*" not in table else pl.when(text.is_not_null()).then(pl.lit(table["*"]))
-    words = {word: ours for word, ours in table.items() if word != "*"}
-    text = text.replace_strict(words, default=default, return_dtype=pl.String) if words else default
+    words, ours = _code_table(tuple((word, our) for word, our in table.items() if word != "*"))
+    text = pl.coalesce(pl.lit(ours).gather(text.cast(words, strict=False).to_physical()), default)
     return pl.when(text != "").then(text) if "" in table.values() else text
+
+
+@lru_cache(maxsize=1024)
+def _code_table(table: tuple[tuple[str, str], ...]) -> tuple[pl.Enum, pl.Series]:
+    """The system's words, and ours in the same order."""
+    return pl.Enum([word for word, _ in table]), pl.Series([our for _, our in table], dtype=pl.String)
 
 
 def _plain(text: pl.DataFrame, source: Source) -> dict[str, pl.Series]:
@@ -177,9 +185,14 @@ def _plain(text: pl.DataFrame, source: Source) -> dict[str, pl.Series]:
     plain: dict[str, pl.Series] = {}
     fields = [BY_KEY[key] for key in text.columns]
     numbers = text.select(pl.col(field.key).cast(pl.Int64, strict=False) for field in fields if field.kind == "int")
-    looks = text.select(_is_plain(field, source).alias(field.key) for field in fields if field.kind != "int")
-    for key, is_plain in (looks.row(0, named=True) if looks.width else {}).items():
-        if is_plain:
+    looks = text.select(_look(field, source).alias(field.key) for field in fields if field.kind != "int")
+    seen = looks.row(0, named=True) if looks.width else {}
+    free = [key for key, state in seen.items() if state == _LONG]
+    if free:
+        suspect = text.select(may_hold_my_numbers(pl.col(free)).any()).row(0, named=True)
+        seen |= {key: _PLAIN for key in free if not suspect[key]}
+    for key, state in seen.items():
+        if state == _PLAIN:
             plain[key] = _truths(text.get_column(key)) if BY_KEY[key].kind == "bool" else text.get_column(key)
     for number in numbers:
         field = BY_KEY[number.name]
@@ -195,21 +208,25 @@ def _is_within(number: pl.Series, field: Field) -> bool:
     return (field.minimum is None or low >= field.minimum) and (field.maximum is None or high <= field.maximum)
 
 
-def _is_plain(field: Field, source: Source) -> pl.Expr:
-    """Whether `_typed` would leave a whole column as it is (truths: read it at once)."""
+def _look(field: Field, source: Source) -> pl.Expr:
+    """Whether `_typed` would leave a whole column as it is (truths: read it at once): `_PLAIN`, `_LONG`, else `_ODD`.
+
+    `_LONG` columns hold texts that are long enough for a My Number, and that is all there is to be looked for.
+    """
     text = pl.col(field.key)
     if field.kind == "bool":
-        return text.is_in(list(_TRUTHS)).all()
+        return pl.when(text.is_in(list(_TRUTHS)).all()).then(_PLAIN).otherwise(_ODD)
     if field.values:
-        return text.is_in(list(field.values)).all()
-    plain = [pl.lit(True)]
+        return pl.when(text.is_in(list(field.values)).all()).then(_PLAIN).otherwise(_ODD)
+    one_form = pl.lit(True)
     if field.key in ID_KEYS:
-        plain.append((text.str.len_bytes() == text.str.len_chars()).all())
-    if field.key in source.ids.strip_zeros and field.key not in TOKEN_KEYS:
-        plain.append(~text.str.contains("^0[0-9]|[^!-~]").any())
-    if field.key not in TOKEN_KEYS:
-        plain.append((text.str.len_bytes() < MY_NUMBER_DIGITS).all())
-    return pl.all_horizontal(plain)
+        one_form = (text.str.len_bytes() == text.str.len_chars()).all()
+    if field.key in TOKEN_KEYS:
+        return pl.when(one_form).then(_PLAIN).otherwise(_ODD)
+    if field.key in source.ids.strip_zeros:
+        one_form = one_form & ~text.str.contains("^0[0-9]|[^!-~]").any()
+    is_short = (text.str.len_bytes() < MY_NUMBER_DIGITS).all()
+    return pl.when(~one_form).then(_ODD).when(is_short).then(_PLAIN).otherwise(_LONG)
 
 
 def _typed(text: pl.Series, field: Field, source: Source, refusals: Refusals) -> pl.Series:

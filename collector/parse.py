@@ -43,6 +43,9 @@ from registers.tokens import SiteKey
 
 # A leap year, so that no stamp without year is lost for want of a 29 February.
 FALLBACK_YEAR: Final = 2000
+_NONE_UNREAD: Final = pl.DataFrame(
+    schema={"offset": pl.Int64, "reason": pl.String, "detail": pl.String, "line": pl.String}
+)
 
 _CUT: Final[dict[str, Callable[[pl.Series, Source, str | None], pl.DataFrame]]] = {
     "delimited": delimited.cut,
@@ -175,10 +178,12 @@ def _readable(piece: Piece, source: Source) -> tuple[pl.DataFrame, pl.DataFrame]
     blank = pl.col("line").str.strip_chars() == ""
     if source.format == "delimited" and source.header and piece.header is not None:
         blank = blank | (pl.col("line") == piece.header)
-    lines = lines.filter(~blank.fill_null(False))
+    silent = lines.select(blank.fill_null(False)).to_series()
+    if silent.any():
+        lines = lines.filter(~silent)
     unread = [_too_long(piece)]
-    broken = lines.filter(pl.col("line").is_null())
-    if broken.height:
+    if lines.get_column("line").null_count():
+        broken = lines.filter(pl.col("line").is_null())
         shown = [raw[:2000].decode("utf-8", errors="replace") for raw in broken.get_column("raw").to_list()]
         detail = f"the bytes are no text in the file's encoding ({piece.encoding})"
         reasons = [pl.lit("encoding").alias("reason"), pl.lit(detail).alias("detail")]
@@ -188,6 +193,8 @@ def _readable(piece: Piece, source: Source) -> tuple[pl.DataFrame, pl.DataFrame]
 
 
 def _too_long(piece: Piece) -> pl.DataFrame:
+    if piece.too_long.is_empty():
+        return _NONE_UNREAD
     detail = pl.format("{} MiB; a line of more than 1 MiB is not read", (pl.col("bytes") / (1 << 20)).round(1))
     return piece.too_long.select("offset", pl.lit("too_long").alias("reason"), detail.alias("detail"), "line")
 
@@ -234,8 +241,9 @@ def _times(
     else:
         formats = (*source.time_formats, *_TIME_FORMATS.get(source.format, ()))
     times = moments(text, zone, formats).alias("time.occurred")
-    refusals.add(text.is_null(), "time", "the line has no time")
-    refusals.add(times.is_null(), "time", pl.format("{} is no date", "value"), text)
+    if times.null_count():
+        refusals.add(text.is_null(), "time", "the line has no time")
+        refusals.add(times.is_null(), "time", pl.format("{} is no date", "value"), text)
     refusals.add(~times.is_between(0, MAX_TIME), "time", pl.format("{} is before 1970 or after 9998", "value"), text)
     return times, state
 
@@ -287,7 +295,7 @@ def _tokenised(frame: pl.DataFrame, source: Source, key: SiteKey) -> pl.DataFram
         if of_record.any():
             record = tokens.record_tokens(raw.set(~of_record, None), key, **options)
             done.append(record.zip_with(of_record, raw).alias("resource.id"))
-    return frame.with_columns(done)
+    return with_columns(frame, done)
 
 
 def _ids(raw: pl.DataFrame, tokenised: pl.DataFrame) -> pl.DataFrame:
@@ -305,18 +313,25 @@ def _ids(raw: pl.DataFrame, tokenised: pl.DataFrame) -> pl.DataFrame:
 def _identified(frame: pl.DataFrame, lines: pl.DataFrame, piece: Piece, source: Source, key: SiteKey) -> pl.DataFrame:
     raws, offsets = lines.get_column("raw"), lines.get_column("offset")
     position = (pl.lit(f"{piece.name}:") + pl.col("offset").cast(pl.String)).alias("source.position")
-    return frame.with_columns(
-        tokens.event_ids(source.id, piece.generation, offsets, raws, key).alias("event.id"),
-        pl.lit(SCHEMA_VERSION, dtype=pl.Int64).alias("event.schema"),
-        pl.lit(source.id).alias("source.id"),
-        lines.select(position).to_series(),
-        tokens.raw_macs(raws, key).alias("raw.mac"),
+    fixed = (pl.Series("event.schema", [SCHEMA_VERSION], dtype=pl.Int64), pl.Series("source.id", [source.id]))
+    return with_columns(
+        frame,
+        [
+            tokens.event_ids(source.id, piece.generation, offsets, raws, key),
+            *(one.new_from_index(0, lines.height) for one in fixed),
+            lines.select(position).to_series(),
+            tokens.raw_macs(raws, key),
+        ],
     )
 
 
 def _complete(frame: pl.DataFrame) -> pl.DataFrame:
     """All columns of the contract; the ones without a value are null."""
     return frame.select(
-        pl.col(name).cast(kind) if name in frame.columns else pl.lit(None, dtype=kind).alias(name)
-        for name, kind in schema().items()
+        pl.col(name) if name in frame else pl.lit(None, dtype=kind).alias(name) for name, kind in schema().items()
     )
+
+
+def with_columns(frame: pl.DataFrame, columns: list[pl.Series]) -> pl.DataFrame:
+    """Put columns into a frame, under their names. The frame's own `with_columns` looks into each value first."""
+    return pl.DataFrame(list(({column.name: column for column in frame} | {new.name: new for new in columns}).values()))

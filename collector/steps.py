@@ -47,7 +47,7 @@ def steps(frame: pl.DataFrame, source: Source, before: pl.DataFrame) -> tuple[pl
         before = pl.concat([before, now]).unique("actor.id", keep="last", maintain_order=True)
     stepped = pl.DataFrame({"known": known, "step": steps})
     found = stepped.select(pl.when("known").then("step").alias("subject.step"))
-    return pl.concat([frame, found], how="horizontal"), before
+    return frame.hstack(found), before
 
 
 def numbers_of(raw: pl.Series) -> pl.Series:
@@ -66,10 +66,10 @@ def _differences(
 ) -> tuple[np.ndarray, np.ndarray, pl.DataFrame]:
     """Difference to the same actor's number before, whether it counts as a step, and everybody's last number."""
     names = actors.unique(maintain_order=True)
-    people = actors.replace_strict(names, pl.int_range(names.len(), eager=True), return_dtype=pl.Int64).to_numpy()
+    people = actors.cast(pl.Enum(names)).to_physical().to_numpy()
     order = np.argsort(people, kind="stable")
     person, number = people[order], numbers[order]
-    first = np.flatnonzero(np.diff(person, prepend=-1))
+    first = np.flatnonzero(np.diff(person.astype(np.int64), prepend=-1))
     last = np.append(first[1:], person.size) - 1
     earlier = names.to_frame("actor.id").join(before, on="actor.id", how="left", maintain_order="left")
     is_known = earlier.get_column("last").is_not_null().to_numpy()

@@ -160,18 +160,11 @@ def _assembled(
     What all rows share is written once and the columns that few rows have are put together for these rows only: a row
     costs by the number of its parts.
     """
+    rare = [known for known in present if known.key not in full and _is_rare(frame, known.key)]
+    some, written = _written(frame, present, rare, odd)
     parts: list[pl.Expr] = []
     fixed = ""
-    rare: list[Field] = []
-    for known in [*present, None]:
-        if known is not None and known.key not in full and _is_rare(frame, known.key):
-            rare.append(known)
-            continue
-        if rare:
-            parts += [pl.lit(fixed), pl.lit(_rare(frame, rare, odd))]
-            fixed, rare = "", []
-        if known is None:
-            break
+    for known in present:
         comma = "," if parts or fixed else "{"
         if known.key in constants:
             fixed += f"{comma}{json.dumps(known.key)}:{constants[known.key]}"
@@ -179,6 +172,10 @@ def _assembled(
             quote = '"' if known.kind == "str" else ""
             parts += [pl.lit(f"{fixed}{comma}{json.dumps(known.key)}:{quote}"), pl.col(known.key).cast(pl.String)]
             fixed = quote
+        elif known in rare:
+            if known.key in written:
+                parts += [pl.lit(fixed), pl.lit(written[known.key]).gather(some)]
+                fixed = ""
         else:
             parts += [pl.lit(fixed), _member(known, known.key in odd)]
             fixed = ""
@@ -190,13 +187,28 @@ def _is_rare(frame: pl.DataFrame, key: str) -> bool:
     return (len(frame) - frame[key].null_count()) * _RARE <= len(frame)
 
 
-def _rare(frame: pl.DataFrame, fields: list[Field], odd: set[str]) -> pl.Series:
-    """The members of columns that few rows have; null in the others."""
-    some = frame.select(pl.any_horizontal(pl.col(known.key).is_not_null() for known in fields)).to_series()
-    members = pl.concat_str([_member(known, known.key in odd) for known in fields], ignore_nulls=True)
-    written = frame.select(known.key for known in fields).filter(some).select(members).to_series()
-    places = some.to_frame("some").select(pl.when("some").then(pl.col("some").cum_sum() - 1)).to_series()
-    return written.gather(places)
+def _written(
+    frame: pl.DataFrame, present: list[Field], rare: list[Field], odd: set[str]
+) -> tuple[pl.Series, dict[str, pl.Series]]:
+    """The members of columns that few rows have.
+
+    Returns:
+        For each row its place in the following, null if it has none of them; by the first key of each run of columns that
+        follow one another, the members of the run, together.
+    """
+    if not rare:
+        return pl.Series([], dtype=pl.UInt32), {}
+    has_some = pl.any_horizontal(pl.col(known.key).is_not_null() for known in rare)
+    places = frame.select(some=has_some, place=pl.when(has_some).then(has_some.cum_sum() - 1))
+    runs: dict[str, list[pl.Expr]] = {}
+    first = ""
+    for known in present:
+        first = (first or known.key) if known in rare else ""
+        if first:
+            runs.setdefault(first, []).append(_member(known, known.key in odd))
+    few = frame.select(known.key for known in rare).filter(places["some"])
+    written = few.select(pl.concat_str(members, ignore_nulls=True).alias(key) for key, members in runs.items())
+    return places["place"], {column.name: column for column in written}
 
 
 # --- decode, fast lane ----------------------------------------------------------------------------------------------

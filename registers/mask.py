@@ -119,6 +119,11 @@ def mask_my_numbers(text: pl.Series | pl.Expr, stamps: Sequence[str] = ()) -> pl
     return _mask(text, formats)
 
 
+def may_hold_my_numbers(text: pl.Expr) -> pl.Expr:
+    """Boolean: false where a text certainly holds none; null where it is null."""
+    return text.str.contains(_FIRST_GATE)
+
+
 def mask_text(text: str) -> str:
     """One text, masked like a series of them; for what a program says itself (a log line, a name of a file)."""
     return _mask_one(text, ())
