@@ -15,12 +15,15 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from collector.encoding import decode_lines
+from collector.encoding import SAMPLE_LINES, decode, decode_lines, guess, reconsider
 from collector.records import join_lines
 from collector.sources import Source
+from registers.mask import mask_text
 
 BLOCK_BYTES: Final = 1 << 20
 TAIL_BYTES: Final = 64 << 10
+# From so few lines an encoding is taken only until others speak against it: half-width katakana can pass for UTF-8.
+_SURE_LINES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +98,14 @@ class Cutter:
     """
 
     def __init__(self, name: str, source: Source, limits: Limits = DEFAULT_LIMITS, start: Start | None = None) -> None:
-        self._name = name
+        self._name = mask_text(name)  # it goes with every event, and names hold what people put there
         self._source = source
         self._limits = limits
         self._buffer = bytearray()
         self._offset = start.offset if start else 0  # of the buffer's first byte
         self._tail = start.tail if start else b""  # before the buffer
         self._encoding: str = start.encoding if start else source.encoding
+        self._sample: list[bytes] | None = [] if source.encoding == "auto" else None  # None: the encoding is sure
         self._generation = start.generation if start else ""
         self._header = start.header if start else None
         self._skipping: tuple[int, bytes, bytes] | None = None  # of a line too long to hold: offset, beginning, tail
@@ -215,13 +219,24 @@ class Cutter:
         if not self._generation:
             self._generation = generation(raw[: self._limits.line_bytes])
 
+    def _take_encoding(self, sample: list[bytes], fresh: list[bytes]) -> None:
+        sample += fresh
+        if self._encoding == "auto":
+            self._encoding = guess(sample)
+        elif any(decode(raw, self._encoding) is None for raw in fresh):
+            self._encoding = reconsider(sample, self._encoding)
+        if len(sample) >= _SURE_LINES:
+            self._sample = None
+
     def _lines(self, data: bytes, last: bool) -> tuple[pl.DataFrame, int]:
         """Whole lines of a chunk, and how many of its bytes they take."""
         raws = data.split(b"\n")
         if raws[-1] == b"":
             raws.pop()
         self._remember_first(raws[0])
-        text, self._encoding = decode_lines(data, raws, self._encoding)
+        if self._sample is not None and not data.isascii():
+            self._take_encoding(self._sample, [raw for raw in raws if not raw.isascii()][:SAMPLE_LINES])
+        text, _ = decode_lines(data, raws, self._encoding)
         sizes = np.fromiter(map(len, raws), dtype=np.int64, count=len(raws)) + 1
         starts = self._offset + np.concatenate(([0], np.cumsum(sizes)[:-1]))
         lines = pl.DataFrame({"raw": pl.Series(raws, dtype=pl.Binary), "line": text, "offset": starts})

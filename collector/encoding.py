@@ -26,7 +26,7 @@ def decode_lines(data: bytes, raws: list[bytes], encoding: str) -> tuple[pl.Seri
     if data.isascii():
         return pl.Series("line", raws, dtype=pl.Binary).cast(pl.String), encoding
     if encoding == "auto":
-        encoding = _guess(raws)
+        encoding = guess(raws)
     if encoding == "utf-8":
         try:
             return pl.Series("line", raws, dtype=pl.Binary).cast(pl.String), encoding
@@ -40,24 +40,43 @@ def decode_lines(data: bytes, raws: list[bytes], encoding: str) -> tuple[pl.Seri
             return lines, encoding
     except UnicodeDecodeError:
         pass
-    return pl.Series("line", [_decode(raw, encoding) for raw in raws], dtype=pl.String), encoding
+    return pl.Series("line", [decode(raw, encoding) for raw in raws], dtype=pl.String), encoding
 
 
-def _decode(raw: bytes, encoding: str) -> str | None:
+def decode(raw: bytes, encoding: str) -> str | None:
+    """One line as text; None where it is not of the encoding."""
     try:
         return text.decode(raw, encoding)[0]
     except UnicodeDecodeError:
         return None
 
 
-def _guess(raws: list[bytes]) -> str:
+def guess(raws: list[bytes]) -> str:
     """The encoding of a file by a majority of its first lines that are not ASCII, so that one broken line decides nothing."""
     sample = [raw for raw in raws if not raw.isascii()][:SAMPLE_LINES]
-    not_utf8 = [raw for raw in sample if _decode(raw, "utf-8") is None]
+    not_utf8 = [raw for raw in sample if decode(raw, "utf-8") is None]
     if 2 * len(not_utf8) <= len(sample):
         return "utf-8"
-    counts = {code: sum(_decode(raw, code) is not None for raw in not_utf8) for code in ("cp932", "euc_jp")}
+    counts = {code: sum(decode(raw, code) is not None for raw in not_utf8) for code in ("cp932", "euc_jp")}
     if counts["cp932"] == counts["euc_jp"]:
-        both = [raw for raw in not_utf8 if _decode(raw, "cp932") is not None and _decode(raw, "euc_jp") is not None]
+        both = [raw for raw in not_utf8 if decode(raw, "cp932") is not None and decode(raw, "euc_jp") is not None]
         return text.decode(b"\n".join(both))[1] if both else "utf-8"
     return max(counts, key=lambda code: counts[code])
+
+
+def reconsider(raws: list[bytes], before: str) -> str:
+    """The encoding of a file that was taken from too few lines, now that there is one that is not of it.
+
+    Args:
+        raws: The file's lines so far that are not ASCII.
+        before: What it was taken for.
+
+    Returns:
+        The encoding that most of the lines are of, rather the one before. UTF-8 stays UTF-8 if a line has a character of
+        three bytes: that is no accident, so the odd line is a broken one.
+    """
+    texts = [decode(raw, "utf-8") for raw in raws]
+    if before == "utf-8" and any(text and max(text) >= "\u0800" for text in texts):
+        return before
+    codes = [before, "utf-8", "cp932", "euc_jp"]
+    return max(codes, key=lambda code: sum(decode(raw, code) is not None for raw in raws))

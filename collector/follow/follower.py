@@ -69,8 +69,9 @@ class Follower:
             self._scanned_at = now
             for group in self._groups:
                 found += group.scan(now)
-            self._shared = self._claims.keep({path for group in self._groups for path in group.live_paths()})
-            self._unfinished = self._families()
+            if any(group.looked for group in self._groups):
+                self._unfinished = self._families()
+                self._shared = self._claims.keep({path for group in self._groups for path in group.live_paths()})
         families = self._unfinished
         if families:
             self._turn = (self._turn + 1) % len(families)

@@ -35,6 +35,7 @@ class Group:
         notes: What is wrong with files, one line each.
         rotations: By source, how often its writer went on in another or an emptied file.
         newest_ns: By family, the newest change of its files, as of the last scan.
+        looked: The last scan did look; else there was nothing to see.
         strangers: The files that are no stream's yet.
     """
 
@@ -50,6 +51,7 @@ class Group:
     rotations: dict[str, int] = field(default_factory=dict)
     newest_ns: dict[str, int] = field(default_factory=dict)
     strangers: Strangers = field(init=False)
+    looked: bool = False
     _scanned: bool = False
     _scanned_at: float = 0.0
 
@@ -67,7 +69,8 @@ class Group:
 
     def scan(self, now: float) -> list[Gap]:
         """Look at the folders; streams get their files, new ones are made, lost ones become gaps."""
-        if self._nothing_to_see(now):
+        self.looked = not self._nothing_to_see(now)
+        if not self.looked:
             return []
         self._scanned_at = now
         self.notes.clear()

@@ -171,7 +171,7 @@ class Stream:
                 break
             for piece in (*cutter.feed(block), *cutter.flush()):
                 return piece.header
-        return None
+        return next((piece.header for piece in cutter.finish()), None)
 
     def refresh(self, now: float) -> bool:
         """See whether its open file grew.
@@ -249,8 +249,9 @@ class Stream:
             if self._packed is None:
                 block = self._plain_block(self.handle, self._cutter, wanted)
             elif self._packed.cursor < self._cutter.taken:
-                # What was read before is unzipped again to get past it.
-                budget_bytes -= len(self._packed.read(min(wanted, self._cutter.taken - self._packed.cursor))) or wanted
+                # What was read before is unzipped again to get past it, at a fraction of what reading costs.
+                passed = self._packed.read(min(BLOCK_BYTES, self._cutter.taken - self._packed.cursor))
+                budget_bytes -= len(passed) // 16 or wanted
                 continue
             else:
                 block = self._packed.read(wanted)

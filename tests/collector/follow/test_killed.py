@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import select
 import subprocess
 import sys
 import threading
@@ -23,14 +24,14 @@ import json, os, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from collector.checkpoint import StateFolder
-from collector.follow import Follower, Gap, Progress, Watched
+from collector.follow import Follower, Gap, Patience, Progress, Watched
 from tests.collector.follow.rig import PLAIN
 folder, state, sink = Path(sys.argv[2]), StateFolder(Path(sys.argv[3])), open(sys.argv[4], "ab", buffering=0)
 held = state.load([])
 pattern = str(folder / "app.log")
 # The first start: rotations that are there already are of interest too.
 progress = Progress.from_json(held["files"]) if held else Progress(patterns=frozenset([pattern]))
-follower = Follower([Watched((pattern,), PLAIN)], progress)
+follower = Follower([Watched((pattern,), PLAIN)], progress, patience=Patience(lost_s=0.5))
 while True:
     found = follower.poll(time.monotonic(), 20_000)
     for one in found:
@@ -43,7 +44,8 @@ while True:
         os.fsync(sink.fileno())
         state.save({"files": follower.progress().to_json()})
     else:
-        print("idle", flush=True)
+        if not any(lag.bytes for lag in follower.lag(time.monotonic()).values()):
+            print("idle", flush=True)
         time.sleep(0.02)
 """
 
@@ -84,7 +86,7 @@ def kill_and_count(rig: Rig, top: Path, kills: int) -> None:
         agent = start(rig, top)
         assert agent.stdout is not None
         if chance.random() < 0.8:  # else it is killed while it starts
-            agent.stdout.readline()
+            select.select([agent.stdout], [], [], 5)  # it has caught up, or cannot that fast
         time.sleep(chance.random() * 0.3)
         agent.kill()
         agent.wait()

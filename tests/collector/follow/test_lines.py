@@ -177,3 +177,24 @@ def test_the_encoding_stays_what_it_was_taken_for(rig: Rig, encoding: str):
 
     assert [lines for _, lines in taken] == [["ascii"], ["住民票の写し 交付"], ["ascii"], ["照会"]]
     assert [found for found, _ in taken] == ["auto", encoding, encoding, encoding]
+
+
+def test_an_encoding_taken_from_one_line_is_given_up_when_others_speak_against_it(rig: Rig):
+    """ﾅｵ in half-width katakana is valid UTF-8 too."""
+    taken = []
+    for text in ("ﾅｵ", "住民票", "ﾅｵ", *["照会"] * 30):
+        with rig.log.open("ab") as file:
+            file.write(text.encode("cp932") + b"\n")
+        given = rig.poll()
+        taken += [
+            line for one in given if isinstance(one, Lines) for line in one.piece.lines.get_column("line").to_list()
+        ]
+        rig.take(given)
+        if text == "住民票":
+            rig.start()
+    with rig.log.open("ab") as file:
+        file.write(b"\xff\xfd\n" + "照会".encode("cp932") + b"\n")
+    given = rig.poll()
+    taken += [line for one in given if isinstance(one, Lines) for line in one.piece.lines.get_column("line").to_list()]
+
+    assert taken[1:] == ["住民票", "ﾅｵ", *["照会"] * 30, None, "照会"]
