@@ -130,8 +130,12 @@ class Drop:
 
     def forget(self, positions: Mapping[str, Any]) -> None:
         """These positions are in the checkpoint: bundles before them are done."""
-        if "digest" in positions:
+        if "digest" not in positions:
+            return
+        try:
             self.ledger.done(positions["digest"], bool(positions["ended"]))
+        except OSError as error:  # the checkpoint knows; it is written the next time
+            _log.error("drop folder: the ledger cannot be written (%s): make room", error.strerror)
 
     def lag(self) -> list[Lag]:
         """What is accepted and not read yet of the log in hand."""
@@ -305,12 +309,12 @@ class Drop:
             return []
         log, source = one.bundle.manifest.logs[one.log], one.sources[one.log]
         name = printable(f"{one.name}/{log.name}")
-        if one.stream is None or one.cutter is None:
-            one.stream, one.cutter = one.bundle.open(one.log), Cutter(name, source, LIMITS)
-        cutter, ended = one.cutter, False
+        one.cutter = cutter = one.cutter or Cutter(name, source, LIMITS)
+        ended = False
         pieces: list[Piece] = []
         gaps: list[Gap] = []
         try:
+            one.stream = one.stream or one.bundle.open(one.log)
             while budget_bytes > 0 and not ended:
                 data = one.stream.read(READ_BYTES)
                 ended = not data

@@ -12,6 +12,7 @@ import logging
 import ssl
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,6 +80,19 @@ class _Listener:
     key: str
     spool: Spool
     port: Port
+    trouble: str | None = None
+    lag_s: float = 0.0
+
+    def read(self, budget_bytes: int) -> list[Chunk | Loss]:
+        """What comes next; nothing while a file cannot be read, such as for want of file handles."""
+        try:
+            found = self.spool.read(budget_bytes)
+        except OSError as error:
+            advice = "nothing is lost; it is tried again"
+            self.trouble = f"syslog {self.port.name}: the spool cannot be read ({error.strerror}): {advice}"
+            return []
+        self.trouble = None
+        return found
 
 
 class Listeners:
@@ -141,7 +155,6 @@ class Listeners:
             budget_bytes: About the most that is returned.
 
         Raises:
-            OSError: A spool cannot be read.
             RuntimeError: The thread ended by a defect; its traceback stands on standard error.
         """
         if self._ready.is_set() and not self._stopped and not self._thread.is_alive():
@@ -151,7 +164,7 @@ class Listeners:
         self._turn += 1
         for place in range(len(self._listeners)):
             listener = self._listeners[(place + self._turn) % len(self._listeners)]
-            for part in listener.spool.read(budget_bytes // len(self._listeners)):
+            for part in listener.read(budget_bytes // len(self._listeners)):
                 found.append(_gap(part, listener) if isinstance(part, Loss) else _lines(part, listener))
         return found
 
@@ -172,9 +185,10 @@ class Listeners:
         now_ms = self._now_ms()
         rows = []
         for listener in self._listeners:
-            oldest = listener.spool.oldest_ms()
-            seconds = 0.0 if oldest is None else max(0, now_ms - oldest) / 1000
-            rows.append(Lag(listener.source.id, listener.spool.unread_bytes, seconds))
+            with suppress(OSError):  # `read` tells
+                oldest = listener.spool.oldest_ms()
+                listener.lag_s = 0.0 if oldest is None else max(0, now_ms - oldest) / 1000
+            rows.append(Lag(listener.source.id, listener.spool.unread_bytes, listener.lag_s))
         return rows
 
     def seen(self) -> list[Seen]:
@@ -193,11 +207,16 @@ class Listeners:
             for one in self._listeners
             if one.spool.is_full
         ]
+        unread = [one.trouble for one in self._listeners if one.trouble]
         advice = "configure the port as before until they are sent, or delete the folder"
-        return full + [
-            f"{path}: {size} bytes of messages wait for a port that is not configured any more: {advice}"
-            for path, size in self._orphans
-        ]
+        return (
+            full
+            + unread
+            + [
+                f"{path}: {size} bytes of messages wait for a port that is not configured any more: {advice}"
+                for path, size in self._orphans
+            ]
+        )
 
     def stop(self) -> None:
         """Take no more; what has arrived is written down and can still be read."""

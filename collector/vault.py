@@ -58,7 +58,7 @@ class Vault:
         self._clock = clock
         self._pending: dict[str, str] = {}
         self._fresh: set[int] = set()
-        self._trouble: str | None = None
+        self._troubles: dict[str, str] = {}
         self._count = 0
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._size = _mended(path)
@@ -95,9 +95,9 @@ class Vault:
             self._append(self._entries())
         except OSError as error:
             advice = "make room or mend it; nothing is sent until then"
-            self._trouble = f"vault: {self._path}: cannot be written ({error.strerror}): {advice}"
+            self._troubles["write"] = f"vault: {self._path}: cannot be written ({error.strerror}): {advice}"
             return False
-        self._trouble = None
+        self._troubles.pop("write", None)
         self._count += len(self._pending)
         self._mark(list(self._pending))
         self._pending = {}
@@ -110,15 +110,18 @@ class Vault:
             topic: The topic.
             partitions: How many it has, at least 1.
             at_ms: Now, UTC ms.
-
-        Raises:
-            OSError: The file cannot be read.
         """
         if self._sent >= self._size:
             return []
-        with self._path.open("rb") as file:
-            file.seek(self._sent)
-            data = file.read(min(READ_BYTES, self._size - self._sent))
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._sent)
+                data = file.read(min(READ_BYTES, self._size - self._sent))
+        except OSError as error:
+            advice = "the topic gets no copy until then"
+            self._troubles["read"] = f"vault: {self._path}: cannot be read ({error.strerror}): {advice}"
+            return []
+        self._troubles.pop("read", None)
         lines = data[: data.rfind(b"\n") + 1].splitlines(keepends=True)
         place, key = partition_of(self._agent, partitions), self._agent.encode()
         self._sent += sum(map(len, lines))
@@ -135,7 +138,7 @@ class Vault:
 
     def troubles(self) -> list[str]:
         """What needs a person, one line each."""
-        return [self._trouble] if self._trouble else []
+        return list(self._troubles.values())
 
     # The main loop treats the vault like an input, of which nothing is ever read.
 
@@ -162,8 +165,11 @@ class Vault:
     def _append(self, lines: Sequence[bytes]) -> None:
         data = b"".join(lines)
         # Somebody may have moved the file away to keep it elsewhere; then a new one begins.
-        self._size = _mended(self._path)
-        self._sent = min(self._sent, self._size) if self._size else 0
+        before, self._size = self._size, _mended(self._path)
+        if self._size < before:
+            if self._sent < before:
+                _log.warning("vault: %s was put away before the topic had all of it", self._path)
+            self._sent = 0
         handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             _write_at(handle, data, self._size)

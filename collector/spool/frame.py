@@ -58,13 +58,16 @@ class SpoolPosition:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Self:
+    def from_json(cls, value: Any) -> Self:
         """Back from the checkpoint.
 
         Raises:
-            KeyError: It is no such object.
+            ValueError: It is no such object.
         """
-        return cls(**{name: value[name] for name in ("file", "generation", "at", "frame", "offset")})
+        kinds = {"file": int, "generation": str, "at": int, "frame": int, "offset": int}
+        if not isinstance(value, dict) or any(type(value.get(name)) is not kind for name, kind in kinds.items()):
+            raise ValueError("the checkpoint holds something else than a place in a spool")
+        return cls(**{name: value[name] for name in kinds})
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,11 @@ def first_line(before_bytes: int) -> bytes:
 
 
 def read_first_line(path: Path) -> bytes:
-    """The first line of a file with its end; empty if the file does not begin like a spool."""
+    """The first line of a file with its end; empty if there is no file or it does not begin like a spool.
+
+    Raises:
+        OSError: It cannot be read now, whatever it holds.
+    """
     found = _FIRST.match(slice_of(path, 0, 256))
     return found[0] if found else b""
 
@@ -187,7 +194,7 @@ def unpack(data: bytes, key: ChaCha20Poly1305, number: int) -> Iterator[Frame]:
 
 
 def received_ms(path: Path, at: int) -> int | None:
-    """When the lines of the frame at a place were received, UTC milliseconds; None if there is no frame."""
+    """When the lines of the frame at a place were received, UTC milliseconds; None if there is no frame; else as above."""
     head = slice_of(path, at, _HEAD.size)
     return int(_HEAD.unpack(head)[2]) if len(head) == _HEAD.size else None
 
@@ -207,10 +214,10 @@ def batches(lines: Sequence[bytes]) -> Iterator[list[bytes]]:
 
 
 def slice_of(path: Path, at: int, size: int) -> bytes:
-    """Some bytes of a file; fewer where it ends, none where it cannot be opened."""
+    """Some bytes of a file; fewer where it ends, none where there is no file."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
+    except FileNotFoundError:
         return b""
     try:
         return os.pread(handle, size, at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,22 +38,33 @@ class Reader:
         Args:
             budget_bytes: About how much.
             sizes: Number and length of the files there are; no more of a file is looked at.
+
+        Raises:
+            OSError: A file cannot be read now.
         """
         found: list[Chunk | Loss] = []
         while budget_bytes > 0:
-            place = self.position
-            if place is not None and place.file in sizes and place.generation and not self._has_open(place.file):
-                found += self._resume(place, sizes)
-            elif place is None or place.file not in sizes or place.at >= sizes[place.file]:
-                following = min((number for number in sizes if place is None or number > place.file), default=None)
-                if following is None:
+            try:
+                parts = self._step(sizes)
+            except OSError:
+                if found:  # they are behind the position now; the error comes again
                     break
-                found += self._enter(following, sizes)
-            else:
-                parts = self._frames(place, sizes[place.file])
-                found += parts
-                budget_bytes -= sum(len(part.data) for part in parts if isinstance(part, Chunk)) + 1
+                raise
+            if parts is None:
+                break
+            found += parts
+            budget_bytes -= sum(len(part.data) if isinstance(part, Chunk) else 1 for part in parts)
         return found
+
+    def _step(self, sizes: Mapping[int, int]) -> Sequence[Chunk | Loss] | None:
+        """Go on by some frames or to the next file; None if there is nothing more. If it raises, nothing has moved."""
+        place = self.position
+        if place is not None and place.file in sizes and place.generation and not self._has_open(place.file):
+            return self._resume(place, sizes)
+        if place is not None and place.file in sizes and place.at < sizes[place.file]:
+            return self._frames(place, sizes[place.file])
+        following = min((number for number in sizes if place is None or number > place.file), default=None)
+        return None if following is None else self._enter(following, sizes)
 
     def received_ms(self, sizes: Mapping[int, int]) -> int | None:
         """When the oldest message not yet read was received, UTC milliseconds; None if all were."""
@@ -99,10 +110,10 @@ class Reader:
         before, start = self.position, self._start(number)
         if start is None:
             return [self._unreadable(number, 0, sizes)]
+        length = frame.before_bytes(frame.read_first_line(frame.path_of(self._folder, number)))
         self.position = start
         if before is None:
             return []
-        length = frame.before_bytes(frame.read_first_line(frame.path_of(self._folder, number)))
         if number > before.file + 1:
             detail = f"spool files {before.file + 1} to {number - 1} are gone"
         elif length > before.at:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ FILE_BYTES: Final = 32 << 20
 # Once all of it is acknowledged, the file in use gives way to a new one, so that it can be deleted; not at every message.
 WORTH_BYTES: Final = 1 << 20
 WORTH_MS: Final = 60_000
+
+_log = logging.getLogger(__name__)
 
 
 class SpoolFull(OSError):
@@ -97,7 +100,11 @@ class Spool:
         return self.used_bytes >= self._limit_bytes
 
     def oldest_ms(self) -> int | None:
-        """When the oldest message not yet read was received, UTC milliseconds; None if all were."""
+        """When the oldest message not yet read was received, UTC milliseconds; None if all were.
+
+        Raises:
+            OSError: A file cannot be read.
+        """
         with self._lock:
             sizes = dict(self._sizes)
         return self._reader.received_ms(sizes)
@@ -144,11 +151,14 @@ class Spool:
                     with suppress(SpoolFull):  # then it stays a while longer
                         self._begin(now_ms)
             done = [number for number in self._sizes if self._is_done(number, acknowledged)]
-            for number in done:
-                frame.path_of(self._folder, number).unlink(missing_ok=True)
-                del self._sizes[number]
-        if done:
-            _sync_folder(self._folder)
+            try:
+                for number in done:
+                    frame.path_of(self._folder, number).unlink(missing_ok=True)
+                    del self._sizes[number]
+                if done:
+                    _sync_folder(self._folder)
+            except OSError as error:  # it is tried again the next time
+                _log.error("%s: what was acknowledged cannot be deleted (%s)", self._folder, error.strerror)
 
     def _is_done(self, number: int, acknowledged: SpoolPosition) -> bool:
         """Whether all of a file was acknowledged, and a later one is there to say how long it was."""

@@ -317,6 +317,22 @@ def test_bytes_that_change_while_a_bundle_is_read_are_never_parsed(office: Offic
     assert office.lines()[:-4] == csv(25_000)[: gap.first_byte].decode().splitlines()
 
 
+def test_a_log_whose_first_bytes_change_after_it_was_accepted_is_a_gap_and_the_next_is_read(office: Office):
+    office.carry("one.bundle", {"a.csv": csv(5), "b.csv": csv(3, day=2)}, 1)
+    while not office.drop.lag():
+        office.poll()
+    path = office.folder / "imported" / "one.bundle"
+    data = path.read_bytes()
+    with path.open("r+b") as file:
+        file.write(data.replace(b"2026-04-01 10", b"2026-04-09 10"))
+    office.run()
+
+    assert [(gap.reason, gap.name, gap.first_byte) for gap in office.gaps] == [
+        ("bundle_altered", "one.bundle/a.csv", 0)
+    ]
+    assert office.lines() == csv(3, day=2).decode().splitlines()
+
+
 def test_names_that_would_tear_the_ledger_or_a_terminal_are_spelled_out(office: Office, caplog):
     caplog.set_level("INFO")
     office.carry("a\n\x1b[31m\u202e.bundle", {"x\u2028y.csv": csv(2)})

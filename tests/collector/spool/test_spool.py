@@ -370,3 +370,28 @@ def test_a_full_disk_takes_nothing_and_costs_nothing_that_was_there(tmp_path: Pa
     assert texts(parts) == [*messages(10), *messages(11, 16)]
     assert losses(parts) == []
     assert len(names(tmp_path)) == 2
+
+
+def test_a_file_that_cannot_be_read_now_stops_reading_and_nothing_else(tmp_path: Path):
+    spool = make(tmp_path)
+    fill(spool, 0, 300)
+    third, aside = tmp_path / "00000003.spool", tmp_path / "aside"
+    third.rename(aside)
+    third.mkdir()  # reading a folder is an error of the system, as it is when there are no more file handles
+
+    before = spool.read(1 << 20)
+    with pytest.raises(OSError, match="directory"):
+        spool.read(1 << 20)
+    third.rmdir()
+    aside.rename(third)
+    after = everything(spool)
+
+    assert before
+    assert losses(before + after) == []
+    assert texts(before + after) == messages(300)
+
+
+def test_a_position_that_is_none_is_refused():
+    for value in (None, 3, {}, {"file": "1", "generation": "", "at": 0, "frame": 0, "offset": 0}):
+        with pytest.raises(ValueError, match="place in a spool"):
+            SpoolPosition.from_json(value)
