@@ -41,12 +41,14 @@ class Lines:
         key: The generation's key in `Progress.positions`; pieces of one generation come in order.
         piece: The lines.
         first: The piece holds the first line of its generation.
+        watched: Which of the follower's `Watched` the file is of, counted from 0.
     """
 
     source: Source
     key: str
     piece: Piece
     first: bool
+    watched: int = 0
 
 
 @dataclass(frozen=True, slots=True)

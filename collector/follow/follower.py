@@ -39,7 +39,8 @@ class Follower:
         keys = itertools.count(max((int(key) for key in before.positions), default=0) + 1)
         self._patience = patience or Patience()
         self._groups = [
-            Group(one, before.patterns, sources, self._patience, limits, lambda: next(keys)) for one in watched
+            Group(number, one, before.patterns, sources, self._patience, limits, lambda: next(keys))
+            for number, one in enumerate(watched)
         ]
         self._parked: dict[str, Position] = {}
         for key, position in sorted(before.positions.items(), key=lambda pair: int(pair[0])):
@@ -135,12 +136,12 @@ class Follower:
 
     def _families(self) -> list[tuple[Group, list[Stream]]]:
         found: dict[tuple[int, str], tuple[Group, list[Stream]]] = {}
-        for number, group in enumerate(self._groups):
+        for group in self._groups:
             for key in sorted(group.streams):
                 stream = group.streams[key]
                 if stream.position.finished:
                     continue
-                found.setdefault((number, stream.position.family), (group, []))[1].append(stream)
+                found.setdefault((group.number, stream.position.family), (group, []))[1].append(stream)
         return list(found.values())
 
     def _read_family(
@@ -171,7 +172,7 @@ class Follower:
         except OSError as error:
             group.notes.append(f"{stream.label()}: cannot be read ({error.strerror}): check the disk")
             return [], 0
-        return _lines(stream, pieces, first), read
+        return _lines(group, stream, pieces, first), read
 
     def _settle(self, group: Group, stream: Stream, now: float) -> list[Lines | Gap]:
         """All that is there was read: give what waits for more, if more is not to be expected."""
@@ -182,9 +183,9 @@ class Follower:
         ended = stream.packed or stream.is_copy or (not stream.live and quiet_s >= self._patience.rotated_s)
         if not ended:
             if stream.held_lines and quiet_s >= self._patience.settle_s:
-                return _lines(stream, stream.flush(ended=False), first)
+                return _lines(group, stream, stream.flush(ended=False), first)
             return []
-        found = _lines(stream, stream.flush(ended=True), first)
+        found = _lines(group, stream, stream.flush(ended=True), first)
         position = stream.position
         if stream.broken:
             found.append(_damaged(stream))
@@ -195,9 +196,10 @@ class Follower:
         return found
 
 
-def _lines(stream: Stream, pieces: list[Piece], first: bool) -> list[Lines | Gap]:
+def _lines(group: Group, stream: Stream, pieces: list[Piece], first: bool) -> list[Lines | Gap]:
     assert stream.source is not None
-    return [Lines(stream.source, str(stream.key), piece, first and at == 0) for at, piece in enumerate(pieces)]
+    source, key, number = stream.source, str(stream.key), group.number
+    return [Lines(source, key, piece, first and at == 0, number) for at, piece in enumerate(pieces)]
 
 
 def _damaged(stream: Stream) -> Gap:

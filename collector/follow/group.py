@@ -24,6 +24,7 @@ class Group:
     """The streams of one `Watched`.
 
     Attributes:
+        number: Of the `Watched` among all.
         watched: What is followed.
         known: Patterns that were followed before this start.
         sources: Candidates for recognition.
@@ -39,6 +40,7 @@ class Group:
         strangers: The files that are no stream's yet.
     """
 
+    number: int
     watched: Watched
     known: frozenset[str]
     sources: Sequence[Source]
