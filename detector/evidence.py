@@ -7,11 +7,13 @@ lines as it receives them, while the core sees them in the order in which they h
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
+from contract.sealed import Predecessor
 from detector.sessionise import in_units
 
 _RANGES: Final = {
@@ -47,6 +49,8 @@ class Evidence:
 
     Attributes:
         ranges: Gapless runs of sequence numbers seen, per agent and boot.
+        doubts: Runs of numbers that a later boot declares as sealed and never acknowledged: their lines were read again
+            and came under other numbers.
         heartbeats: One row per heartbeat, as they were noted.
         hours: Lines per source and local hour.
         last: Newest event time seen, UTC ms; 0 before any.
@@ -56,6 +60,7 @@ class Evidence:
     heartbeats: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_HEARTBEATS))
     hours: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_HOURS))
     last: int = 0
+    doubts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_RANGES))
 
 
 def note(evidence: Evidence, rows: pl.DataFrame) -> Evidence:
@@ -63,7 +68,7 @@ def note(evidence: Evidence, rows: pl.DataFrame) -> Evidence:
 
     Args:
         evidence: What earlier events left.
-        rows: Enriched events, each of them once; any order.
+        rows: Enriched events, each of them once; any order. `message` is looked at in heartbeats, and may be left out.
     """
     if rows.is_empty():
         return evidence
@@ -109,7 +114,32 @@ def note(evidence: Evidence, rows: pl.DataFrame) -> Evidence:
         pl.concat([evidence.heartbeats, heartbeats]),
         merged,
         max(evidence.last, rows.select(time.max()).item()),
+        _runs(pl.concat([evidence.doubts, _declared(numbered)])),
     )
+
+
+def _declared(numbered: pl.DataFrame) -> pl.DataFrame:
+    """Numbers that heartbeats say may not have arrived (`contract.sealed.Predecessor`), as ranges."""
+    if "message" not in numbered.columns:
+        return pl.DataFrame(schema=_RANGES)
+    tells = (pl.col("event.class") == "heartbeat") & pl.col("message").str.contains('"previous"', literal=True)
+    rows = numbered.filter(tells).select("agent.id", "time.occurred", "event.id", "message")
+    ranges = [
+        (agent, one.boot, first, last, at, at, event, event)
+        for agent, at, event, message in rows.iter_rows()
+        for one in _predecessors(message)
+        for first, last in one.unacknowledged
+    ]
+    return pl.DataFrame(ranges, schema=_RANGES, orient="row")
+
+
+def _predecessors(message: str) -> list[Predecessor]:
+    """What a heartbeat's message says of the boots before; nothing if it is not an agent's."""
+    try:
+        told: Any = json.loads(message)
+        return [Predecessor.from_json(one) for one in told["previous"]]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
 def _runs(ranges: pl.DataFrame) -> pl.DataFrame:
@@ -135,10 +165,10 @@ def _runs(ranges: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _missing_numbers(evidence: Evidence) -> pl.DataFrame:
+def _missing_numbers(ranges: pl.DataFrame) -> pl.DataFrame:
     boot = ["agent.id", "agent.boot"]
     before = pl.all().exclude(boot).shift(1).over(boot).name.prefix("p.")
-    runs = evidence.ranges.sort(*boot, "lo").with_columns(before)
+    runs = ranges.sort(*boot, "lo").with_columns(before)
     gaps = runs.filter(pl.col("p.hi").is_not_null())
     # Numbers follow receipt, times follow occurrence: the line behind a gap may be the older one.
     start, end = pl.min_horizontal("p.t_hi", "t_lo"), pl.max_horizontal("p.t_hi", "t_lo")
@@ -338,7 +368,10 @@ def judge(evidence: Evidence, heartbeat_s: int, expected_sources: tuple[str, ...
         count_mismatch, source_silent, source_never), `who` (agent or source), `time`, `from`, `to` (UTC ms),
         `related` (ids of the events on both sides), `observed`, `usual` (numbers, seconds or lines).
     """
-    gaps = _missing_numbers(evidence)
+    unseen = _missing_numbers(evidence.ranges)
+    gaps = (
+        unseen if evidence.doubts.is_empty() else _missing_numbers(_runs(pl.concat([evidence.ranges, evidence.doubts])))
+    )
     rounds = _rounds(evidence)
     spoken = set(evidence.hours["source.id"].to_list())
     never = [source for source in sorted(set(expected_sources)) if source not in spoken]
@@ -359,7 +392,7 @@ def judge(evidence: Evidence, heartbeat_s: int, expected_sources: tuple[str, ...
         gaps,
         jumps,
         silences,
-        _counts(evidence, rounds, gaps),
+        _counts(evidence, rounds, unseen),
         _quiet_sources(evidence),
         silent if evidence.last else silent.clear(),
     ]

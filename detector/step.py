@@ -116,6 +116,8 @@ NOTES = (
     "agent.seq", "source.id", "resource.count",
 )  # fmt: skip
 
+_SAID = pl.when(pl.col("event.class") == "heartbeat").then("message").alias("message")
+
 
 def step(state: State, events: pl.DataFrame, watermark: int, context: Context) -> tuple[State, Output]:
     """Move stage one forward.
@@ -161,7 +163,7 @@ def step(state: State, events: pl.DataFrame, watermark: int, context: Context) -
         days=days,
         hits=hits.total(pl.concat([found.filter(ended), session_hits, day_hits])),
         candidates=_candidates(heard, context, stage=2),
-        notes=heard.select(NOTES),
+        notes=heard.select(*NOTES, _SAID),
     )
     after = State(
         watermark=watermark,

@@ -1,6 +1,7 @@
 """Whether the logs are whole: what is missing is said once, and what is in order is not."""
 
 import itertools
+import json
 from datetime import date, timedelta
 
 import polars as pl
@@ -318,3 +319,45 @@ def test_the_empty_frame_and_a_frame_of_nulls_are_noted():
     bare = rows({"time.occurred": 5, "time.date": date(1970, 1, 1), "time.hour": 9, "time.day_off": None})
     assert checks(noted(bare, nothing)) == []
     assert set(COLUMNS) - set(event.KEYS) == {"time.date", "time.hour", "time.day_off"}
+
+
+# What a new boot says of the one before it, after a crash.
+
+
+def opening(unacknowledged: list[list[int]], boot: str = "b1", minute: float = 30.0) -> pl.DataFrame:
+    """The first heartbeat of boot b2, which says what of the boot before may not have arrived."""
+    told = {"boot": boot, "last": 9, "hash": "00" * 32, "unacknowledged": unacknowledged, "relayed": 0}
+    message = json.dumps({"sealed": -1, "previous": [told]}, separators=(",", ":"))
+    return rows(beat(0, minute, 0, "b2")).with_columns(pl.lit(message).alias("message"))
+
+
+def test_numbers_that_a_crash_may_have_lost_are_no_gap():
+    before = rows(line(1, 1), line(2, 2), line(6, 3), line(7, 4))
+    assert checks(noted(before, opening([[3, 5]]))) == []
+    assert checks(noted(opening([[3, 5]]), before)) == []
+
+
+def test_numbers_beside_those_that_a_crash_may_have_lost_are_a_gap():
+    before = rows(line(1, 1), line(2, 2), line(8, 3))
+    [found] = evidence.judge(noted(before, opening([[4, 5]])), 600).to_dicts()[:1]
+    assert checks(noted(before, opening([[4, 5]]))) == ["sequence_gap", "sequence_gap"]
+    assert found["observed"] == 1.0
+
+
+def test_what_is_said_of_another_boot_excuses_nothing():
+    before = rows(line(1, 1), line(2, 2), line(6, 3))
+    assert checks(noted(before, opening([[3, 5]], boot="b0"))) == ["sequence_gap"]
+
+
+def test_a_heartbeat_that_a_crash_may_have_lost_makes_no_count_wrong():
+    before = rows(beat(1, 1, 0), *(line(n, 5) for n in (2, 3, 6)), beat(7, 11, 1))
+    assert checks(noted(before, opening([[4, 5]], minute=21))) == []
+
+
+@pytest.mark.parametrize(
+    "message", ['{"previous":', '{"previous":7}', '{"previous":[7]}', '"previous"', '["previous"]']
+)
+def test_a_message_that_is_no_agents_statement_says_nothing(message: str):
+    before = rows(line(1, 1), line(3, 2))
+    strange = rows(beat(0, 3, 0, "b2")).with_columns(pl.lit(message).alias("message"))
+    assert checks(noted(before, strange)) == ["sequence_gap"]
