@@ -43,7 +43,9 @@ def join_records(lines: pl.DataFrame, source: Source, record_lines: int, last: b
     """
     if lines.is_empty():
         return lines, None
-    begins = lines.get_column("line").str.strip_suffix("\r").str.contains(source.record_start).fill_null(False).to_numpy()
+    begins = (
+        lines.get_column("line").str.strip_suffix("\r").str.contains(source.record_start).fill_null(False).to_numpy()
+    )
     begins = np.concatenate(([True], begins[1:]))
     rows = np.arange(lines.height)
     first = np.maximum.accumulate(np.where(begins, rows, 0))

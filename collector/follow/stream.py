@@ -30,6 +30,7 @@ class Stream:
         lost_since: Since when nobody knows where its bytes are; None while they are known.
         emptied: It was lost because its file was emptied or overwritten, not because it went away.
         quiet: It was open and not being written to when it was lost, so that a copy that ends where it was read to is whole.
+        trouble: Why it could not be read.
         memory: The last bytes that were read of it when it was lost, up to 64 KiB, and where they end.
     """
 
@@ -42,6 +43,7 @@ class Stream:
         self.lost_since: float | None = None
         self.emptied = self.quiet = False
         self.memory: tuple[bytes, int] = (b"", 0)
+        self.trouble: OSError | None = None
         self.handle: int | None = None
         self._looked_at = 0.0
         self._base = position
@@ -181,9 +183,16 @@ class Stream:
         """
         if self.handle is None or self._cutter is None or self._packed is not None:
             return True
-        found = os.fstat(self.handle)
+        try:
+            return self._refresh(os.fstat(self.handle), self._cutter, now)
+        except OSError as error:  # the file system went away; the file is opened again once it is back
+            self.trouble = error
+            self.detach()
+            return True
+
+    def _refresh(self, found: os.stat_result, cutter: Cutter, now: float) -> bool:
         base = self._base
-        if found.st_size < self._cutter.taken:
+        if found.st_size < cutter.taken:
             return False
         if (found.st_size, found.st_mtime_ns) != (base.disk_bytes, base.mtime_ns):
             if not self.intact():
@@ -234,9 +243,12 @@ class Stream:
         pieces: list[Piece] = []
         done = 0
         assert self._cutter is not None
-        for block in self._blocks(budget_bytes):
-            done += len(block)
-            pieces += self._cutter.feed(block)
+        try:
+            for block in self._blocks(budget_bytes):
+                done += len(block)
+                pieces += self._cutter.feed(block)
+        except OSError as error:
+            self.trouble = error  # what was read before is given all the same
         pieces += self._cutter.flush()
         self._base = replace(self.position, seen_bytes=max(self._base.seen_bytes, self._cutter.taken))
         return pieces, done

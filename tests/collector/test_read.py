@@ -29,6 +29,15 @@ def test_offsets_are_bytes_and_line_ends_are_no_part_of_a_line(tmp_path: Path, d
     assert piece.generation == hashlib.sha256("あ".encode()).hexdigest()
 
 
+def test_a_my_number_in_the_name_of_a_file_is_masked(tmp_path: Path, declare):
+    path = tmp_path / "照会_1234-5678-9018.log"
+    path.write_bytes(b"a\n")
+
+    [piece] = pieces(path, path.name, declare(LOG))
+
+    assert piece.name == "照会_[個人番号].log"
+
+
 def test_a_quoted_newline_belongs_to_its_line(tmp_path: Path, declare):
     path = tmp_path / "a.csv"
     path.write_bytes(b't,m\r\n1,"two\r\nlines, ""and"" a comma"\r\n2,x\r\n')
