@@ -42,6 +42,14 @@ class Seen:
         """Device and inode."""
         return self.dev, self.ino
 
+    def unchanged(self) -> bool:
+        """Whether it is still there as it was seen."""
+        try:
+            found = os.lstat(self.path)
+        except OSError:
+            return False
+        return (found.st_ino, found.st_size, found.st_mtime_ns) == (self.ino, self.size, self.mtime_ns)
+
 
 class Refused(OSError):
     """A file is not opened; the message says why and what to do."""

@@ -161,17 +161,19 @@ class Follower:
                 yield given, read
             if stream.unread and not stream.broken:
                 return
+            if stream.handle is None:
+                continue
             yield self._settle(group, stream, now), 0
 
     def _read(self, group: Group, stream: Stream, budget_bytes: int, now: float) -> tuple[list[Lines | Gap], int]:
         first = not stream.position.offset
         if stream.behind_since is None:
             stream.behind_since = now
-        try:
-            pieces, read = stream.read(budget_bytes)
-        except OSError as error:
-            group.notes.append(f"{stream.label()}: cannot be read ({error.strerror}): check the disk")
-            return [], 0
+        pieces, read = stream.read(budget_bytes)
+        if stream.trouble is not None:
+            group.notes.append(f"{stream.label()}: cannot be read ({stream.trouble.strerror}): check the disk")
+            stream.trouble = None
+            stream.detach()
         return _lines(group, stream, pieces, first), read
 
     def _settle(self, group: Group, stream: Stream, now: float) -> list[Lines | Gap]:

@@ -54,6 +54,7 @@ class Group:
     newest_ns: dict[str, int] = field(default_factory=dict)
     strangers: Strangers = field(init=False)
     looked: bool = False
+    _strange: list[Seen] = field(default_factory=list)
     _scanned: bool = False
     _scanned_at: float = 0.0
 
@@ -78,7 +79,8 @@ class Group:
         self.notes.clear()
         streams = self.streams.values()
         families = {stream.position.family for stream in streams}
-        seen = self.folders.look(self.watched.patterns, families, [stream.inode for stream in streams])
+        known = {stream.inode: stream.position.path for stream in streams}
+        seen = self.folders.look(self.watched.patterns, families, known)
         by_inode = {one.inode: one for one in seen}
         for stream in streams:
             self._follow(stream, by_inode.get(stream.inode), now)
@@ -91,6 +93,8 @@ class Group:
                 strangers.remove(one)
         gaps = self.strangers.tell_apart(strangers, now)
         self._mark_live(seen)
+        owned = {stream.inode for stream in streams if stream.lost_since is None}
+        self._strange = [one for one in seen if one.inode not in owned]
         gaps += [gap for stream in list(streams) for gap in self._give_up(stream, now)]
         self._scanned = True
         return gaps
@@ -109,7 +113,9 @@ class Group:
             return False
         waits = self.strangers.waiting or any(not stream.at_rest for stream in streams)
         seldom_s = self.patience.retry_s if waits else self.patience.rescan_s
-        return now - self._scanned_at < seldom_s and self.folders.unchanged()
+        if now - self._scanned_at >= seldom_s or not self.folders.unchanged():
+            return False
+        return all(one.unchanged() for one in self._strange)
 
     def close(self) -> None:
         """Close all files."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Final
@@ -66,13 +66,16 @@ class Folders:
             return False
         return all(_changed_ns(folder) == changed for folder, changed in self._changed_ns.items())
 
-    def look(self, patterns: Iterable[str], families: Iterable[str], inodes: Iterable[tuple[int, int]]) -> list[Seen]:
+    def look(
+        self, patterns: Iterable[str], families: Iterable[str], known: Mapping[tuple[int, int], str]
+    ) -> list[Seen]:
         """All files of some logs: those that match, their rotations, and those that were known before by another name.
 
         Args:
             patterns: Globs of the logs.
             families: Paths of logs that are known already, also while nothing is there.
-            inodes: Device and inode of known files; they are found again under any name in the same folders.
+            known: Device and inode of known files, with the path of each; they are found again there, or under any name
+                in the same folders.
 
         Returns:
             Each file once, oldest last change first; of several names the one that is written to.
@@ -89,15 +92,22 @@ class Folders:
                 matched[pattern] = pattern
         found = [self._see(path, family, True) for path, family in matched.items()]
         logs = {*families, *matched.values()}
-        targets = _targets(matched, [one for one in found if one])
-        folders = {os.path.dirname(path) for path in (*logs, *targets)}
-        found += [
-            one for folder in sorted(folders) for one in self._beside(folder, logs, targets, matched, set(inodes))
-        ]
+        owners = {path: path for path in logs} | self._targets(matched, {one.path for one in found if one})
+        folders = {os.path.dirname(path) for path in owners}
+        found += [one for folder in sorted(folders) for one in self._beside(folder, owners, matched, set(known))]
+        found += self._where_they_were(known, {one.inode for one in found if one})
         return _each_once([one for one in found if one])
 
+    def _where_they_were(self, known: Mapping[tuple[int, int], str], found: set[tuple[int, int]]) -> Iterator[Seen]:
+        """Files in folders that nothing leads to any more, since a link was turned to another."""
+        for inode, path in known.items():
+            if inode not in found:
+                one = self._see(path, path, False)
+                if one and one.inode == inode:
+                    yield one
+
     def _beside(
-        self, folder: str, logs: set[str], targets: dict[str, str], matched: dict[str, str], known: set[tuple[int, int]]
+        self, folder: str, owners: dict[str, str], matched: dict[str, str], known: set[tuple[int, int]]
     ) -> Iterator[Seen]:
         """Files in a folder that do not match, and are rotations of logs or were known by another name."""
         numbers = {ino for _, ino in known}
@@ -105,12 +115,24 @@ class Folders:
             if entry.path in matched:
                 continue
             family = os.path.join(folder, family_name(entry.name))
-            owner = family if family in logs else targets.get(os.path.join(folder, _generalised(entry.name)))
+            owner = owners.get(family) or owners.get(os.path.join(folder, _generalised(entry.name)))
             if not owner and entry.inode() not in numbers:
                 continue
             one = self._see(entry.path, owner or family, False)
             if one and (owner or one.inode in known):
                 yield one
+
+    def _targets(self, matched: dict[str, str], followed: set[str]) -> dict[str, str]:
+        """Where links lead: the log there, and any that differs from it in numbers only, for dated logs move on."""
+        found: dict[str, str] = {}
+        for path, family in matched.items():
+            if not os.path.islink(path) or (target := os.path.realpath(path)) not in followed:
+                continue
+            folder, name = os.path.split(target)
+            found[os.path.join(folder, family_name(name))] = family
+            if name != os.path.basename(path):
+                found[os.path.join(folder, _generalised(name))] = family
+        return found
 
     def expand(self, pattern: str) -> list[str]:
         """The paths that match a glob, sorted; links to folders are followed only where the pattern names them.
@@ -173,19 +195,8 @@ def _changed_ns(folder: str) -> int:
         return 0
 
 
-def _targets(matched: dict[str, str], found: list[Seen]) -> dict[str, str]:
-    """Where links lead: a path with its numbers made general = the family. A dated log behind `current.log` moves on."""
-    real = {path: os.path.realpath(path) for path in matched if os.path.islink(path)}
-    followed = {one.path for one in found}
-    return {
-        os.path.join(os.path.dirname(target), _generalised(os.path.basename(target))): matched[path]
-        for path, target in real.items()
-        if target in followed and os.path.basename(target) != os.path.basename(path)
-    }
-
-
 def _generalised(name: str) -> str:
-    return re.sub(r"\d+", "0", _PACKED_ENDS.sub("", name))
+    return re.sub(r"\d+", "<n>", _PACKED_ENDS.sub("", name))
 
 
 def _each_once(found: list[Seen]) -> list[Seen]:

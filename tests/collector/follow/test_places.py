@@ -70,6 +70,87 @@ def test_files_between_that_a_link_pointed_to_while_we_were_down(rig: Rig):
     assert rig.lines == rig.written
 
 
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("name", ["app.log", "current.log"])
+def test_a_log_behind_a_link_is_rotated_where_it_is(rig: Rig, name: str, zipped: bool):
+    real = rig.folder / "real"
+    real.mkdir()
+    link = rig.folder / name
+    link.symlink_to(real / "app.log")
+    rig.patterns = (str(link),)
+    rig.write(3, to=real / "app.log")
+    rig.run()
+    for _ in range(2):
+        rig.stop()
+        rig.write(3, to=real / "app.log")
+        if (real / "app.log.1").exists():
+            (real / "app.log.1").rename(real / "app.log.2")
+        (real / "app.log").rename(real / "app.log.1")
+        rig.write(3, to=real / "app.log")
+        if zipped:
+            rig.zip(real / "app.log.1").rename(real / "app.log.1")
+    rig.run(70)
+
+    rig.check()
+    assert rig.lines == rig.written
+
+
+def test_a_link_to_another_folder_while_we_were_down(rig: Rig):
+    link = rig.folder / "app.log"
+    for day in ("21", "22"):
+        target = rig.folder.parent / day / "app.log"
+        target.parent.mkdir()
+        rig.write(3, to=target)
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        if day == "21":
+            rig.run()
+            rig.stop()
+            rig.write(3, to=target)
+    rig.run(70)
+
+    rig.check()
+
+
+def test_an_empty_new_log_is_read_as_soon_as_it_is_written_to(rig: Rig):
+    rig.write(3)
+    rig.run()
+    rig.rotate()
+    rig.log.touch()
+    rig.run(5)
+    time.sleep(1.1)  # so that the folder's time says that nothing was added lately
+    rig.run(5)
+    rig.write(3)
+    rig.take(rig.poll())
+
+    rig.check()
+
+
+def test_a_disk_that_fails_costs_nothing_that_was_read(rig: Rig, monkeypatch: pytest.MonkeyPatch):
+    rig.write(5)
+    rig.run()
+    with rig.log.open("ab") as file:
+        file.write(b"".join(b"%07d\n" % number for number in range(400_000)))
+    rig.written += [b"%07d" % number for number in range(400_000)]
+    real, calls = os.pread, []
+
+    def fails_now_and_then(handle: int, count: int, offset: int) -> bytes:
+        calls.append(count)
+        if count > 100_000 and len(calls) % 3 == 0:
+            raise OSError(5, "Input/output error")
+        return real(handle, count, offset)
+
+    monkeypatch.setattr(os, "pread", fails_now_and_then)
+    told = set()
+    for _ in range(30):
+        rig.take(rig.poll())
+        told |= set(problems(rig))
+    rig.run()
+
+    rig.check()
+    assert any("cannot be read (Input/output error): check the disk" in line for line in told)
+
+
 def plant(link: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A link of another user to a file of ours."""
     link.symlink_to(target)
