@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from collector.config import Syslog
 from collector.ingest import ingest
 from collector.parse import Parsed
 from collector.sources import Source, shipped
 from registers.tokens import SiteKey
+from tests.collector.receiver import SYSLOG, Receiver
 
 HERE = Path(__file__).resolve()
 
@@ -45,3 +48,17 @@ def read(key: SiteKey) -> Callable[..., tuple[list[Parsed], list[str]]]:
         return list(ingest(paths, known, key, zone, problems=problems, **more)), problems
 
     return run
+
+
+@pytest.fixture
+def listen(tmp_path: Path, key: SiteKey) -> Iterator[Callable[..., Receiver]]:
+    """Start a port for syslog; it is closed after the test."""
+    started: list[Receiver] = []
+
+    def start(chosen: Syslog, source: Source = SYSLOG, positions: dict[str, Any] | None = None) -> Receiver:
+        started.append(Receiver(tmp_path / "spool", key, chosen, source, positions or {}))
+        return started[-1]
+
+    yield start
+    for receiver in started:
+        receiver.listeners.close()

@@ -4,89 +4,16 @@ import contextlib
 import socket
 import ssl
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
 
-from collector.config import Syslog
-from collector.follow.events import Gap, Lines
 from collector.listen import ListenError, Listeners
 from collector.parse import parse
-from collector.sources import Source, shipped
 from registers.tokens import SiteKey
-
-ROOT = Path(__file__).resolve().parents[2]
-NOW = datetime(2026, 4, 1, 3, 0, tzinfo=UTC)
-SYSLOG = next(source for source in shipped() if source.id == "syslog")
-
-
-def free_port(kind: int) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def options(protocol: str, **more: Any) -> Syslog:
-    kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
-    return Syslog.model_validate({"protocol": protocol, "port": free_port(kind), **more})
-
-
-class Receiver:
-    """Listeners with one port, and what came out of them."""
-
-    def __init__(self, folder: Path, key: SiteKey, chosen: Syslog, source: Source, positions: dict[str, Any]) -> None:
-        self.port = chosen.port
-        self.listeners = Listeners([(chosen, source)], folder, key, positions, clock=lambda: NOW)
-        self.listeners.start()
-        self.gaps: list[Gap] = []
-        self.pieces: list[Lines] = []
-        self.lines: list[bytes] = []
-        self.lost: dict[str, int] = {}
-
-    def poll(self) -> None:
-        for part in self.listeners.poll(1 << 20):
-            if isinstance(part, Gap):
-                self.gaps.append(part)
-            else:
-                self.pieces.append(part)
-                self.lines += part.piece.lines.get_column("raw").to_list()
-        for seen in self.listeners.seen():
-            for reason, count in seen.counts.lost.items():
-                self.lost[reason] = self.lost.get(reason, 0) + count
-
-    def wait(self, done: Callable[[], bool]) -> None:
-        """Read until something is so; a minute is far more than it takes."""
-        end = time.monotonic() + 60
-        while not done():
-            assert time.monotonic() < end, (len(self.lines), self.gaps, self.lost)
-            time.sleep(0.01)
-            self.poll()
-
-    def expect(self, *lines: bytes) -> None:
-        self.wait(lambda: len(self.lines) >= len(lines))
-        assert self.lines == list(lines)
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
-
-
-@pytest.fixture
-def listen(tmp_path: Path, key: SiteKey) -> Iterator[Callable[..., Receiver]]:
-    started: list[Receiver] = []
-
-    def start(chosen: Syslog, source: Source = SYSLOG, positions: dict[str, Any] | None = None) -> Receiver:
-        started.append(Receiver(tmp_path / "spool", key, chosen, source, positions or {}))
-        return started[-1]
-
-    yield start
-    for receiver in started:
-        receiver.listeners.close()
+from tests.collector.receiver import SYSLOG, Receiver, options
 
 
 @pytest.fixture(scope="module")
@@ -209,82 +136,6 @@ def test_a_message_that_is_too_long_is_cut_and_told_as_a_gap(listen):
     assert receiver.lost == {"too_long": 1}
 
 
-def fill(sender: socket.socket) -> int:
-    """Send as much as is taken, and say how many messages that was."""
-    body = b"<13>Oct 11 22:14:15 gate app: %08d " + b"x" * 1000 + b"\n"
-    sent = 0
-    sender.settimeout(2)
-    try:
-        while True:
-            sender.sendall(b"".join(body % (sent + place) for place in range(100)))
-            sent += 100
-    except TimeoutError:
-        return sent
-
-
-def test_a_full_spool_makes_tcp_senders_wait_and_loses_nothing(listen):
-    receiver = listen(options("tcp", max_spool_mib=8))
-    with receiver.connect() as sender:
-        sent = fill(sender)
-        assert any("max_spool_mib" in trouble for trouble in receiver.listeners.troubles())
-
-        def whole() -> bool:
-            receiver.listeners.forget(receiver.listeners.positions())
-            return len(receiver.lines) >= sent
-
-        receiver.wait(whole)
-        numbers = [int(line.split()[5]) for line in receiver.lines]
-    assert sent > 5000
-    assert numbers == list(range(len(numbers)))
-    assert receiver.gaps == []
-
-
-def test_datagrams_that_a_full_spool_does_not_take_are_counted_in_a_gap(listen):
-    receiver = listen(options("udp", max_spool_mib=8))
-    body = b"<13>Oct 11 22:14:15 gate app: " + b"x" * 8000
-    sent = 0
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        while not receiver.listeners.troubles():
-            sender.sendto(body, ("127.0.0.1", receiver.port))
-            sent += 1
-            assert sent < 50_000
-        for _ in range(100):
-            sender.sendto(body, ("127.0.0.1", receiver.port))
-            sent += 1
-        # The kernel tells what it threw away with the next datagram, so one comes after a while.
-        time.sleep(0.5)
-        sender.sendto(body, ("127.0.0.1", receiver.port))
-        sent += 1
-
-    receiver.wait(lambda: len(receiver.lines) + sum(int(gap.detail.split()[0]) for gap in receiver.gaps) >= sent)
-
-    told = {gap.reason: 0 for gap in receiver.gaps}
-    for gap in receiver.gaps:
-        told[gap.reason] += int(gap.detail.split()[0])
-    assert len(receiver.lines) + sum(told.values()) == sent
-    assert told["spool_full"] >= 1
-    assert told == receiver.lost
-
-
-def test_what_the_kernel_throws_away_is_counted(listen, monkeypatch):
-    monkeypatch.setattr("collector.receive._RECEIVE_BUFFER_BYTES", 4096)
-    receiver = listen(options("udp"))
-    sent = 0
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        end = time.monotonic() + 30
-        while not receiver.lost.get("receive_buffer") and time.monotonic() < end:
-            for _ in range(500):
-                sender.sendto(b"<13>Oct 11 22:14:15 gate app: x", ("127.0.0.1", receiver.port))
-            sent += 500
-            time.sleep(0.2)
-            sender.sendto(b"<13>Oct 11 22:14:15 gate app: x", ("127.0.0.1", receiver.port))
-            sent += 1
-            receiver.poll()
-
-    receiver.wait(lambda: len(receiver.lines) + sum(int(gap.detail.split()[0]) for gap in receiver.gaps) >= sent)
-    assert {gap.reason for gap in receiver.gaps} == {"receive_buffer"}
-
-
 def test_senders_from_other_networks_are_not_heard(listen, caplog):
     receiver = listen(options("tcp", allow=["192.0.2.0/24"]))
     with receiver.connect() as sender:
@@ -403,48 +254,3 @@ def test_messages_of_a_port_that_is_gone_are_not_forgotten_silently(listen, tmp_
     acknowledged = listen(options("udp"), positions=kept)
     assert acknowledged.listeners.troubles() == []
     assert acknowledged.listeners.positions() == kept
-
-
-CHILD = """
-import sys
-from pathlib import Path
-from collector.config import Syslog
-from collector.listen import Listeners
-from collector.sources import shipped
-from registers.tokens import SiteKey
-
-source = next(one for one in shipped() if one.id == "syslog")
-port = Syslog(protocol="tcp", port=int(sys.argv[2]))
-listeners = Listeners([(port, source)], Path(sys.argv[1]), SiteKey(b"k" * 32), {}, file_bytes=50_000)
-listeners.start()
-print("ready", flush=True)
-while True:
-    for part in listeners.poll(1 << 20):
-        print(part.piece.lines.get_column("line")[-1].split()[-1], flush=True)
-"""
-
-
-@pytest.mark.parametrize("kill_after", [1, 3_000, 9_000])
-def test_kill_9_tears_no_message_and_takes_none_that_was_read(listen, tmp_path: Path, kill_after: int):
-    chosen = options("tcp")
-    line = [sys.executable, "-c", CHILD, str(tmp_path / "spool"), str(chosen.port)]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, cwd=ROOT, text=True) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-        with socket.create_connection(("127.0.0.1", chosen.port), timeout=30) as sender:
-            seen = -1
-            for start in range(0, 20_000, 500):
-                bodies = [b"<13>Oct 11 22:14:15 gate app: %06d\n" % number for number in range(start, start + 500)]
-                sender.sendall(b"".join(bodies))
-                if start >= kill_after:
-                    seen = int(child.stdout.readline())
-                    child.kill()
-                    break
-        seen = max([seen, *(int(number) for number in child.stdout.read().split())])
-
-    again = listen(chosen)
-    again.wait(lambda: len(again.lines) > seen)
-    numbers = [int(one.split()[-1]) for one in again.lines]
-
-    assert numbers == list(range(len(numbers)))
-    assert {gap.reason for gap in again.gaps} <= {"spool_damaged"}
