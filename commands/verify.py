@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, TopicAuthorizationFailedError
 from pydantic import ValidationError
 
 from audit.chains import capture
@@ -158,9 +158,11 @@ class _Reader:
                 TopicPartition(name, number) for number in sorted(self._consumer.partitions_for_topic(name) or ())
             ]
             if not places:
-                raise Failure(trouble.whose(self._settings, f"has no topic {name}, or does not let us read it"))
+                raise Failure(trouble.whose(self._settings, self._no_topic(name)))
             self._consumer.assign(places)
             firsts, ends = self._consumer.beginning_offsets(places), self._consumer.end_offsets(places)
+        except TopicAuthorizationFailedError as error:
+            raise Failure(trouble.whose(self._settings, self._no_topic(name))) from error
         except KafkaError as error:
             raise self._failure(error) from error
         spans = {place.partition: (firsts[place], ends[place]) for place in places}
@@ -174,6 +176,10 @@ class _Reader:
                 self._consumer.assign([place])
                 self._consumer.seek(place, first)
                 yield from self._partition(place, end)
+            except TopicAuthorizationFailedError as error:
+                who = trouble.user(self._settings)
+                what = f"does not let {who!r} read topic {topic.name}: add an ACL that allows READ"
+                raise Failure(trouble.whose(self._settings, what)) from error
             except KafkaError as error:
                 raise self._failure(error) from error
 
@@ -192,6 +198,9 @@ class _Reader:
                     yield Taken(
                         place.partition, record.offset, record.timestamp, record.key, headers, record.value or b""
                     )
+
+    def _no_topic(self, name: str) -> str:
+        return f"has no topic {name}, or does not let {trouble.user(self._settings)!r} read it"
 
     def _failure(self, error: KafkaError) -> Failure:
         cause = self._listener.cause(at_once=True)

@@ -18,6 +18,7 @@ from contract.sealed import Record
 from contract.sealkey import SealKey
 from tests.collector.sealing import beats, some, start
 from tests.command import environment
+from tests.kafka.broker import PASSWORDS, Broker, Door
 from tests.kafka.cluster import Cluster
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:kafka")
@@ -163,6 +164,45 @@ def test_how_to_reach_kafka_may_stand_in_a_file_like_the_agents(
     )
 
     assert sekimori("verify", "-c", "collector.toml", "--key", enrolled).returncode == 0
+
+
+def test_a_reader_logs_in_as_the_agent_does_and_is_told_what_it_may_not(
+    broker: Broker, tmp_path: Path, enrolled: Path, sekimori: Run
+):
+    topic = broker.topic()
+    send(broker, topic, two_starts(tmp_path))
+    password = tmp_path / "password"
+    password.touch(0o600)
+    servers = json.dumps([broker.at(Door.SASL)])
+    (tmp_path / "reader.toml").write_text(
+        f"""[kafka]
+bootstrap_servers = {servers}
+topic = "{topic}"
+security_protocol = "SASL_SSL"
+ssl_cafile = "{broker.authority.cafile}"
+sasl_mechanism = "SCRAM-SHA-256"
+sasl_username = "bob"
+sasl_password_file = "password"
+"""
+    )
+    found = []
+    for secret, rights in (
+        ("wrong", ()),
+        (PASSWORDS["bob"], ()),
+        (PASSWORDS["bob"], ("DESCRIBE",)),
+        (PASSWORDS["bob"], ("READ",)),
+    ):
+        password.write_text(secret)
+        if rights:
+            broker.allow("bob", topic, *rights)
+        found.append(sekimori("verify", "-c", "reader.toml", "--key", enrolled))
+
+    assert [one.returncode for one in found] == [3, 3, 3, 0]
+    refused = [one.stderr for one in found[:3]]
+    assert [text.count("\n") for text in refused] == [1, 1, 1]
+    assert "refuses to log in user 'bob'" in refused[0]
+    assert f"has no topic {topic}, or does not let 'bob' read it" in refused[1]
+    assert f"does not let 'bob' read topic {topic}" in refused[2]
 
 
 @pytest.mark.parametrize(
