@@ -63,6 +63,18 @@ kafka: venv ## A real Kafka at 127.0.0.1:9092 to play with, until Ctrl-C
 	@$(MAKE) system NEEDED="$(KAFKA)"
 	@$(BIN)/python -m tests.kafka
 
+# A folder with keys, a configuration and a log, made once; what is in it may be changed and kept.
+TRY := try
+
+.PHONY: agent
+agent: venv ## An agent that follows try/logs/*.log and streams to the Kafka of `make kafka`, until Ctrl-C
+	@$(BIN)/python -m tests.kafka.trial $(TRY)
+	@$(BIN)/sekimori collect -c $(TRY)/collector.toml
+
+.PHONY: consume
+consume: venv ## What arrived in the Kafka of `make kafka`, as Kafka's own console consumer prints it
+	@$(BIN)/python -m tests.kafka.consume access-events
+
 .PHONY: lint
 lint: venv ## Check style and types
 	$(BIN)/ruff check
@@ -77,6 +89,10 @@ test: venv system lint ## What has to pass before every push, under 15 minutes o
 test-all: venv system lint ## The long tests as well
 	$(BIN)/pytest -n 2
 
+.PHONY: chaos
+chaos: venv system ## A hundred random kills of an agent, while its log is written and rotated
+	SEKIMORI_KILLS=100 $(BIN)/pytest tests/test_collect_chaos.py
+
 .PHONY: pins
 pins: venv ## Pin the requirements anew, with hashes
 	$(PINS) -o requirements/runtime.txt requirements/runtime.in
@@ -89,5 +105,5 @@ wheel: venv ## Build the wheel into dist/
 
 .PHONY: clean
 clean: ## Remove what was made here, apart from .venv
-	rm -rf build dist demo out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build dist demo out $(TRY) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +

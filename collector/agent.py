@@ -19,7 +19,7 @@ import polars as pl
 from collector import deadletters, heartbeat
 from collector.config import Config
 from collector.follow.events import Gap, Lag, Lines
-from collector.inputs import FILES
+from collector.inputs import FILES, VAULT
 from collector.journal import JournalError
 from collector.metrics import Metrics
 from collector.parse import Parsed
@@ -28,6 +28,7 @@ from collector.reading import Reader
 from collector.seal import Sealer
 from collector.tally import Counter
 from collector.ticks import Ticks
+from collector.vault import Vault
 from contract.partition import partition_of, partitions_of
 from contract.sealed import Record
 
@@ -103,7 +104,7 @@ class Agent:
         store: Keeps positions.
         metrics: Counted once per batch.
         clocks: What tells the time.
-        extra: Further records made of what was read, such as the vault's.
+        vault: Takes new tokens with their ids; None without one.
         noted: Hears of every piece that was read, with the name of its input.
     """
 
@@ -115,7 +116,7 @@ class Agent:
     store: Store
     metrics: Metrics
     clocks: Clocks = field(default_factory=Clocks)
-    extra: Callable[[int], list[Record]] = lambda at_ms: []
+    vault: Vault | None = None
     noted: Callable[[str, Lines], None] = lambda name, lines: None
     counter: Counter = field(init=False)
     ticks: Ticks[dict[str, Any]] = field(default_factory=Ticks)
@@ -169,6 +170,20 @@ class Agent:
             self._hear(min(left, 0.2))
         self._save()
         return not self.ticks and not self._unsent
+
+    def first_look(self, is_new: bool) -> None:
+        """Look at the folders once before anything is read.
+
+        Args:
+            is_new: Something is followed that the checkpoint does not know. It must know which files were there already:
+                what is read now and rotated before the next start would else be taken for one of them, and skipped.
+
+        Raises:
+            OSError: That cannot be written down.
+        """
+        self._look(0)
+        if is_new and not self._found:
+            self.store.save({name: one.positions() for name, one in self.inputs.items()})
 
     @property
     def begun(self) -> bool:
@@ -232,7 +247,7 @@ class Agent:
     def _look(self, budget_bytes: int) -> None:
         """Read so much at most; without a budget only gaps are found."""
         # What waits in a spool or in the drop folder does not go away.
-        names = list(self.inputs) if budget_bytes else [name for name in self.inputs if name == FILES]
+        names = [name for name in self.inputs if name == FILES or (budget_bytes and name != VAULT)]
         with self.counter.stage("read"):
             for name in names:
                 self._found += [(name, part) for part in self.inputs[name].poll(budget_bytes // len(names))]
@@ -262,6 +277,8 @@ class Agent:
         parsed = self.reader.events(lines, self.clocks.utc())
         self.counter.read(lines, parsed)
         self.noted(name, lines)
+        if self.vault is not None and parsed.ids is not None:
+            self.vault.take(parsed.ids)
         return parsed
 
     def _publish(self, sealed: Sequence[tuple[pl.DataFrame, pl.Series]], letters: Sequence[pl.DataFrame] = ()) -> None:
@@ -275,7 +292,8 @@ class Agent:
                 count = self.publisher.partitions(kafka.dead_letter_topic) or 1
                 topic = kafka.dead_letter_topic
                 records += deadletters.records(pl.concat(refused), self.sealer.agent, topic, count, at_ms)
-            records += self.extra(at_ms)
+            if self.vault is not None:
+                records += self.vault.records(*self._vault_topic(), at_ms)
         # A gap that was found and is not sealed yet lies before the positions: they do not count then.
         positions = None if self._found else {name: one.positions() for name, one in self.inputs.items()}
         self.ticks.add(records, positions)
@@ -286,6 +304,9 @@ class Agent:
         """Put what was sealed on the disk, then send it; while it cannot be written nothing goes out."""
         if not self._unsent:
             return True
+        if self.vault is not None and not self.vault.write():
+            self._hear(_BUSY_S)
+            return False
         try:
             self.sealer.commit()
         except JournalError as error:
@@ -299,6 +320,10 @@ class Agent:
             self.counter.sent(self._unsent)
             self._unsent = []
         return True
+
+    def _vault_topic(self) -> tuple[str, int]:
+        topic = self.config.vault.topic if self.config.vault else ""
+        return topic, self.publisher.partitions(topic) or 1
 
     def _beat_if_due(self) -> None:
         now = self.clocks.monotonic()

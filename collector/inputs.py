@@ -13,6 +13,7 @@ from collector.follow.listing import matches
 FILES = "files"
 SYSLOG = "syslog"
 DROP = "drop"
+VAULT = "vault"
 
 
 class Files:
@@ -25,7 +26,6 @@ class Files:
     """
 
     def __init__(self, config: Config, progress: Progress, clock: Callable[[], float]) -> None:
-        self._patterns = {f"files.{number}": tuple(files.paths) for number, files in enumerate(config.files, 1)}
         watched = [Watched(tuple(files.paths), config.source(files.source)) for files in config.files]
         self._follower = Follower(watched, progress, config.sources)
         self._clock = clock
@@ -56,21 +56,6 @@ class Files:
         new = {source: count - self._rotations.get(source, 0) for source, count in now.items()}
         self._rotations = now
         return {source: count for source, count in new.items() if count}
-
-    def place(self, lines: Lines) -> str | None:
-        """Place in the configuration (`files.1`) that the lines came from."""
-        position = self._follower.progress().positions.get(lines.key)
-        if position is None:
-            return None
-        paths = (position.family, position.path)
-        return next(
-            (
-                place
-                for place, patterns in self._patterns.items()
-                if any(matches(pattern, path) for pattern in patterns for path in paths)
-            ),
-            None,
-        )
 
     def close(self) -> None:
         """Close the files."""

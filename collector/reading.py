@@ -28,10 +28,12 @@ class Reader:
     Attributes:
         key: The site's key.
         time_zone: IANA name, for stamps without zone whose source names none.
+        keep_ids: Tell which ids the tokens stand for, for the vault.
     """
 
     key: SiteKey
     time_zone: str
+    keep_ids: bool = False
     _sources: dict[str, State] = field(default_factory=dict)
     _files: dict[str, State] = field(default_factory=dict)
 
@@ -47,13 +49,16 @@ class Reader:
         known = State() if lines.first else self._files.get(lines.key, State())
         before = replace(known, subjects=subjects)
         year = now.astimezone(ZoneInfo(source.time_zone or self.time_zone)).year
-        parsed = parse(lines.piece, source, self.key, self.time_zone, before, year)
+        parsed = self._parse(lines, before, year)
         if parsed.yearless and before.year is None and _is_ahead(parsed.events, now):
-            parsed = parse(lines.piece, source, self.key, self.time_zone, before, year - 1)
+            parsed = self._parse(lines, before, year - 1)
         self._sources[source.id] = parsed.state
         # Only the year of a file is its own.
         self._files[lines.key] = replace(parsed.state, subjects=State().subjects)
         return parsed
+
+    def _parse(self, lines: Lines, before: State, year: int) -> Parsed:
+        return parse(lines.piece, lines.source, self.key, self.time_zone, before, year, keep_ids=self.keep_ids)
 
     def keep(self, keys: set[str]) -> None:
         """Forget the files that are followed no more; `keys` are those that still are."""

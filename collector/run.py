@@ -17,15 +17,17 @@ from collector import config as options
 from collector.agent import Agent, Clocks, Input
 from collector.checkpoint import StateFolder
 from collector.config import Config
+from collector.drop import open_drop
 from collector.follow import Lines, Progress
 from collector.health import Health, Limits, Pulse, Server
-from collector.inputs import FILES, SYSLOG, Files, State
+from collector.inputs import DROP, FILES, SYSLOG, VAULT, Files, State
 from collector.listen import Listeners
 from collector.metrics import Metrics
 from collector.notify import Notify
 from collector.publish import Publisher
 from collector.reading import Reader
 from collector.seal import Sealer
+from collector.vault import open_vault
 from registers.config import ConfigError
 from registers.tokens import SiteKey
 
@@ -149,7 +151,10 @@ class Running:
         config = self.config
         problems: list[str] = []
         kept = self._folder.load(problems)
-        progress = Progress.from_json(kept[FILES]) if FILES in kept else Progress()
+        patterns = frozenset(pattern for files in config.files for pattern in files.paths)
+        # Patterns that are known make rotated files count as written since; after a loss of memory all of them must.
+        nothing = Progress(patterns=patterns if self._folder.forgotten else frozenset())
+        progress = Progress.from_json(kept[FILES]) if FILES in kept else nothing
         for problem in problems:
             _log.warning("%s", problem)
         key = SiteKey.read(Path(config.agent.site_key))
@@ -159,17 +164,28 @@ class Running:
             inputs[FILES] = self._files
             opening.callback(self._files.close)
             self._listeners = None
-            if config.syslog:
+            # Also without ports: what former ones left in their spools is told.
+            if config.syslog or SYSLOG in kept:
                 self._listeners = _listeners(config, key, kept.get(SYSLOG, {}), self._clocks)
                 inputs[SYSLOG] = self._listeners
                 opening.callback(self._listeners.close)
+            drop = open_drop(config, kept.get(DROP, {}), self._clocks.monotonic)
+            if drop is not None:
+                inputs[DROP] = drop
+                opening.callback(drop.close)
+            vault = open_vault(config, kept.get(VAULT, {}), self._clocks.utc)
             topics = [config.kafka.topic, config.kafka.dead_letter_topic]
+            if vault is not None and config.vault is not None:
+                inputs[VAULT] = vault
+                topics.append(config.vault.topic)
+            self._drop, self._vault = drop, vault
             publisher = Publisher(config.kafka, topics, client_id=f"sekimori-{config.agent.id}")
             opening.callback(publisher.close)
             self.agent = Agent(
-                config, Reader(key, config.agent.time_zone), self._sealer, publisher, inputs,
-                State(self._folder, kept), self.metrics, self._clocks, noted=self._note,
+                config, Reader(key, config.agent.time_zone, keep_ids=vault is not None), self._sealer, publisher, inputs,
+                State(self._folder, kept), self.metrics, self._clocks, vault, self._note,
             )  # fmt: skip
+            self.agent.first_look(is_new=not patterns <= progress.patterns)
             self._parts = opening.pop_all()
         self.metrics.identify(config.agent.id, self._version, config.digest)
         self.metrics.reloaded.set(1)
@@ -178,11 +194,11 @@ class Running:
         """Remember that a place of the configuration is not silent."""
         now_s = self._clocks.monotonic()
         if name == FILES:
-            places = [self._files.place(lines)]
+            places = [f"files.{lines.watched + 1}"]
         else:
             ports = enumerate(self.config.syslog, 1) if name == SYSLOG else ()
             places = [f"{name}.{number}" for number, port in ports if port.source == lines.source.id]
-        self._read_at_s |= {place: now_s for place in places if place}
+        self._read_at_s |= dict.fromkeys(places, now_s)
 
     def _close(self, timeout_s: float) -> bool:
         if self._listeners is not None:
@@ -221,6 +237,18 @@ class Running:
             metrics.lag.labels(source).set(seconds)
         for source, count in self._files.rotated().items():
             agent.counter.rotated(source, count)
+        if self._vault is not None:
+            metrics.vaulted.inc(self._vault.new_tokens())
+        if self._drop is not None:
+            for result, count in self._drop.results().items():
+                metrics.bundles.labels(result).inc(count)
+        for port in self._listeners.seen() if self._listeners is not None else ():
+            metrics.syslog.labels(port.transport).inc(port.counts.messages)
+            for reason, count in port.counts.lost.items():
+                metrics.syslog_dropped.labels(port.transport, reason).inc(count)
+            metrics.syslog_refused.labels(port.transport).inc(port.counts.refused)
+            metrics.connections.labels(port.transport).set(port.connections)
+            metrics.spool_bytes.labels(port.source).set(port.spool_bytes)
 
 
 def _limits(config: Config) -> Limits:
