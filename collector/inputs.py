@@ -8,7 +8,6 @@ from typing import Any
 from collector.checkpoint import StateFolder
 from collector.config import Config
 from collector.follow import Follower, Gap, Lag, Lines, Progress, Watched
-from collector.follow.listing import matches
 
 FILES = "files"
 SYSLOG = "syslog"
