@@ -22,7 +22,7 @@ class Seen:
 
     Attributes:
         path: Where it is, links resolved.
-        family: The path that its writer writes to.
+        family: The path that its writer writes to; empty if nothing but its inode speaks for it.
         dev, ino, size, mtime_ns: Of the file.
         matched: It matches a pattern; else it was found beside one that does.
         live: Its writer's path leads to it.

@@ -77,16 +77,21 @@ class Follower:
         if families:
             self._turn = (self._turn + 1) % len(families)
             families = families[self._turn :] + families[: self._turn]
-        share = max(BLOCK_BYTES, budget_bytes // max(1, len(families)))
+        busy = sum([self._refresh(group, streams, now) for group, streams in families])
+        share = max(BLOCK_BYTES, budget_bytes // max(1, busy))
         for group, streams in families:
-            if budget_bytes <= 0:
-                break
-            done = 0
             for given, read in self._read_family(group, streams, min(share, budget_bytes), now):
                 found += given
-                done += read
-            budget_bytes -= done
+                budget_bytes -= read
         return found
+
+    @staticmethod
+    def _refresh(group: Group, streams: list[Stream], now: float) -> bool:
+        """See what was written to the files of one log; whether there is something to read."""
+        for stream in streams:
+            if not stream.refresh(now):
+                group.emptied(stream, now)
+        return any(stream.unread for stream in streams)
 
     def progress(self) -> Progress:
         """What to start from once everything that `poll` returned so far is safe elsewhere."""
@@ -147,9 +152,6 @@ class Follower:
     def _read_family(
         self, group: Group, streams: list[Stream], budget_bytes: int, now: float
     ) -> Iterator[tuple[list[Lines | Gap], int]]:
-        for stream in streams:
-            if not stream.refresh(now):
-                group.emptied(stream, now)
         for stream in streams:
             if stream.lost_since is not None:
                 return  # it is looked for: what is newer comes after it

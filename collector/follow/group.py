@@ -86,7 +86,7 @@ class Group:
             self._follow(stream, by_inode.get(stream.inode), now)
         self.newest_ns = {one.family: one.mtime_ns for one in seen}
         owned = {stream.inode for stream in streams if stream.lost_since is None}
-        strangers = [one for one in seen if one.inode not in owned and one.size]
+        strangers = [one for one in seen if one.inode not in owned and one.size and one.family]
         if not self._scanned:
             for one in [one for one in strangers if not (one.matched or self._follows_already(one))]:
                 self.strangers.leave(one)
@@ -94,7 +94,7 @@ class Group:
         gaps = self.strangers.tell_apart(strangers, now)
         self._mark_live(seen)
         owned = {stream.inode for stream in streams if stream.lost_since is None}
-        self._strange = [one for one in seen if one.inode not in owned]
+        self._strange = [one for one in seen if one.inode not in owned and one.family]
         gaps += [gap for stream in list(streams) for gap in self._give_up(stream, now)]
         self._scanned = True
         return gaps
@@ -198,7 +198,7 @@ class Group:
     def _mark_live(self, seen: list[Seen]) -> None:
         live: dict[str, Seen] = {}
         for one in seen:
-            if one.live or not (one.family in live and live[one.family].live):
+            if one.live or (one.family and not (one.family in live and live[one.family].live)):
                 live[one.family] = one
         inodes = {one.inode for one in live.values()}
         for stream in self.streams.values():

@@ -102,7 +102,7 @@ class Folders:
         """Files in folders that nothing leads to any more, since a link was turned to another."""
         for inode, path in known.items():
             if inode not in found:
-                one = self._see(path, path, False)
+                one = self._see(path, "", False)
                 if one and one.inode == inode:
                     yield one
 
@@ -118,7 +118,7 @@ class Folders:
             owner = owners.get(family) or owners.get(os.path.join(folder, _generalised(entry.name)))
             if not owner and entry.inode() not in numbers:
                 continue
-            one = self._see(entry.path, owner or family, False)
+            one = self._see(entry.path, owner or "", False)
             if one and (owner or one.inode in known):
                 yield one
 

@@ -95,6 +95,23 @@ def test_a_log_behind_a_link_is_rotated_where_it_is(rig: Rig, name: str, zipped:
     assert rig.lines == rig.written
 
 
+def test_an_unrelated_file_that_got_the_inode_of_a_log_is_not_read(rig: Rig):
+    rig.write(5)
+    rig.run()
+    before = rig.log.stat().st_ino
+    rig.stop()
+    rig.log.unlink()
+    for number in range(100):
+        other = rig.folder / f"private{number}.txt"
+        other.write_text("none of our business\n" * 100)
+        if other.stat().st_ino == before:
+            break
+    rig.run(20)
+
+    assert rig.torn() == []
+    assert [gap.reason for gap in rig.gaps] in (["deleted"], ["truncated"])
+
+
 def test_a_link_to_another_folder_while_we_were_down(rig: Rig):
     link = rig.folder / "app.log"
     for day in ("21", "22"):
