@@ -61,6 +61,9 @@ class Producer:
         """
         self._threads = client.threads
         self._producer = KafkaProducer(**_arguments(client.settings, client.id))
+        # The option of this name does not reach the place where it is looked at, and by default a broker makes any topic
+        # that is asked for: a misspelt one would swallow everything.
+        self._producer._metadata.config["allow_auto_create_topics"] = False
         self._producer._sender.name = f"{client.threads}-send"
 
     def partitions(self, topic: str) -> int:
@@ -116,7 +119,7 @@ class Producer:
     def _bury(self) -> None:
         self._producer._sender.join(60)
         with contextlib.suppress(KafkaError):
-            self._producer.close(timeout=0)  # else it would be called at exit, and raise
+            self._producer.close(timeout=0)  # takes away what it left to be done at exit
 
 
 class Attempt:
@@ -126,6 +129,7 @@ class Attempt:
         producer: What came of it, once it is `done`; None if nothing did.
         partitions: Number of partitions by topic, if it succeeded.
         problem: Why it failed, if more is known than kafka-python's log says.
+        thread: In which it runs.
     """
 
     def __init__(self, client: Client, topics: Sequence[str], wake: Callable[[], None]) -> None:
@@ -144,8 +148,8 @@ class Attempt:
         self._wake = wake
         self._abandoned = self._ended = False
         self._guard = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name=f"{client.threads}-connect", daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=self._run, name=f"{client.threads}-connect", daemon=True)
+        self.thread.start()
 
     @property
     def done(self) -> bool:
@@ -202,7 +206,6 @@ def _arguments(settings: Kafka, client_id: str) -> dict[str, Any]:
         "client_id": client_id,
         "acks": "all",
         "enable_idempotence": True,
-        "allow_auto_create_topics": False,
         "compression_type": "zstd",
         "batch_size": batch,
         "linger_ms": 20,

@@ -142,7 +142,8 @@ def test_a_topic_that_is_deleted_is_told_and_gets_everything_once_it_is_back(bro
         one.send(first[0])
         all_of(one, first)
         broker.delete(topic)
-        sent = [record(topic, number) for number in range(1, 20)]
+        # Each fills a batch: the new topic refuses the sequence numbers of the first, and the next may not slip by.
+        sent = [record(topic, number, size=700_000) for number in range(1, 25)]
         for each in sent:
             one.send(each)
         assert "topic" in trouble_of(one)
@@ -156,7 +157,9 @@ def test_ending_with_a_frozen_kafka_takes_no_longer_than_asked_and_leaves_no_thr
     topic = broker.topic()
     before = set(threading.enumerate())
     one = Publisher(at_door(broker, Door.PLAIN), [topic])
-    until(one, lambda _: one.partitions(topic) is not None)
+    first = [record(topic, 0)]
+    one.send(first[0])
+    all_of(one, first)  # a thread that has not connected yet would wait for 30 s
     broker.pause()
     sent = [record(topic, number, size=50_000) for number in range(40)]
     for each in sent:

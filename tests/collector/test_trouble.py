@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from collector import producer
 from collector.config import Kafka
 from collector.trouble import Listener, check_files
 from tests.collector.publishing import (
@@ -199,20 +200,37 @@ def test_an_acl_that_is_taken_away_and_given_back_loses_nothing(broker: Broker):
     assert_nothing_lost(broker.stored(topic), first + sent)
 
 
-def test_attempts_in_vain_leave_nothing_open(broker: Broker):
-    def things() -> tuple[int, int]:
-        gc.collect()
-        return len(os.listdir("/proc/self/fd")), threading.active_count()
+def opened() -> tuple[int, int]:
+    return len(os.listdir("/proc/self/fd")), threading.active_count()
 
-    before = things()
+
+def test_being_refused_again_and_again_leaves_nothing_open(broker: Broker):
+    gc.collect()
+    before = opened()
     with publisher(at_door(broker, Door.PLAIN), "no-such-topic") as one:
-        end = time.monotonic() + 4
+        end = time.monotonic() + 3
         until(one, lambda _: time.monotonic() > end)
         assert "has no topic no-such-topic" in trouble_of(one)
     deadline = time.monotonic() + 30
-    while things() > before:
-        assert time.monotonic() < deadline, (before, things(), threading.enumerate())
+    while (gc.collect(), opened())[1] > before:
+        assert time.monotonic() < deadline, (before, opened(), threading.enumerate())
         time.sleep(0.1)
+
+
+def test_an_attempt_to_reach_nobody_closes_its_sockets_at_once(broker: Broker, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(producer, "_BOOTSTRAP_MS", 300)
+    gc.collect()
+    before = opened()
+    gc.disable()  # it would do so some day anyway; an agent's outage can take days, and many attempts
+    logging.disable()  # pytest keeps log records, and they keep what they are about
+    try:
+        attempt = producer.Attempt(producer.Client(nobody(broker, Path()), "me", "me"), ["t"], lambda: None)
+        attempt.thread.join(60)
+        assert (attempt.done, attempt.producer) == (True, None)
+        assert opened() == before
+    finally:
+        gc.enable()
+        logging.disable(logging.NOTSET)
 
 
 def test_a_file_that_vanishes_after_the_start_is_told(broker: Broker, tmp_path: Path):

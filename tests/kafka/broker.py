@@ -225,7 +225,7 @@ class Broker(Cluster):
 
 # One node cannot hold copies, and tests should not wait for defaults that suit a data centre.
 _SMALL: Final = {
-    "auto.create.topics.enable": "false",
+    "auto.create.topics.enable": "true",  # so that a client which makes topics by mistake is found out
     "num.partitions": "4",
     "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -67,9 +68,11 @@ class Cluster:
             admin.alter_configs([ConfigResource("TOPIC", topic, configs=_settings(options))])
 
     def delete(self, topic: str) -> None:
-        """Remove a topic."""
+        """Remove a topic; returns when nothing more can be written to it."""
         with self.admin() as admin:
             admin.delete_topics([topic])
+            while topic in admin.list_topics():
+                time.sleep(0.05)
 
     def stored(self, topic: str) -> list[Stored]:
         """Everything in a topic now, by partition and offset."""
