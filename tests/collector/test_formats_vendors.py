@@ -359,7 +359,7 @@ def test_the_ready_made_sources_know_their_logs(line: str, source: str):
     assert found.id == source
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from([(cef.cut, "cef"), (leef.cut, "leef"), (oracle.cut, "oracle-unified-audit-syslog"), (postgresql.cut, "postgresql")]),
     st.lists(
