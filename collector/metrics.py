@@ -167,11 +167,11 @@ class Metrics:
             "_info",
             "Always 1; its labels are the agent's id, its version and the SHA-256 of its configuration.",
         )
-        self.info = Info(PREFIX, info.text, registry=self.registry)
+        self._info = Info(PREFIX, info.text, registry=self.registry)
 
     def identify(self, agent_id: str, version: str, configuration: str) -> None:
         """Say which agent this is, and the SHA-256 (hex) of the configuration in use."""
-        self.info.info({"agent": agent_id, "version": version, "configuration": configuration})
+        self._info.info({"agent": agent_id, "version": version, "configuration": configuration})
 
     def declare(self, sources: Iterable[str]) -> None:
         """Make every series whose labels are known in advance, so that a rate sees the first count too.

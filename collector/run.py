@@ -19,6 +19,7 @@ from collector.checkpoint import StateFolder
 from collector.config import Config
 from collector.drop import open_drop
 from collector.follow import Lines, Progress
+from collector.gauges import Gauges
 from collector.health import Health, Limits, Pulse, Server
 from collector.inputs import DROP, FILES, SYSLOG, VAULT, Files, State
 from collector.listen import Listeners
@@ -38,6 +39,8 @@ _FIXED: Final = (
     ("agent", "seal_key"),
     ("metrics", "host"),
     ("metrics", "port"),
+    ("kafka", "topic"),
+    ("wire", "format"),
 )
 _PULSE_S: Final = 1.0
 # The follower looks at the folders every half second, and a turn without work waits for half of that.
@@ -71,6 +74,7 @@ class Running:
             self._folder = StateFolder(Path(config.agent.state_dir))
             opening.callback(self._folder.close)
             self.metrics = Metrics(CollectorRegistry(), config.source_ids)
+            self._shown = Gauges(self.metrics)
             self.health = Health(_limits(config), self._clocks.monotonic)
             self.server = Server(config.metrics.host, config.metrics.port, self.metrics.registry, self.health)
             opening.callback(self.server.close)
@@ -108,17 +112,14 @@ class Running:
         return self._quiet_turns >= _QUIET_TURNS and self.agent.idle
 
     def reload(self) -> bool:
-        """Read the configuration anew and go on with it; with the old one if it is wrong. Returns whether it was right."""
+        """Read the configuration anew and go on with it; with the old one if it is wrong. Returns whether it was right.
+
+        Raises:
+            OSError, ValueError: Nor could the old one be gone on with.
+        """
         self._notify.reloading()
         try:
-            config = options.load(self._path)
-            fixed = [
-                f"{table}.{name}"
-                for table, name in _FIXED
-                if getattr(getattr(config, table), name) != getattr(getattr(self.config, table), name)
-            ]
-            if fixed:
-                raise ConfigError([f"{', '.join(fixed)}: changes at a restart only"])
+            self._change(self._reloaded())
         except ConfigError as error:
             self._refused = f"{self._path.name}: not reloaded, the former one stays in use: {error.problems[0]}"
             for problem in error.problems:
@@ -128,21 +129,41 @@ class Running:
         finally:
             self._notify.ready("following logs")
         self._refused = None
+        self.health.limits = _limits(self.config)
+        self.metrics.declare(self.config.source_ids)
+        _log.warning("%s: reloaded", self._path.name)
+        return True
+
+    def _reloaded(self) -> Config:
+        config = options.load(self._path)
+        fixed = [
+            f"{table}.{name}: changes at a restart only"
+            for table, name in _FIXED
+            if getattr(getattr(config, table), name) != getattr(getattr(self.config, table), name)
+        ]
+        if fixed:
+            raise ConfigError(fixed)
+        return config
+
+    def _change(self, config: Config) -> None:
         if not self._close(self.config.agent.drain_s):
             # What was sealed and is dropped now is read again; without a new start its numbers would read as a gap.
             self._sealer.restart()
-        self.config = config
-        self._open()
-        self.health.limits = _limits(config)
-        self.metrics.declare(config.source_ids)
-        _log.warning("%s: reloaded", self._path.name)
-        return True
+        before, self.config = self.config, config
+        try:
+            self._open()
+        except (OSError, ValueError) as error:  # a port that is taken, a ledger that cannot be read
+            self.config = before
+            self._open()
+            raise ConfigError(str(error).splitlines()) from error
 
     def stop(self) -> bool:
         """Drain and end; returns whether everything that was read has arrived."""
         self._notify.stopping()
-        self._pulse(stopping=True)
         try:
+            if not self._is_open:
+                return False
+            self._pulse(stopping=True)
             return self._close(self.config.agent.drain_s)
         finally:
             self._stack.close()
@@ -187,6 +208,7 @@ class Running:
             )  # fmt: skip
             self.agent.first_look(is_new=not patterns <= progress.patterns)
             self._parts = opening.pop_all()
+        self._is_open = True
         self.metrics.identify(config.agent.id, self._version, config.digest)
         self.metrics.reloaded.set(1)
 
@@ -201,6 +223,7 @@ class Running:
         self._read_at_s |= dict.fromkeys(places, now_s)
 
     def _close(self, timeout_s: float) -> bool:
+        self._is_open = False
         if self._listeners is not None:
             self._listeners.stop()
         arrived = self.agent.drain(timeout_s)
@@ -226,15 +249,9 @@ class Running:
         agent, publisher, metrics = self.agent, self.agent.publisher, self.metrics
         metrics.in_flight_bytes.set(publisher.in_flight_bytes)
         metrics.oldest.set(publisher.oldest_age_s)
-        behind: dict[str, tuple[int, int, float]] = {}
-        for one in agent.inputs.values():
-            for lag in one.lag():
-                files, size, seconds = behind.get(lag.source_id, (0, 0, 0.0))
-                behind[lag.source_id] = files + 1, size + lag.bytes, max(seconds, lag.seconds)
-        for source, (files, size, seconds) in behind.items():
-            metrics.files.labels(source).set(files)
-            metrics.lag_bytes.labels(source).set(size)
-            metrics.lag.labels(source).set(seconds)
+        self._shown.rebuilt(publisher.rebuilds)
+        self._shown.lag(lag for one in agent.inputs.values() for lag in one.lag())
+        self._shown.ports(self._listeners.seen() if self._listeners is not None else ())
         for source, count in self._files.rotated().items():
             agent.counter.rotated(source, count)
         if self._vault is not None:
@@ -242,13 +259,6 @@ class Running:
         if self._drop is not None:
             for result, count in self._drop.results().items():
                 metrics.bundles.labels(result).inc(count)
-        for port in self._listeners.seen() if self._listeners is not None else ():
-            metrics.syslog.labels(port.transport).inc(port.counts.messages)
-            for reason, count in port.counts.lost.items():
-                metrics.syslog_dropped.labels(port.transport, reason).inc(count)
-            metrics.syslog_refused.labels(port.transport).inc(port.counts.refused)
-            metrics.connections.labels(port.transport).set(port.connections)
-            metrics.spool_bytes.labels(port.source).set(port.spool_bytes)
 
 
 def _limits(config: Config) -> Limits:

@@ -42,13 +42,21 @@ def run(options: argparse.Namespace) -> int:
         while not asked.to_stop:
             if asked.to_reload:
                 asked.to_reload = False
-                running.reload()
+                _reload(running, options.config)
             running.turn()
             if options.once and running.finished:
                 break
     finally:
         arrived = running.stop()
     return 0 if arrived else 1
+
+
+def _reload(running: Running, path: Path) -> None:
+    try:
+        running.reload()
+    except (OSError, ValueError) as error:
+        raise Failure(f"{path}: cannot go on after reloading\n{error}") from error
+    logs.set_up(running.config.log, sys.stderr, os.environ)
 
 
 def _load(path: Path) -> Config:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -14,6 +16,7 @@ from collector.follow.events import GapReason
 from collector.metrics import PREFIX, Declared, Metrics
 from contract.rejected import Reason
 
+COLLECTOR = Path(__file__).parents[2] / "collector"
 # Words that no name may hold: kinds of metric, and units that are not base units (https://prometheus.io/docs/practices/naming).
 KINDS = {"counter", "gauge", "histogram", "summary", "untyped"}
 ODD_UNITS = {
@@ -61,6 +64,15 @@ def test_every_attribute_is_declared_registered_and_shown() -> None:
     assert own == {name.removesuffix("_total") for name in names}
     assert "process_resident_memory_bytes" in shown
     assert not any(name.endswith("_created") for name in shown)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(name for name, one in vars(made()).items() if isinstance(one, MetricWrapperBase) and name[0] != "_")
+)
+def test_no_metric_is_declared_in_vain(name: str) -> None:
+    files = [path for path in COLLECTOR.rglob("*.py") if path.name != "metrics.py"]
+
+    assert any(re.search(rf"metrics\.{name}\b", path.read_text(encoding="utf-8")) for path in files)
 
 
 def test_labels_come_from_closed_sets_and_hold_no_reserved_one() -> None:
