@@ -15,7 +15,8 @@ from collector.sources import TOKEN_KEYS, Source
 from contract import rejected
 from registers.mask import mask_my_numbers
 
-_LONG_NUMBER: Final = r"[0-9０-９]{5,}"
+# Digits also as URLs and JSON spell them.
+_LONG_NUMBER: Final = r"(?i:[0-9０-９]|%3[0-9]|%ef%bc%9[0-9]|\\u003[0-9]|\\uff1[0-9]){5,}"
 
 
 def refuse(rows: pl.DataFrame, source: Source, name: str) -> pl.DataFrame:

@@ -18,7 +18,7 @@ HEADER: Final = ("deviceVendor", "deviceProduct", "deviceVersion", "deviceEventC
 _TIMES: Final = ("rt", "end", "start")
 _FIELD: Final = r"(?:[^|\\]|\\.)*"
 _FIELDS: Final = "".join(rf"(?P<{name}>{_FIELD})\|" for name in HEADER)
-_LINE: Final = rf"(?s)^(?P<before>(?:.*?[ \]])??)CEF: ?[0-9.]+\|{_FIELDS}(?P<extension>.*)$"
+_LINE: Final = rf"(?s)^(?P<before>(?:.*?[^A-Za-z0-9])??)CEF: ?[0-9.]+\|{_FIELDS}(?P<extension>.*)$"
 # No line holds these two once they are taken out: they part pairs, and keys from values.
 _PAIR: Final = "\x1e"
 _VALUE: Final = "\x1f"

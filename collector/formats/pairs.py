@@ -15,9 +15,7 @@ HOST: Final = "syslog.host"
 
 _STAMP: Final = r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}"
 _ISO: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.,]+(?:Z|[+-][0-9:]+)?"
-_BEFORE: Final = (
-    rf"^(?:<[0-9]{{1,3}}>)?(?:1 )?(?:(?P<stamp>{_STAMP})|(?P<iso>{_ISO})|-)(?: +(?P<host>[^\s:]+)(?: .*)?)?\s*$"
-)
+_BEFORE: Final = rf"^(?:<[0-9]{{1,3}}>)?(?:1 )?(?:(?P<stamp>{_STAMP})|(?P<iso>{_ISO})|-)(?: +(?P<host>[^\s:]+):?(?: .*)?)?[\s\x{{feff}}]*$"
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DEVICE_TIME: Final = (
     r"^(?P<month>[A-Z][a-z]{2}) +(?P<day>[0-9]{1,2})(?: (?P<year>[0-9]{4}))? (?P<clock>[0-9]{2}:[0-9]{2}:[0-9]{2})"

@@ -69,6 +69,20 @@ def test_a_device_s_time_counts_and_else_the_header_s(rows, extension: str, at: 
     assert (event["time.occurred"], refused) == (at, [])
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "<134>1 2026-04-01T08:33:20.123+09:00 fw01 gate 7 - - ",
+        '<134>1 2026-04-01T08:33:20.123+09:00 fw01 gate - - [x@1 a="b"] \ufeff',
+        "2026-04-01T08:33:20.123+09:00 fw01 gate[7]:",
+        "2026-04-01T08:33:20.123+09:00 fw01: ",
+    ],
+)
+def test_the_header_before_cef_may_be_of_any_kind_of_syslog(rows, before: str):
+    [event], refused = rows(f"{before}CEF:0|V|P|1|100|n|5|suser=x\n")
+    assert (event["time.occurred"], event["system.id"], refused) == (AT, "fw01", [])
+
+
 def test_a_time_without_year_gets_one_and_one_without_year_but_with_zone_is_refused(rows):
     text = "CEF:0|V|P|1|1|n|5|rt=Apr 01 08:30:00\nCEF:0|V|P|1|1|n|5|rt=Apr 01 08:30:00 CET\nCEF:0|V|P|1|1|n|5|rt=tomorrow\n"
     events, refused = rows(text, reference_year=2026)

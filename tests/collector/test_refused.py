@@ -32,6 +32,7 @@ def test_a_stamp_stays_only_where_the_source_declares_its_format(declare):
 def test_ids_of_people_on_file_are_blotted_out_of_refused_lines(declare):
     text = f'{DECLARED}[columns]\n"subject.token" = "宛名番号"\n'
     assert _kept(declare, text, "1234,0012345,x") == "1234,#####,x"
+    assert _kept(declare, text, "id=%30%30%31%32%33&n=%EF%BC%91234５") == "id=#####&n=#####"
 
 
 def test_a_line_that_is_cut_ends_before_the_number_that_the_cut_goes_through(declare):
