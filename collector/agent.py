@@ -121,6 +121,7 @@ class Agent:
     counter: Counter = field(init=False)
     ticks: Ticks[dict[str, Any]] = field(default_factory=Ticks)
     _due: dict[str, Any] | None = None
+    _torn: bool = False
     _checkpointed_s: float = 0.0
     _beaten_s: float | None = None
     _found: list[tuple[str, Lines | Gap]] = field(default_factory=list)
@@ -141,6 +142,7 @@ class Agent:
             Lines read and gaps found.
         """
         begun = self.clocks.monotonic()
+        self._torn = True
         self._hear(0.0)
         ready = self._ready()
         if ready:
@@ -153,6 +155,7 @@ class Agent:
         if wait and not self._is_busy(done):
             # Parsing has a price per piece: few lines at a time from many files would keep a core busy.
             self._hear(min(max(_IDLE_S, 4 * self._spent_s if done else 0.0), _BUSY_S))
+        self._torn = False
         return done
 
     def drain(self, timeout_s: float) -> bool:
@@ -161,6 +164,9 @@ class Agent:
         Returns:
             Whether all of it arrived.
         """
+        if self._torn:
+            # A turn ended in an error: positions are behind lines that were never sealed, so none is written down.
+            return False
         if self._ready():
             self._take()
             self._beat(stopping=True)

@@ -1,6 +1,7 @@
 """The real agent that kills itself (SIGKILL) at a step: `python -m tests.crashing STEP:N collect -c FILE`.
 
-STEP is one of `STEPS`, N how often it must be reached. The agent's code knows nothing of it.
+STEP is one of `STEPS`, N how often it must be reached. With `STEP:N:error` it raises there, as a bug would. The agent's
+code knows nothing of it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ STEPS: dict[str, tuple[Any, str, bool]] = {
 }
 
 
-def die_at(step: str, times: int) -> None:
+def die_at(step: str, times: int, die: Callable[[], None]) -> None:
     """Wrap a step so that the process dies when it is reached for the n-th time."""
     owner, name, before = STEPS[step]
     original: Callable[..., Any] = getattr(owner, name)
@@ -42,16 +43,24 @@ def die_at(step: str, times: int) -> None:
     def wrapped(*arguments: Any, **more: Any) -> Any:
         left[0] -= 1
         if before and not left[0]:
-            os.kill(os.getpid(), signal.SIGKILL)
+            die()
         found = original(*arguments, **more)
         if not left[0]:
-            os.kill(os.getpid(), signal.SIGKILL)
+            die()
         return found
 
     setattr(owner, name, wrapped)
 
 
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _fail() -> None:
+    raise RuntimeError("a bug, on purpose")
+
+
 if __name__ == "__main__":
-    chosen, _, count = sys.argv[1].partition(":")
-    die_at(chosen, int(count))
+    chosen, count, *how = sys.argv[1].split(":")
+    die_at(chosen, int(count), _fail if how else _kill)
     sys.exit(sekimori.main(sys.argv[2:]))

@@ -107,6 +107,18 @@ def test_killed_at_any_step_it_loses_nothing_and_leaves_no_false_gap(host: Host,
     assert verdict[0] == 0, verdict[1]
 
 
+@pytest.mark.parametrize("step", ["read:2", "parsed:1", "sealed:2", "before-journal:1"])
+def test_a_bug_that_ends_it_loses_nothing_either(host: Host, step: str):
+    host.write("access.log", 0, 500)
+    host.start("--once", crash=f"{step}:error")
+    assert host.wait() == 1, host.said
+    assert "RuntimeError: a bug, on purpose" in host.said
+    assert host.once() == 0, host.said
+    assert set(host.arrived()) == set(range(500))
+    verdict = host.verify()
+    assert verdict[0] == 0, verdict[1]
+
+
 def test_stopped_by_systemd_it_says_good_bye_and_ends_with_0(host: Host):
     host.write("access.log", 0, 100)
     host.start()
