@@ -72,7 +72,7 @@ agent: venv ## An agent that follows try/logs/*.log and streams to the Kafka of 
 	@$(BIN)/sekimori collect -c $(TRY)/collector.toml
 
 .PHONY: consume
-consume: venv ## What arrived in the Kafka of `make kafka`, as Kafka's own console consumer prints it
+consume: venv ## What arrived in the Kafka of `make kafka`, on the console
 	@$(BIN)/python -m tests.kafka.consume access-events
 
 .PHONY: lint

@@ -74,6 +74,9 @@ class Broker(Cluster):
             folder: For data, certificates and log; must be the node's own.
             port: Of the plain door; by default a free one, as for all others.
             settings: More of `server.properties`, which win.
+
+        Raises:
+            BrokerError: Somebody listens at the port already.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
@@ -81,6 +84,8 @@ class Broker(Cluster):
         names = [door.name for door in Door] + ["CONTROLLER"]
         self._ports = dict(zip(names, _free_ports(len(names)), strict=True))
         if port is not None:
+            if not _is_free(port):
+                raise BrokerError(f"port {port} of 127.0.0.1 is taken: end what listens there, or give another")
             self._ports[Door.PLAIN.name] = port
         super().__init__(self.at(Door.PLAIN))
         self.log = folder / "kafka.log"
@@ -256,6 +261,16 @@ def _free_ports(count: int) -> list[int]:
                 one.bind(("127.0.0.1", candidate))
                 found.append(candidate)
     return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Kafka does: former connections do not matter
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _reason(printed: bytes) -> str:

@@ -1,25 +1,21 @@
-"""`make consume`: Kafka's own console consumer on a topic of the Kafka of `make kafka`."""
+"""`make consume`: a console consumer on a topic of the Kafka of `make kafka`, from its beginning."""
 
 from __future__ import annotations
 
-import os
+import argparse
 import sys
-from typing import Final
 
-from tests.kafka.jars import BrokerError, jars, program
-
-_CONSUMER: Final = "org.apache.kafka.tools.consumer.ConsoleConsumer"
+from kafka.cli.consumer import run_cli
 
 
 def main() -> None:
-    """Become the consumer; ends when nothing came for ten seconds."""
-    topic = sys.argv[1]
-    try:
-        java = program("java")
-        command = [java, "-cp", f"{jars()}/*", _CONSUMER, "--bootstrap-server", "127.0.0.1:9092", "--topic", topic]
-    except BrokerError as error:
-        sys.exit(str(error))
-    os.execv(java, [*command, "--from-beginning", "--timeout-ms", "10000"])
+    """Print every value in the topic; ends when nothing came for five seconds."""
+    options = argparse.ArgumentParser(prog="python -m tests.kafka.consume", description=__doc__)
+    options.add_argument("topic")
+    options.add_argument("--bootstrap-servers", default="127.0.0.1:9092", help="default: %(default)s")
+    given = options.parse_args()
+    whole = ["-C", "auto_offset_reset=earliest", "-C", "consumer_timeout_ms=5000"]
+    sys.exit(run_cli(["-b", given.bootstrap_servers, "-t", given.topic, *whole]))
 
 
 if __name__ == "__main__":
