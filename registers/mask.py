@@ -6,7 +6,7 @@ One in eleven other twelve-digit numbers passes by chance and is masked too: tha
 
 What looks like one stays only where it has proved to be something else: a longer run of digits (a 13-digit corporate number, a
 moment), a corporate number written 1-4-4-4 or a card number written 4-4-4-4 with its own check digit right, a UUID, a hash, a
-stamp in a format that the caller declares.
+token of ours, a stamp in a format that the caller declares. Zeros that fill a field up make no longer run.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _GAP: Final = f"[{SEPARATOR_CHARS}]"
 _COMMON: Final = "0-9０-９"
 _PLAIN_GATE: Final = (
     f"(?:^|[^{_COMMON}])(?:[{_COMMON}]{{4}}{_GAP}{{0,3}}[{_COMMON}]{{4}}{_GAP}{{0,3}}[{_COMMON}]{{4}}"
-    f"|(?:[{_COMMON}]{_GAP}){{11}}[{_COMMON}])(?:$|[^{_COMMON}])"
+    f"|[0０]+[1-9１-９][{_COMMON}]{{11}}|(?:[{_COMMON}]{_GAP}){{11}}[{_COMMON}])(?:$|[^{_COMMON}])"
 )
 _PARTED_GATE: Final = (
     f"[{_COMMON}]{{4}}(?:{_GAP}{{1,3}}[{_COMMON}]{{4}}{_GAP}{{0,3}}|{_GAP}{{0,3}}[{_COMMON}]{{4}}{_GAP}{{1,3}})[{_COMMON}]{{4}}"
@@ -69,6 +69,8 @@ _SHAPES: Final = {
     digit: tuple(re.compile(shape.format(d=digit, g=_GAP)) for shape in (_GROUPED, _SINGLE))
     for digit in (_DIGIT, _DECIMAL)
 }
+# Filled up with zeros to the width of a field: no corporate number or moment begins so.
+_PADDING: Final = re.compile(rf"(?<!{_DIGIT})[0０]+$")
 _ODD: Final = re.compile(f"[{ODD_DIGIT_CHARS}]")
 _MAY_BE_SPELT: Final = re.compile(rf"[%\\&\ufffd{UNSEEN_CHARS}{DOUBLE_CHARS}]")
 # All that a spelt number can consist of, and all that a UUID can.
@@ -76,7 +78,7 @@ _STRETCH: Final = re.compile(
     rf"[0-9A-Fa-fuxmp%\\&#;{{}}@O-X\ufffd{DIGIT_CHARS}{DOUBLE_CHARS}{SEPARATOR_CHARS}{UNSEEN_CHARS}]{{6,}}"
 )
 _HASH: Final = re.compile(
-    r"(?<![0-9A-Za-z])(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[0-9]*[a-f])[0-9a-f]{32,})(?![0-9A-Za-z])",
+    r"(?<![0-9A-Za-z])(?:[shrp]_[0-9a-f]{16}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[0-9]*[a-f])[0-9a-f]{32,})(?![0-9A-Za-z])",
     re.IGNORECASE,
 )
 _CARD: Final = re.compile(
@@ -156,6 +158,8 @@ def _plain(text: pl.Series, rows: pl.Series) -> pl.Series:
     some = text.gather(rows)
     parted = some.str.contains(_PARTED_GATE)
     runs = pl.DataFrame({"row": rows, "run": some.str.extract_all("[0-9]{12,}")}).filter(~parted).explode("run")
+    padded = pl.col("run").str.len_bytes() > len(_WEIGHTS)
+    runs = runs.with_columns(run=pl.when(padded).then(pl.col("run").str.strip_chars_start("0")).otherwise("run"))
     runs = runs.filter(pl.col("run").str.len_bytes() == len(_WEIGHTS))
     text_of_all = "".join(runs.get_column("run").to_list()).encode()
     digits = np.frombuffer(text_of_all, dtype=np.uint8).reshape(-1, len(_WEIGHTS)).astype(np.int64) - ord("0")
@@ -207,10 +211,16 @@ def _of_twelve(text: str, digit: str) -> Iterator[Span]:
             start, end = found.span()
             gap = found[1] if found.lastindex else ""
             row_goes_on = gap and text.startswith(gap, start - 1) and start > 1 and is_digit(text, start - 2)
-            if not (row_goes_on or (start and is_digit(text, start - 1))):
+            if not (row_goes_on or (start and is_digit(text, start - 1))) or _is_padded(text, start, end):
                 yield start, end
             # The number may begin in the middle of what was no number: 2026 1234 5678 9018.
             found = shape.search(text, start + 1)
+
+
+def _is_padded(text: str, start: int, end: int) -> bool:
+    """Whether nothing but zeros stands before twelve digits in a row that do not begin with one."""
+    before = text[max(0, start - 20) : start]
+    return end - start == len(_WEIGHTS) and text[start] not in "0０" and bool(_PADDING.search(before))
 
 
 def _ascii(text: str) -> str:

@@ -44,6 +44,8 @@ def _mask(*texts: str | None) -> list[str | None]:
         ("1\x002\x003\x004\x005\x006\x007\x008\x009\x000\x001\x008\x00", f"{MASK}\x00"),  # UTF-16, misread
         ("1\ufe0f\u20e3234 5678 9018", MASK),  # a key cap
         ("⑫㉞5678 9018", MASK),
+        (f"id=0{NUMBER};", f"id=0{MASK};"),  # filled up with zeros
+        (f"no 000０{NUMBER}", f"no 000０{MASK}"),
         (f"①{NUMBER}", f"①{MASK}"),  # a bullet, not a digit of it
         (f"{NUMBER}²", f"{MASK}²"),  # a footnote
         ("GET /q?no=%31%32%33%34%35%36%37%38%39%30%31%38&x=1", f"GET /q?no={MASK}&x=1"),
@@ -91,6 +93,9 @@ def test_a_my_number_is_masked_however_it_is_written(text, masked):
         "192.168.100.200",
         "5b3c1d2e-0a1b-4c3d-8e9f-123456789018",  # a UUID
         "{00000000-0000-0000-0000-000000000000}",
+        "s_a123456789018b0c",  # a token of ours
+        f"10{NUMBER}",  # zeros that fill nothing up
+        "0112345678901",
         "a94a8fe5ccb1123456789018f4c0873d391e9879",  # a hash
         "",
     ],
