@@ -7,7 +7,6 @@ was acknowledged.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +40,6 @@ _IDLE_S: Final = 0.25
 _BUSY_S: Final = 2.0
 # Lines in a turn from which the next one follows at once.
 _MANY: Final = 1000
-_log = logging.getLogger(__name__)
 
 
 class Input(Protocol):
@@ -349,10 +347,7 @@ class Agent:
         self.metrics.heartbeats.inc(partitions)
 
     def _trouble(self, where: str, text: str | None) -> None:
-        before = self._troubles.pop(where, None)
+        """Say of a part of the work what is wrong with it, or that all is well; health tells it, in the log too."""
+        self._troubles.pop(where, None)
         if text is not None:
             self._troubles[where] = text
-            if text != before:
-                _log.error("%s: %s", where, text)
-        elif before is not None:
-            _log.warning("%s: well again", where)

@@ -19,6 +19,8 @@ from registers.tokens import SiteKey
 
 # A stamp without year that would lie further ahead than this is of last year.
 _AHEAD: Final = timedelta(days=2)
+# Files whose year is remembered.
+_FILES: Final = 10_000
 
 
 @dataclass(slots=True)
@@ -53,16 +55,15 @@ class Reader:
         if parsed.yearless and before.year is None and _is_ahead(parsed.events, now):
             parsed = self._parse(lines, before, year - 1)
         self._sources[source.id] = parsed.state
-        # Only the year of a file is its own.
+        # Only the year of a file is its own. The files read last come last; those long done are forgotten.
+        self._files.pop(lines.key, None)
         self._files[lines.key] = replace(parsed.state, subjects=State().subjects)
+        if len(self._files) > _FILES:
+            del self._files[next(iter(self._files))]
         return parsed
 
     def _parse(self, lines: Lines, before: State, year: int) -> Parsed:
         return parse(lines.piece, lines.source, self.key, self.time_zone, before, year, keep_ids=self.keep_ids)
-
-    def keep(self, keys: set[str]) -> None:
-        """Forget the files that are followed no more; `keys` are those that still are."""
-        self._files = {key: state for key, state in self._files.items() if key in keys}
 
 
 def _is_ahead(events: pl.DataFrame, now: datetime) -> bool:

@@ -74,6 +74,19 @@ def test_one_actor_is_in_one_partition_and_in_order(host: Host):
     assert all(numbers == sorted(numbers) for numbers in order.values())
 
 
+def test_for_other_consumers_every_event_is_a_record_with_its_actor_as_the_key(host: Host):
+    host.options = {"wire": {"format": "event"}}
+    host.configure()
+    host.write("access.log", 0, 30)
+    assert host.once() == 0, host.said
+    records = host.kafka.stored(host.topic)
+    events = [json.loads(record.value) for record in records]
+    assert [record.key for record in records] == [(e.get("actor.id") or e["agent.id"]).encode() for e in events]
+    assert host.arrived() == exactly(0, 30)
+    status, verdict = host.verify()
+    assert status == 0, verdict
+
+
 def test_a_bad_line_is_a_dead_letter_and_stops_nothing(host: Host):
     host.write("access.log", 0, 5)
     with (host.folder / "logs" / "access.log").open("a") as file:
