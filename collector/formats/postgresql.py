@@ -1,7 +1,7 @@
 """PostgreSQL's csvlog, and the entries of pgaudit in it (https://github.com/pgaudit/pgaudit, README "Format").
 
-The log has no header; 23 columns until PostgreSQL 12, 24 in 13, 26 from 14 on. Messages are understood in English only
-(`lc_messages = 'C'`); whether something failed is told by its SQLSTATE, which no language changes.
+The log has no header; 23 columns until PostgreSQL 12, 24 in 13, 26 from 14 on. Messages are understood in English and
+in the Japanese of version 15; whether something failed is told by its SQLSTATE, which no language changes.
 """
 
 from __future__ import annotations
@@ -35,8 +35,22 @@ _ACTIONS: Final = {
     "CREATE ROLE": "create", "CREATE USER": "create", "DROP ROLE": "delete", "DROP USER": "delete",
 }  # fmt: skip
 _TABLES: Final = ("TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE")
-_AUTHORIZED: Final = "^connection authorized: "
-_ENDED: Final = r"^disconnection: session time: ([0-9]+):([0-9]{2}):([0-9]{2})\.([0-9]{3})"
+_COUNTED: Final = (
+    "SELECT",
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "MERGE",
+)  # of other commands pgaudit says 0 rows, whatever they did
+_AUTHORIZED: Final = "^(?:(?:replication )?connection authorized|(?:レプリケーション)?接続の認証完了): "
+_AUTHENTICATED: Final = r"^(?:connection authenticated: .* method|接続認証完了: .* 方式)=([a-z0-9-]+) \("
+_ENDED: Final = (
+    r"^(?:disconnection: session time|接続を切断: セッション時間): ([0-9]+):([0-9]{2}):([0-9]{2})\.([0-9]{3})"
+)
+_METHODS: Final = {
+    **dict.fromkeys(("scram-sha-256", "md5", "password", "ldap", "pam", "radius", "bsd"), "password"),
+    "cert": "certificate", "gss": "sso", "sspi": "sso", "peer": "none", "ident": "none", "trust": "none",
+}  # fmt: skip
 # Classes of SQLSTATE that are no failure: success, warning, no data. 28: who are you? 42501: you may not.
 _GOOD: Final = "^(?:00|01|02)"
 _REFUSED: Final = "^28"
@@ -110,6 +124,10 @@ def _who() -> list[pl.Expr]:
         pl.col("session_id").alias("session.id"),
         pl.when(host != "[local]").then(host).alias("src.ip"),
         pl.coalesce(named, given).alias("target.actor"),
+        pl.col("message")
+        .str.extract(_AUTHENTICATED)
+        .replace_strict(_METHODS, default=None, return_dtype=pl.String)
+        .alias("auth.method"),
     ]
 
 
@@ -154,7 +172,7 @@ def _where() -> list[pl.Expr]:
         pl.col("database_name").alias("system.id"),
         pl.col("!object").alias("resource.id"),
         pl.when(pl.col("!object_type").is_in(_TABLES)).then(pl.lit("table")).alias("resource.type"),
-        pl.col("!rows").alias("resource.count"),
+        pl.when(pl.col("!command").is_in(_COUNTED)).then("!rows").alias("resource.count"),
     ]
 
 
