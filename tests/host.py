@@ -39,6 +39,7 @@ class Host:
         topic, dead: Topics.
         options: More of the configuration, by table.
         files: `[[files]]` entries: source and globs below the folder.
+        syslog: `[[syslog]]` entries.
     """
 
     folder: Path
@@ -47,7 +48,7 @@ class Host:
     dead: str
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: list[tuple[str, str]] = field(default_factory=lambda: [("web-access", "logs/*.log")])
-    address: str = ""
+    syslog: list[dict[str, Any]] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -68,7 +69,7 @@ class Host:
         tables: dict[str, dict[str, Any]] = {
             "agent": {"id": "ag-test", "state_dir": "state", "site_key": "site.key", "seal_key": "seal.key"},
             "kafka": {
-                "bootstrap_servers": [self.address or self.kafka.address],
+                "bootstrap_servers": [self.kafka.address],
                 "topic": self.topic,
                 "dead_letter_topic": self.dead,
             },
@@ -79,6 +80,10 @@ class Host:
         text = "".join(
             f"[{table}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
             for table, values in tables.items()
+        )
+        text += "".join(
+            "[[syslog]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in port.items())
+            for port in self.syslog
         )
         text += "".join(f'[[files]]\nsource = "{source}"\npaths = ["{glob}"]\n' for source, glob in self.files)
         self.config.write_text(text)

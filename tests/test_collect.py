@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from tests import crashing
 from tests.command import sekimori
 from tests.host import Host, line
-from tests.kafka.broker import Broker
+from tests.kafka.broker import PASSWORDS, Broker, Door
 from tests.kafka.cluster import Cluster
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:kafka")
@@ -250,3 +251,62 @@ def test_a_second_agent_on_the_same_state_does_not_start(host: Host):
     assert "another agent is using this folder" in host.said
     host.process = first
     assert host.end() == 0
+
+
+def test_a_wrong_password_is_one_line_and_the_right_one_needs_no_restart(tmp_path: Path, broker: Broker):
+    host = Host(tmp_path / "host", broker, broker.topic(), broker.topic(1))
+    password = host.folder / "password"
+    password.touch(0o600)
+    password.write_text("not it")
+    host.options = {
+        "kafka": {
+            "bootstrap_servers": [broker.at(Door.SASL)], "security_protocol": "SASL_SSL",
+            "ssl_cafile": str(broker.authority.cafile), "sasl_mechanism": "SCRAM-SHA-256", "sasl_username": "alice",
+            "sasl_password_file": str(password),
+        }
+    }  # fmt: skip
+    host.configure()
+    for name in (host.topic, host.dead):
+        broker.allow("alice", name, "WRITE")
+    try:
+        host.write("access.log", 0, 10)
+        host.start()
+        host.until(lambda: "metrics at port" in host.said)
+        host.until(lambda: "password" in host.get("/health")[1])
+        assert len(host.get("/health")[1].splitlines()) == 1
+        password.write_text(PASSWORDS["alice"])
+        host.until(lambda: len(host.arrived()) == 10)
+        assert "Traceback" not in host.said
+        assert host.end() == 0
+    finally:
+        host.close()
+
+
+def test_syslog_is_followed_like_a_file_and_survives_a_kill(host: Host):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    host.files = []
+    host.syslog = [{"protocol": "tcp", "port": port}]
+    host.configure()
+    host.start()
+    host.until(lambda: "metrics at port" in host.said)
+
+    def send(first: int, count: int) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as sender:
+            for number in range(first, first + count):
+                text = f"<38>Mar  4 10:00:00 web1 sshd[{number}]: Failed password for root from 192.0.2.1 port 1 ssh2"
+                sender.sendall(f"{len(text)} {text}".encode())
+
+    send(0, 200)
+    host.until(lambda: host.metric("sekimori_collector_syslog_messages_total") == 200)
+    host.end(signal.SIGKILL)
+    host.start()
+    host.until(lambda: host.said.count("metrics at port") == 2)
+    send(200, 200)
+    host.until(
+        lambda: len({event["event.id"] for event in host.events() if event["event.class"] != "heartbeat"}) == 400
+    )
+    assert host.end() == 0
+    status, verdict = host.verify()
+    assert status == 0, verdict
