@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.cut import DEFAULT_LIMITS, Cutter, Limits, Start
@@ -80,6 +80,7 @@ def test_a_record_with_a_line_that_is_no_text_is_refused_whole(read, declare, tm
 LINES = st.lists(st.sampled_from(["Apr  1 a", "Apr  2 b", "x", "", "\ty", "z\r"]), max_size=30)
 
 
+@settings(deadline=None)
 @given(LINES, st.integers(1, 40), st.integers(1, 60), st.booleans())
 def test_records_are_the_same_however_the_file_comes_and_none_is_lost(declare_trace, texts, record_lines, step, ended):
     data = ("\n".join(texts) + ("\n" if ended and texts else "")).encode()
@@ -92,6 +93,7 @@ def test_records_are_the_same_however_the_file_comes_and_none_is_lost(declare_tr
     assert kept == data.removesuffix(b"\n").replace(b"\r", b"")
 
 
+@settings(deadline=None)
 @given(LINES, st.integers(1, 40), st.data())
 def test_reading_goes_on_at_the_end_of_any_record(declare_trace, texts, record_lines, drawn):
     data = ("\n".join(texts) + "\n").encode()
