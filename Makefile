@@ -97,6 +97,7 @@ chaos: venv system ## A hundred random kills of an agent, while its log is writt
 pins: venv ## Pin the requirements anew, with hashes
 	$(PINS) -o requirements/runtime.txt requirements/runtime.in
 	$(PINS) -o requirements/dev.txt -c requirements/runtime.txt requirements/dev.in
+	$(PINS) -o requirements/benchmarks.txt -c requirements/runtime.txt requirements/benchmarks.in
 
 .PHONY: wheel
 wheel: venv ## Build the wheel into dist/
