@@ -35,6 +35,7 @@ class Group:
         folders: Where the logs are.
         notes: What is wrong with files, one line each.
         rotations: By source, how often its writer went on in another or an emptied file.
+        copying: Families in which a file was emptied, so that rotations are copies that may lack what came last.
         newest_ns: By family, the newest change of its files, as of the last scan.
         looked: The last scan did look; else there was nothing to see.
         strangers: The files that are no stream's yet.
@@ -51,6 +52,7 @@ class Group:
     folders: Folders = field(default_factory=Folders)
     notes: list[str] = field(default_factory=list)
     rotations: dict[str, int] = field(default_factory=dict)
+    copying: set[str] = field(default_factory=set)
     newest_ns: dict[str, int] = field(default_factory=dict)
     strangers: Strangers = field(init=False)
     looked: bool = False
@@ -164,7 +166,10 @@ class Group:
             os.close(handle)
         if found is None or recycled or tail_hash(found.windows.get(position.offset, b"?")) != position.tail:
             # Which gzip file it is takes time to tell, and is told among the unknown ones.
-            stream.lose(now, emptied=not (packed or recycled), idle_s=self.patience.idle_s)
+            if packed or recycled:
+                stream.lose(now, emptied=False, idle_s=self.patience.idle_s)
+            else:
+                self.emptied(stream, now)
         elif not (position.finished and seen.size <= position.seen_bytes):
             self.attach(stream, seen, found.windows[position.offset], now)
         else:
@@ -189,6 +194,7 @@ class Group:
         """Its file was emptied or overwritten."""
         if stream.live:
             self._count_rotation(stream)
+        self.copying.add(stream.position.family)
         stream.lose(now, emptied=True, idle_s=self.patience.idle_s)
 
     def live_paths(self) -> list[str]:

@@ -251,6 +251,7 @@ class Strangers:
             del self._group.streams[stream.key]
             raise
         stream.behind_since = now
+        stream.change(copied=one.family in self._group.copying and not one.live)
         # By the times of the files, for they are of one clock: what was written long before the newest one is old.
         stream.quiet_since = now - (self._group.newest_ns.get(one.family, 0) - one.mtime_ns) / 1e9
         return None
