@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from collector.parse import FALLBACK_YEAR, Parsed, State, parse
 from collector.read import DEFAULT_LIMITS, Cutter, Limits, Unreadable, files, head, pieces
 from collector.recognise import LINES, recognise
-from collector.sources import Source
+from collector.sources import TIMED, Source
 from registers.tokens import SiteKey
 
 
@@ -138,7 +138,7 @@ def read(
         As `ingest`.
     """
     assumed = reference_year is None
-    if reference_year is None and any(log.source.format == "syslog" for log in logs):
+    if reference_year is None and any(log.source.format in ("syslog", *TIMED) for log in logs):
         reference_year = _oldest_year(logs, site_key, time_zone)
     states: dict[str, State] = {}
     yearless: dict[str, None] = {}

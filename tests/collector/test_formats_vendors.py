@@ -82,6 +82,15 @@ def test_the_header_before_cef_may_be_of_any_kind_of_syslog(rows, before: str):
     assert (event["time.occurred"], event["system.id"], refused) == (AT, "fw01", [])
 
 
+def test_a_time_without_year_gets_that_of_the_oldest_log_that_says_one(read, tmp_path: Path):
+    (tmp_path / "gate.log").write_text("CEF:0|V|P|1|1|n|5|rt=Apr 01 08:30:00\n", encoding="utf-8")
+    (tmp_path / "web.log").write_text(
+        '192.0.2.1 - - [01/Apr/2024:08:30:00 +0900] "GET / HTTP/1.1" 200 5\n', encoding="utf-8"
+    )
+    parsed, _ = read(tmp_path)
+    assert pl.concat([piece.events for piece in parsed]).get_column("time.occurred").n_unique() == 1
+
+
 def test_a_time_without_year_gets_one_and_one_without_year_but_with_zone_is_refused(rows):
     text = "CEF:0|V|P|1|1|n|5|rt=Apr 01 08:30:00\nCEF:0|V|P|1|1|n|5|rt=Apr 01 08:30:00 CET\nCEF:0|V|P|1|1|n|5|rt=tomorrow\n"
     events, refused = rows(text, reference_year=2026)
