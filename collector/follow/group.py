@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from collector.cut import Limits
 from collector.follow.content import is_gzip, look
@@ -17,6 +18,9 @@ from collector.follow.strangers import Strangers
 from collector.follow.stream import Stream
 from collector.read import shown
 from collector.sources import Source
+
+# A folder that is listed while its files are renamed may not show one of them.
+_SEEK_TIMES: Final = 4
 
 
 @dataclass(slots=True)
@@ -108,7 +112,7 @@ class Group:
 
     def _nothing_to_see(self, now: float) -> bool:
         """Whether looking again would find what was found before. Looking at many files has a price."""
-        if not self._scanned or self.strangers.pending or self.strangers.growing:
+        if not self._scanned or self.strangers.pending or self.strangers.unsettled:
             return False
         streams = self.streams.values()
         if any(stream.lost_since is not None for stream in streams):
@@ -221,10 +225,11 @@ class Group:
 
     def _give_up(self, stream: Stream, now: float) -> Iterator[Gap]:
         position = stream.position
-        if stream.lost_since is None or position.family in self.strangers.pending | self.strangers.growing:
+        if stream.lost_since is None or position.family in self.strangers.pending | self.strangers.unsettled:
             return
         waited = now - stream.lost_since
-        if waited < self.patience.lost_s:
+        stream.sought += 1
+        if waited < self.patience.lost_s or stream.sought < _SEEK_TIMES:
             return
         folder = os.path.dirname(position.path)
         if not stream.emptied and not _is_there(folder, position.dev) and waited < self.patience.away_s:

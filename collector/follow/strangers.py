@@ -57,13 +57,13 @@ class Strangers:
     Attributes:
         waiting: By path, bytes of files that wait to be read.
         pending: Families with a gzip file at which is being looked.
-        growing: Families with a gzip file that is being written, or was cut off.
+        unsettled: Families with a file that is being renamed, or a gzip file that is being written or was cut off.
     """
 
     def __init__(self, group: Group) -> None:
         self.waiting: dict[str, int] = {}
         self.pending: set[str] = set()
-        self.growing: set[str] = set()
+        self.unsettled: set[str] = set()
         self._group = group
         self._unknown: dict[tuple[int, int], _Unknown] = {}
         self._gaps: list[Gap] = []
@@ -85,7 +85,7 @@ class Strangers:
         """
         self.waiting.clear()
         self.pending.clear()
-        self.growing.clear()
+        self.unsettled.clear()
         inodes = {one.inode for one in candidates}
         for inode in [inode for inode in self._unknown if inode not in inodes]:
             self._unknown.pop(inode).stop()
@@ -96,6 +96,7 @@ class Strangers:
             try:
                 waits = self._identify(one, now)
             except FileNotFoundError:  # moved since it was listed
+                self.unsettled.add(one.family)
                 continue
             except OSError as error:
                 self._group.refused(one, error)
@@ -160,7 +161,7 @@ class Strangers:
             return one.size
         quiet = now - self._unknown[one.inode].since >= self._group.patience.rotated_s
         if not found.whole and not quiet:
-            self.growing.add(one.family)
+            self.unsettled.add(one.family)
             self._group.note(
                 one, "gzip is being written or is cut off", "unless it changes it is read as far as it goes"
             )

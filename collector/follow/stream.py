@@ -28,6 +28,7 @@ class Stream:
         quiet_since: When its size was last seen to change.
         behind_since: When it was last read to its end; None where it is.
         lost_since: Since when nobody knows where its bytes are; None while they are known.
+        sought: How often it was looked for since.
         emptied: It was lost because its file was emptied or overwritten, not because it went away.
         quiet: It was open and not being written to when it was lost, so that a copy that ends where it was read to is whole.
         trouble: Why it could not be read.
@@ -41,6 +42,7 @@ class Stream:
         self.quiet_since = 0.0
         self.behind_since: float | None = None
         self.lost_since: float | None = None
+        self.sought = 0
         self.emptied = self.quiet = False
         self.memory: tuple[bytes, int] = (b"", 0)
         self.trouble: OSError | None = None
@@ -155,7 +157,7 @@ class Stream:
         self.quiet = looked and self._looked_at - self.quiet_since >= idle_s
         if self._cutter is not None:
             self.memory = self._cutter.last_bytes(TAIL_BYTES), self._cutter.taken
-        self.lost_since, self.emptied = now, emptied
+        self.lost_since, self.sought, self.emptied = now, 0, emptied
         self.live = self.present = False
         self.detach()
 

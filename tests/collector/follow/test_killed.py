@@ -31,7 +31,7 @@ held = state.load([])
 pattern = str(folder / "app.log")
 # The first start: rotations that are there already are of interest too.
 progress = Progress.from_json(held["files"]) if held else Progress(patterns=frozenset([pattern]))
-follower = Follower([Watched((pattern,), PLAIN)], progress, patience=Patience(lost_s=0.5))
+follower = Follower([Watched((pattern,), PLAIN)], progress, patience=Patience(lost_s=1.0))
 while True:
     found = follower.poll(time.monotonic(), 20_000)
     for one in found:
@@ -95,7 +95,7 @@ def kill_and_count(rig: Rig, top: Path, kills: int) -> None:
     writer.join()
     agent = start(rig, top)
     assert agent.stdout is not None
-    for _ in range(50):  # idle for a second
+    for _ in range(100):  # idle for two seconds
         agent.stdout.readline()
     agent.kill()
     agent.wait()
