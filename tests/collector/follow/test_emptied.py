@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -278,7 +279,6 @@ def test_stale_checkpoint_after_long_downtime(rig: Rig):
 
 
 def test_forgotten_progress_reads_everything_again_rotated_files_too(rig: Rig):
-    import json
 
     for _ in range(3):
         rig.write(5)

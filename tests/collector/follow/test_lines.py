@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -145,7 +148,6 @@ def test_following_gives_the_events_that_analysing_gives(rig: Rig, key: SiteKey,
             rig.rotate()
             rig.zip(rig.folder / "app.log.1")
             (rig.folder / "app.log.1.gz").rename(rig.folder / "moved.gz")
-            import gzip
 
             rig.log.write_bytes(gzip.decompress((rig.folder / "moved.gz").read_bytes()))
             (rig.folder / "moved.gz").unlink()
@@ -198,3 +200,22 @@ def test_an_encoding_taken_from_one_line_is_given_up_when_others_speak_against_i
     taken += [line for one in given if isinstance(one, Lines) for line in one.piece.lines.get_column("line").to_list()]
 
     assert taken[1:] == ["住民票", "ﾅｵ", *["照会"] * 30, None, "照会"]
+
+
+@pytest.mark.slow
+def test_a_line_of_a_gibibyte_is_one_refused_line_in_little_memory(rig: Rig):
+    before = rig.write(3)
+    start = rig.log.stat().st_size
+    os.truncate(rig.log, start + (1 << 30))  # a hole reads as NULs
+    with rig.log.open("ab") as file:
+        file.write(b"\n")
+    rig.write(3)
+    rig.take(rig.poll(budget_bytes=100 << 20))
+    rig.start()
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    rig.run(budget_bytes=8 << 20)
+
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held < 100 << 10  # KiB
+    assert rig.long == [(start, 1 << 30)]
+    assert rig.lines[:3] == before
+    rig.check()
