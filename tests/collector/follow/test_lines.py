@@ -213,7 +213,7 @@ def test_a_line_of_a_gibibyte_is_one_refused_line_in_little_memory(rig: Rig):
     rig.take(rig.poll(budget_bytes=100 << 20))
     rig.start()
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    rig.run(budget_bytes=8 << 20)
+    rig.run(seconds=140, budget_bytes=8 << 20)
 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held < 100 << 10  # KiB
     assert rig.long == [(start, 1 << 30)]
