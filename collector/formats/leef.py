@@ -18,9 +18,7 @@ _TAB: Final = "\t"
 _ONE: Final = "".join(rf"(?P<{name}1>[^|]*)\|" for name in HEADER)
 _TWO: Final = "".join(rf"(?P<{name}2>[^|]*)\|" for name in HEADER)
 _DELIMITER: Final = r"(?:(?P<delimiter>(?:0?[xX][0-9A-Fa-f]{2,4})|[^\sA-Za-z0-9=])?\|)?"
-_LINE: Final = (
-    rf"(?s)^(?P<before>(?:.*?[^A-Za-z0-9])??)LEEF: ?(?:1\.0\|{_ONE}(?P<pairs1>.*)|2\.0\|{_TWO}{_DELIMITER}(?P<pairs2>.*))$"
-)
+_LINE: Final = rf"(?s)^(?P<before>(?:.*?[^A-Za-z0-9])??)LEEF: ?(?:1\.0\|{_ONE}(?P<pairs1>.*)|2\.0\|{_TWO}{_DELIMITER}(?P<pairs2>.*))$"
 # How rsyslog and syslog-ng write a tab when they relay a line.
 _RELAYED_TABS: Final = "#011|<009>"
 
