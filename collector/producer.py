@@ -64,6 +64,8 @@ class Producer:
         # The option of this name does not reach the place where it is looked at, and by default a broker makes any topic
         # that is asked for: a misspelt one would swallow everything.
         self._producer._metadata.config["allow_auto_create_topics"] = False
+        # At exit it would wait for unfinished batches, then raise. Whoever made it ends it.
+        self._producer._unregister_cleanup()
         self._producer._sender.name = f"{client.threads}-send"
 
     def partitions(self, topic: str) -> int:
@@ -119,7 +121,7 @@ class Producer:
     def _bury(self) -> None:
         self._producer._sender.join(60)
         with contextlib.suppress(KafkaError):
-            self._producer.close(timeout=0)  # takes away what it left to be done at exit
+            self._producer.close(timeout=0)  # else it does so when nobody refers to it any more, and waits
 
 
 class Attempt:

@@ -8,6 +8,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from collector.publish import Publisher
 from contract.sealed import Record
 from tests.collector.publishing import (
@@ -185,14 +187,16 @@ sys.stdin.readline()
 for number in range(100):
     one.send(Record(sys.argv[2], 0, b"x" * 50_000, [], 0))
 one.poll(0.5)
-one.close(0.2)
+if sys.argv[3] == "close":
+    one.close(0.2)
 """
 
 
-def test_a_process_that_leaves_unfinished_records_behind_ends_without_a_word(broker: Broker):
+@pytest.mark.parametrize("how", ["close", "just leave"])
+def test_a_process_that_leaves_unfinished_records_behind_ends_without_a_word(broker: Broker, how: str):
     topic = broker.topic()
     process = subprocess.Popen(
-        [sys.executable, "-c", LEAVE, broker.address, topic],
+        [sys.executable, "-c", LEAVE, broker.address, topic, how],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
