@@ -103,6 +103,7 @@ class Agent:
         metrics: Counted once per batch.
         clocks: What tells the time.
         vault: Takes new tokens with their ids; None without one.
+        exhausted: The last turn could have read and found nothing.
         noted: Hears of every piece that was read, with the name of its input.
     """
 
@@ -117,6 +118,7 @@ class Agent:
     vault: Vault | None = None
     noted: Callable[[str, Lines], None] = lambda name, lines: None
     counter: Counter = field(init=False)
+    exhausted: bool = False
     ticks: Ticks[dict[str, Any]] = field(default_factory=Ticks)
     _due: dict[str, Any] | None = None
     _torn: bool = False
@@ -146,8 +148,10 @@ class Agent:
         if ready:
             self._beat_if_due()
         # Also while nothing can be sent: files that are rotated and deleted meanwhile must be held open to be read later.
-        self._look(TURN_BYTES if ready and self.publisher.room() > TURN_BYTES * _GROWTH else 0)
+        budget = self._budget if ready else 0
+        self._look(budget)
         done = self._take() if ready else 0
+        self.exhausted = bool(budget) and not done
         self._save_if_due()
         self._spent_s = self.clocks.monotonic() - begun
         if wait and not self._is_busy(done):
@@ -190,11 +194,6 @@ class Agent:
             self.store.save({name: one.positions() for name, one in self.inputs.items()})
 
     @property
-    def begun(self) -> bool:
-        """Whether anything was sent: Kafka is there."""
-        return self._beaten_s is not None
-
-    @property
     def idle(self) -> bool:
         """Whether everything that was read has arrived and is written down."""
         return not (self.ticks or self._unsent or self._due)
@@ -210,8 +209,14 @@ class Agent:
         kafka = self.config.kafka
         return self.publisher.partitions(kafka.topic) is not None and self._send_unsent()
 
+    @property
+    def _budget(self) -> int:
+        """Bytes to read in this turn; 0 while what they become would find no room."""
+        most = min(TURN_BYTES, (self.config.kafka.in_flight_mib << 20) // (2 * _GROWTH))
+        return most if self.publisher.room() >= most * _GROWTH else 0
+
     def _is_busy(self, done: int) -> bool:
-        return done >= _MANY and self.publisher.room() > TURN_BYTES * _GROWTH
+        return done >= _MANY and self._budget > 0
 
     # --- what came back ---------------------------------------------------------------------------------------------
 

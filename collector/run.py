@@ -96,7 +96,7 @@ class Running:
     def turn(self, wait: bool = True) -> int:
         """One turn of the main loop; returns how many lines were read."""
         done = self.agent.turn(wait)
-        self._quiet_turns = 0 if done or not self.agent.begun else self._quiet_turns + 1
+        self._quiet_turns = self._quiet_turns + 1 if self.agent.exhausted else 0
         if self._clocks.monotonic() - self._pulsed_s >= _PULSE_S:
             self._pulse()
         return done
