@@ -245,6 +245,8 @@ def _told(one: Summary) -> str:
         parts.append(f"{one.repeated:,} records came again")
     if one.excused:
         parts.append(f"{one.excused:,} events of crashed starts stand under other numbers")
+    if one.under_way:
+        parts.append(f"{one.under_way:,} events may be under way")
     if one.since:
         parts.append(f"complete only from {one.since} on: the topic keeps nothing older")
     return ", ".join(parts)

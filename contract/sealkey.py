@@ -80,7 +80,7 @@ class SealKey:
                 raise SealKeyError("is damaged or was changed by hand: use an unaltered copy")
         except SealKeyError:
             raise
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):  # JSON knows 1e999
             raise SealKeyError("is no seal key: make one with sekimori keys seal") from None
         return key
 

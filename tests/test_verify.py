@@ -67,7 +67,7 @@ def two_starts(folder: Path) -> list[Record]:
     records: list[Record] = []
     for _ in range(2):
         sealer = start(folder)
-        records += beats(sealer, now, 4) + some(sealer, 50, 4, now) + beats(sealer, now, 4)
+        records += beats(sealer, now, 4) + some(sealer, 50, 4, now) + beats(sealer, now, 4, stopping=True)
         sealer.commit()
         sealer.acknowledged(records[-12:])
         sealer.commit()

@@ -40,6 +40,11 @@ class Start:
         return [said for entry in self.walked.good for said in entry.said]
 
     @property
+    def acknowledged(self) -> int:
+        """The newest number up to which it saw everything arrive, −1 if it never said."""
+        return max((said.acknowledged for said in self.utterances), default=-1)
+
+    @property
     def doubts(self) -> list[tuple[int, int]]:
         """Numbers that later starts call sealed and never acknowledged."""
         return [pair for one in self.told for pair in one.unacknowledged]
@@ -84,10 +89,12 @@ class Agent:
             self._say(
                 TAMPERED, f"start {name} does not come from the key: forged, or the key of another enrolment lacks"
             )
-        for starts in enrolments:
-            self._judge(starts)
         said = [said[-1] for starts in enrolments if (said := [one for start in starts for one in start.utterances])]
-        self._silence(max(said, key=lambda one: one.at_ms, default=None))
+        newest = max(said, key=lambda one: one.at_ms, default=None)
+        lives = newest is not None and not newest.stopping and not self._is_silent(newest)
+        for starts in enrolments:
+            self._judge(starts, lives and newest in starts[-1].utterances)
+        self._check_silence(newest)
 
     def _starts(self, key: SealKey) -> list[Start]:
         """The starts that come from a key and are there or are spoken of, in their order."""
@@ -110,7 +117,8 @@ class Agent:
                     self._say(GAP, f"start {teller.name} follows start {one.boot}, which does not come from this key")
         return sorted(starts.values(), key=lambda start: start.at)
 
-    def _judge(self, starts: list[Start]) -> None:
+    def _judge(self, starts: list[Start], lives: bool) -> None:
+        """Judge the starts of one enrolment; `lives`: the newest of them goes on."""
         horizon = self._horizon(starts)
         for start in starts:
             self._count(start)
@@ -121,7 +129,8 @@ class Agent:
             self._check_beginning(start)
             self._check_claims(start)
             if start.at >= horizon[0]:
-                self._check_numbers(start, horizon[1] if start.at == horizon[0] else 0)
+                floor = horizon[1] if start.at == horizon[0] else 0
+                self._check_numbers(start, floor, lives and start is starts[-1])
                 self._check_end(start, start is starts[-1])
 
     def _horizon(self, starts: Sequence[Start]) -> tuple[int, int]:
@@ -164,7 +173,7 @@ class Agent:
 
     def _check_claims(self, start: Start) -> None:
         """A later start that disowns what this one saw acknowledged is not to be believed: somebody else speaks."""
-        claimed = max((said.acknowledged for said in start.utterances), default=-1)
+        claimed = start.acknowledged
         disowned = min((first for first, _ in start.doubts), default=claimed + 1)
         if disowned <= claimed:
             text = (
@@ -172,19 +181,26 @@ class Agent:
             )
             self._say(TAMPERED, f"start {start.name}: {text}")
 
-    def _check_numbers(self, start: Start, floor: int) -> None:
-        """Numbers that are not there, from `floor` on."""
+    def _check_numbers(self, start: Start, floor: int, lives: bool) -> None:
+        """Numbers that are not there, from `floor` on.
+
+        Partitions are not read in the same instant, and records of different partitions do not arrive in the order of
+        their numbers. So of an agent that lives nothing is demanded yet that it had not said to have arrived.
+        """
         walked = start.walked
+        due_to = start.acknowledged if lives else walked.last
         ranges = list(walked.missing)
         end = max((one.last for one in start.told), default=walked.last)
         if end > walked.last:
             ranges.append((walked.last + 1, end))
-        due = outside(ranges, [*walked.claimed, (-1, floor - 1)])
+        ranges = outside(ranges, [*walked.claimed, (-1, floor - 1)])
+        due = outside(ranges, [(due_to + 1, walked.last)])
+        self.summary.under_way += _size(ranges) - _size(due)
         missing = outside(due, start.doubts)
         self.summary.excused += _size(due) - _size(missing)
         if missing:
             self._say(GAP, f"start {start.name}: {_numbers(missing)}")
-        unlinked = [number for number in walked.unlinked if number > floor]
+        unlinked = [number for number in walked.unlinked if floor < number <= due_to + 1]
         if unlinked and not any(one.relayed for one in start.told):
             self._say(GAP, f"start {start.name}: records of relayed events are missing before number {unlinked[0]}")
 
@@ -198,10 +214,13 @@ class Agent:
         if walked.good and strange:
             self._say(GAP, f"start {start.name}: its last record is not the one that the next start speaks of")
 
-    def _silence(self, newest: Utterance | None) -> None:
+    def _is_silent(self, newest: Utterance) -> bool:
+        return self._topic.taken_ms - newest.at_ms > self._silent_ms
+
+    def _check_silence(self, newest: Utterance | None) -> None:
         if newest is None:
             self._say(CANNOT, "no heartbeat is left, so nobody can say where the records end")
-        elif not newest.stopping and self._topic.taken_ms - newest.at_ms > self._silent_ms:
+        elif not newest.stopping and self._is_silent(newest):
             self._say(GAP, f"silent since {_moment(newest.at_ms)}: it died, or the end of the topic was cut")
 
 

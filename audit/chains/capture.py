@@ -111,7 +111,7 @@ def read_head(data: bytes) -> Topic:
         return Topic(str(body["topic"]), int(body["taken_ms"]), spans)
     except CaptureError:
         raise
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):  # JSON knows 1e999
         raise CaptureError("is no capture: make one with sekimori verify --kafka … --save FILE") from None
 
 
@@ -154,7 +154,7 @@ def _record(data: bytes) -> Taken | int | None:
             tuple((str(name), _bytes(value)) for name, value in body["headers"]),
             _bytes(body["value"]),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):  # JSON knows 1e999
         return None
 
 

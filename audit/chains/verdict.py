@@ -37,6 +37,7 @@ class Summary:
         since: From where on everything is demanded, where the topic no longer holds the beginning; else empty.
         excused: Numbers that are not there and that a later start declares as sealed and never acknowledged. Their lines
             were read again and stand under other numbers.
+        under_way: Numbers that are not there, of an agent that lives and had not said yet that they arrived.
     """
 
     agent: str
@@ -48,6 +49,7 @@ class Summary:
     last_ms: int | None = None
     since: str = ""
     excused: int = 0
+    under_way: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ def month(folder: Path, **more: str) -> list[list[Record]]:
     for number in range(3):
         sealer = start(folder, **more)
         records = beats(sealer) + some(sealer, 20) + beats(sealer) + some(sealer, 7)
+        sealer.acknowledged(records)
         records += beats(sealer, stopping=number == 0)
         sealer.commit()
         sealer.acknowledged(records)
@@ -150,7 +151,7 @@ def test_records_that_come_again_are_no_fault(whole: list[Taken], data: st.DataO
 def test_records_that_were_taken_away_are_a_gap_unless_they_were_the_newest_ones(
     whole: list[Taken], data: st.DataObject
 ):
-    away = data.draw(st.sets(st.integers(0, len(whole) - 2), min_size=1, max_size=5))
+    away = data.draw(st.sets(st.integers(0, len(whole) - PARTITIONS - 1), min_size=1, max_size=5))
 
     verdict = judged([one for at, one in enumerate(whole) if at not in away])
 
@@ -165,6 +166,23 @@ def test_a_cut_tail_is_seen_by_the_silence_only(whole: list[Taken]):
     late = judged(cut, taken_ms=NOON + 301_000)
     assert late.status == GAP
     says(late, "silent since", "cut")
+
+
+def test_what_an_agent_that_lives_has_not_seen_to_arrive_may_still_be_under_way(tmp_path: Path):
+    enrolled(tmp_path)
+    sealer = start(tmp_path)
+    first = beats(sealer)
+    sealer.acknowledged(first)
+    records = [*first, *some(sealer, 3), *beats(sealer), *some(sealer, 6)]
+    thinned = taken(records[:4] + records[5:-1])
+
+    found = judged(thinned)
+    assert (found.status, found.agents[0].under_way) == (OK, 1)
+    assert judged(thinned, taken_ms=NOON + 301_000).status == GAP
+    sealer.acknowledged(records)
+    later = judged(taken(records[:4] + records[5:] + beats(sealer)))
+    assert later.status == GAP
+    says(later, "1 events are missing: numbers 4")
 
 
 def test_an_agent_that_stopped_in_order_is_not_silent(tmp_path: Path):
@@ -294,7 +312,7 @@ def relaying(folder: Path) -> list[Record]:
         records += relayed(sealer, 2 - number % PARTITIONS)
         if number == 2:
             records += some(sealer, 2)
-    return records + beats(sealer)
+    return records + beats(sealer, stopping=True)
 
 
 @pytest.mark.parametrize("away", range(3, 10))
@@ -312,7 +330,7 @@ def test_records_without_numbers_are_missed_at_the_border_of_an_epoch(tmp_path: 
     enrolled(tmp_path)
     sealer = start(tmp_path)
     before = beats(sealer) + some(sealer, 1)
-    lost, after = relayed(sealer, 0), beats(sealer)
+    lost, after = relayed(sealer, 0), beats(sealer, stopping=True)
     assert after[0].first == 4
     assert judged(taken(before + lost + after)).status == OK
     verdict = judged(taken(before + after))
@@ -409,6 +427,7 @@ def test_keys_are_found_over_gaps_that_span_epochs(tmp_path: Path, monkeypatch: 
     records = beats(sealer)
     for _ in range(40):
         records += some(sealer, 5)
+    records += beats(sealer, stopping=True)
 
     assert judged(taken(records)).status == OK
     for low, high in ((3, 20), (30, 31), (10, 100)):
@@ -419,7 +438,8 @@ def test_keys_are_found_over_gaps_that_span_epochs(tmp_path: Path, monkeypatch: 
 def test_what_went_by_age_is_no_gap_but_what_is_newer_is(tmp_path: Path):
     enrolled(tmp_path)
     sealer = start(tmp_path)
-    lying = taken([record for _ in range(10) for record in beats(sealer) + some(sealer, 9)])
+    records = [record for _ in range(10) for record in beats(sealer) + some(sealer, 9)]
+    lying = taken(records + beats(sealer, stopping=True))
     kept = {0: 4, 1: 9, 2: 2}
     aged = [one for one in lying if one.offset >= kept[one.partition]]
 

@@ -61,6 +61,7 @@ def test_a_key_file_survives_the_way_to_disk_and_back():
         (b'{"kind":"other"}', "is no seal key"),
         (SealKey.enrol("a", b"s" * 32).text().replace('"version": 1', '"version": 2').encode(), "version 2"),
         (SealKey.enrol("a", b"s" * 32).text().replace('"a"', '"b"').encode(), "damaged"),
+        (SealKey.enrol("a", b"s" * 32).text().replace('"start": 0', '"start": 1e999').encode(), "is no seal key"),
         (SealKey.enrol("a", b"s" * 32).text().replace("7373", "7374", 1).encode(), "damaged"),
     ],
 )
