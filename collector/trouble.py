@@ -61,7 +61,10 @@ _CAUSES: Final = tuple(
         (r"IncompatibleBrokerVersion", "is no broker that we can talk to: give brokers, not controllers, of Kafka 2.5 or later"),
         (r"unknown topic or partition", "does not know the topic any more: create it, or correct its name"),
         (r"NotEnoughReplicas", "has too few replicas of the topic in sync: have its operators look at it"),
-        (r"DNS lookup failed|DNS Resolution", "has a name that cannot be resolved: check kafka.bootstrap_servers"),
+        (
+            r"DNS lookup failed for (?P<name>\S+?),",
+            "has a name that cannot be resolved, {name}: check kafka.bootstrap_servers, or what the brokers advertise",
+        ),
         (r"ECONNREFUSED|Connection refused", "refuses connections: is it running, and is this its port?"),
         (r"timed out|ETIMEDOUT|E(HOST|NET)UNREACH", "does not answer: is it well, and the network to it?"),
         (r"disconnected|ECONNRESET|Connection reset|BrokenPipe|Broken pipe", "{hangup}"),
@@ -90,6 +93,7 @@ class Listener(logging.Handler):
         self._threads = threads
         self._guard = threading.Lock()
         self._earlier = self._rank = _NOTHING
+        self._name: str | None = None  # that the likeliest cause speaks of
         source = logging.getLogger("kafka")
         source.propagate = False
         source.setLevel(logging.WARNING)
@@ -106,9 +110,12 @@ class Listener(logging.Handler):
             return
         said = record.getMessage()
         log.debug("%s: %s", record.name, said)
-        found = next((rank for rank, (pattern, _) in enumerate(_CAUSES) if pattern.search(said)), _NOTHING)
         with self._guard:
-            self._rank = min(self._rank, found)
+            for rank, (pattern, _) in enumerate(_CAUSES[: self._rank]):
+                if match := pattern.search(said):
+                    self._rank = rank
+                    self._name = match["name"] if "name" in pattern.groupindex else self._name
+                    break
 
     def next_attempt(self) -> None:
         """What follows belongs to a new attempt; until it says something clear, the last clear cause stands."""
@@ -127,10 +134,10 @@ class Listener(logging.Handler):
             at_once: Also if it is vague and this is the first attempt; else something better is hoped for.
         """
         with self._guard:
-            rank = self._likeliest()
+            rank, name = self._likeliest(), self._name
             if rank == _VAGUE == self._rank and self._earlier == _NOTHING and not at_once:
                 rank = _NOTHING
-        return None if rank == _NOTHING else whose(self._settings, _filled(_CAUSES[rank][1], self._settings))
+        return None if rank == _NOTHING else whose(self._settings, _filled(_CAUSES[rank][1], self._settings, name))
 
     def _likeliest(self) -> int:
         clear = self._rank < _VAGUE or self._earlier == _NOTHING
@@ -186,7 +193,7 @@ def refusal(settings: Kafka, topic: str, partition: int, size: int, error: BaseE
     return whose(settings, " ".join(what.split()))
 
 
-def _filled(text: str, settings: Kafka) -> str:
+def _filled(text: str, settings: Kafka, name: str | None) -> str:
     hangup = "hangs up: does it want TLS or a log-in at this port (kafka.security_protocol)?"
     if settings.sasl_username:
         hangup = "hangs up during log-in: mostly the user (kafka.sasl_username) or the password is wrong"
@@ -197,6 +204,7 @@ def _filled(text: str, settings: Kafka) -> str:
         authorities=settings.ssl_cafile or "the system's authorities",
         certificate=_certificate(settings),
         hangup=hangup,
+        name=name,
     )
 
 

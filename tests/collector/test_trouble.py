@@ -130,7 +130,7 @@ def no_such_name(broker: Broker, folder: Path) -> Kafka:
         (log_in_where_it_is_not_wanted, "wants no log-in at this port", "kafka.security_protocol"),
         (controller, "no broker", "controllers"),
         (nobody, "refuses connections", "is it running"),
-        (no_such_name, "cannot be resolved", "kafka.bootstrap_servers"),
+        (no_such_name, "cannot be resolved, kafka.invalid:9092", "kafka.bootstrap_servers"),
     ],
 )
 def test_who_is_not_let_in_reads_why(broker: Broker, tmp_path: Path, enter: Make, says: str, advises: str):
@@ -288,6 +288,13 @@ def test_a_new_clear_cause_takes_the_place_of_the_old_one(listener: Listener):
     assert "refuses connections" in str(listener.cause(at_once=False))
     listener.forget()
     assert listener.cause(at_once=True) is None
+
+
+def test_the_last_clear_cause_keeps_the_name_it_speaks_of(listener: Listener):
+    hear(listener, "DNS lookup failed for k1:9092, gaierror(-2, 'Name or service not known')")
+    listener.next_attempt()
+    hear(listener, "Connection lost: socket disconnected")
+    assert "cannot be resolved, k1:9092:" in str(listener.cause(at_once=True))
 
 
 def test_what_other_threads_say_is_not_ours(listener: Listener):
