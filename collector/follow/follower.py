@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from collector.cut import BLOCK_BYTES, DEFAULT_LIMITS, Limits, Piece
 from collector.follow.claims import Claims
@@ -14,6 +15,9 @@ from collector.follow.position import Position, Progress
 from collector.follow.stream import Stream
 from collector.read import shown
 from collector.sources import Source
+
+# With more files open, rotated ones are waited for less long.
+_MANY_OPEN: Final = 100
 
 
 class Follower:
@@ -53,6 +57,7 @@ class Follower:
         self._turn = 0
         self._claims = Claims()
         self._shared: list[str] = []
+        self._open = 0
         self._unfinished: list[tuple[Group, list[Stream]]] = []
 
     def poll(self, now: float, budget_bytes: int) -> list[Lines | Gap]:
@@ -77,6 +82,7 @@ class Follower:
         if families:
             self._turn = (self._turn + 1) % len(families)
             families = families[self._turn :] + families[: self._turn]
+        self._open = sum(len(streams) for _, streams in families)
         busy = sum([self._refresh(group, streams, now) for group, streams in families])
         share = max(BLOCK_BYTES, budget_bytes // max(1, busy))
         for group, streams in families:
@@ -184,7 +190,8 @@ class Follower:
         first = not stream.position.offset
         quiet_s = now - stream.quiet_since
         # Nobody writes to a zipped file or to a copy; to a renamed one its writer may for a while.
-        ended = stream.packed or stream.is_copy or (not stream.live and quiet_s >= self._patience.rotated_s)
+        wait_s = self._patience.rotated_s if self._open <= _MANY_OPEN else self._patience.settle_s
+        ended = stream.packed or stream.is_copy or (not stream.live and quiet_s >= wait_s)
         if not ended:
             if stream.held_lines and quiet_s >= self._patience.settle_s:
                 return _lines(group, stream, stream.flush(ended=False), first)

@@ -144,6 +144,8 @@ class Group:
             elif seen is not None:
                 stream.place(seen)
         elif seen is None:
+            if os.path.dirname(stream.position.path) in self.folders.unread:
+                return
             stream.lose(now, emptied=False, idle_s=self.patience.idle_s)
         else:
             self._reopen(stream, seen, now)
@@ -226,6 +228,8 @@ class Group:
     def _give_up(self, stream: Stream, now: float) -> Iterator[Gap]:
         position = stream.position
         if stream.lost_since is None or position.family in self.strangers.pending | self.strangers.unsettled:
+            return
+        if self.folders.unread & {os.path.dirname(position.path), os.path.dirname(position.family)}:
             return
         waited = now - stream.lost_since
         stream.sought += 1

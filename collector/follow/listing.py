@@ -52,10 +52,12 @@ class Folders:
 
     Attributes:
         problems: One line for whatever could not be read.
+        unread: Folders that are there and could not be listed: what is in them is not known.
     """
 
     def __init__(self) -> None:
         self.problems: list[str] = []
+        self.unread: set[str] = set()
         self._changed_ns: dict[str, int] = {}  # 0 where there is none
         self._real: dict[str, str] = {}
         self._looked_ns = 0
@@ -81,6 +83,7 @@ class Folders:
             Each file once, oldest last change first; of several names the one that is written to.
         """
         self.problems.clear()
+        self.unread.clear()
         self._changed_ns.clear()
         self._real.clear()
         self._looked_ns = time.time_ns()
@@ -111,7 +114,7 @@ class Folders:
     ) -> Iterator[Seen]:
         """Files in a folder that do not match, and are rotations of logs or were known by another name."""
         numbers = {ino for _, ino in known}
-        for entry in self._entries(folder, silent=True):
+        for entry in self._entries(folder):
             if entry.path in matched:
                 continue
             family = os.path.join(folder, family_name(entry.name))
@@ -168,7 +171,7 @@ class Folders:
                 else:
                     yield entry.path
 
-    def _entries(self, folder: str, silent: bool = False) -> list[os.DirEntry[str]]:
+    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
         """What is in a folder; nothing where there is none."""
         self._changed_ns.setdefault(folder, _changed_ns(folder))
         try:
@@ -177,8 +180,9 @@ class Folders:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            if not silent:
+            if folder not in self.unread:
                 self.problems.append(f"{shown(folder)}: cannot be listed ({error.strerror}): check its permissions")
+            self.unread.add(folder)
             return []
 
     def _see(self, path: str, family: str, matched: bool) -> Seen | None:

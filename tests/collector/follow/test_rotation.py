@@ -313,3 +313,19 @@ def test_positions_stay_few_however_often_is_rotated(rig: Rig):
     assert rig.follower is not None
     assert len(rig.follower.progress().positions) == 4
     assert len(os.listdir("/proc/self/fd")) < 100
+
+
+def test_a_folder_full_of_old_rotations_does_not_hold_them_all_open(rig: Rig):
+    rig.patterns = (str(rig.folder / "app.log*"),)
+    for number in range(400):
+        rig.write(1, to=rig.folder / f"app.log-{20250000 + number}")
+    rig.write(1)
+    most = 0
+    for _ in range(60):
+        rig.take(rig.poll())
+        most = max(most, len(os.listdir("/proc/self/fd")))
+    rig.start()
+    rig.run(3)
+
+    rig.check()
+    assert most < 260
