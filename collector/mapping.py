@@ -28,7 +28,6 @@ _TRUTHS: Final = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
 MY_NUMBER_DIGITS: Final = 12
 _WHITE: Final = " \t\r\n\u3000\ufeff"
 _MANY: Final = 256
-_PLAIN, _LONG, _ODD = 0, 1, 2
 
 
 class Refusals:
@@ -84,7 +83,7 @@ def cleaned(wide: pl.DataFrame, lines: pl.Series, source: Source) -> pl.DataFram
         same = (text.strip_chars().str.len_bytes() == text.len_bytes()).all()
         trim = wide.select(same & ~marked).row(0, named=True)
     return wide.select(
-        REASON, DETAIL, *(_cleaned(name, source, trim[name]) if name in trim else pl.col(name) for name in names)
+        REASON, DETAIL, *(_cleaned(name, source.empty, trim[name]) if name in trim else name for name in names)
     )
 
 
@@ -103,9 +102,12 @@ def _has_trim_cells(lines: pl.Series, source: Source) -> bool:
     return not some.str.contains(f"(?:{side})[{_WHITE}]|[{_WHITE}](?:{side}){spelt}").any()
 
 
-def _cleaned(name: str, source: Source, is_trim: bool) -> pl.Expr:
+# Putting an expression together takes as long as working it out for some hundred rows, so those that do not depend on the
+# piece are kept.
+@lru_cache(maxsize=4096)
+def _cleaned(name: str, empty: tuple[str, ...], is_trim: bool) -> pl.Expr:
     text = pl.col(name) if is_trim else pl.col(name).str.strip_chars(_WHITE)
-    has_value = pl.all_horizontal(text != word for word in ("", *source.empty))
+    has_value = pl.all_horizontal(text != word for word in ("", *empty))
     return pl.when(has_value).then(text).alias(name)
 
 
@@ -133,8 +135,8 @@ def values(wide: pl.DataFrame, times: list[pl.Series], source: Source, refusals:
     Returns:
         One row per line, one column per key with a value anywhere.
     """
-    spoken = {field.key: text for field in FIELDS if (text := _text(wide, field, source)) is not None}
-    words = wide.select(expr.alias(key) for key, expr in spoken.items())
+    spoken = {field.key: names for field in FIELDS if (names := _names(wide, field, source))}
+    words = wide.select(_text(key, names, tuple(source.codes.get(key, {}).items())) for key, names in spoken.items())
     plain = _plain(words, source)
     found = list(times)
     for field in FIELDS:
@@ -153,27 +155,28 @@ def values(wide: pl.DataFrame, times: list[pl.Series], source: Source, refusals:
     return frame
 
 
-def _text(wide: pl.DataFrame, field: Field, source: Source) -> pl.Expr | None:
-    """The column of a key, in our words; None if the source does not speak of it."""
-    names = [name for name in source.columns.get(field.key, ()) if name in wide.columns]
-    if source.format in SELF_DESCRIBED and field.key in wide.columns:
+def _names(wide: pl.DataFrame, field: Field, source: Source) -> tuple[str, ...]:
+    """The columns of a key; none if the source does not speak of it."""
+    if field.key in OWN_KEYS:
+        return ()
+    names = [name for name in source.columns.get(field.key, ()) if name in wide]
+    if source.format in SELF_DESCRIBED and field.key in wide:
         names.append(field.key)  # a self-described format's own reading, after what the source says
-    if not names or field.key in OWN_KEYS:
-        return None
+    return tuple(names)
+
+
+@lru_cache(maxsize=4096)
+def _text(key: str, names: tuple[str, ...], table: tuple[tuple[str, str], ...]) -> pl.Expr:
+    """A key's text: the first column that has one, in our words."""
     text = pl.col(names[0]) if len(names) == 1 else pl.coalesce(names)
-    table = source.codes.get(field.key)
     if not table:
-        return text
-    default = text if "*" not in table else pl.when(text.is_not_null()).then(pl.lit(table["*"]))
-    words, ours = _code_table(tuple((word, our) for word, our in table.items() if word != "*"))
-    text = pl.coalesce(pl.lit(ours).gather(text.cast(words, strict=False).to_physical()), default)
-    return pl.when(text != "").then(text) if "" in table.values() else text
-
-
-@lru_cache(maxsize=1024)
-def _code_table(table: tuple[tuple[str, str], ...]) -> tuple[pl.Enum, pl.Series]:
-    """The system's words, and ours in the same order."""
-    return pl.Enum([word for word, _ in table]), pl.Series([our for _, our in table], dtype=pl.String)
+        return text.alias(key)
+    every = dict(table).get("*")
+    default = text if every is None else pl.when(text.is_not_null()).then(pl.lit(every))
+    known = pl.Enum([word for word, _ in table if word != "*"])
+    ours = pl.lit(pl.Series([our for word, our in table if word != "*"], dtype=pl.String))
+    text = pl.coalesce(ours.gather(text.cast(known, strict=False).to_physical()), default)
+    return (pl.when(text != "").then(text) if "" in dict(table).values() else text).alias(key)
 
 
 def _plain(text: pl.DataFrame, source: Source) -> dict[str, pl.Series]:
@@ -182,23 +185,46 @@ def _plain(text: pl.DataFrame, source: Source) -> dict[str, pl.Series]:
     Mostly that is so for all of them, and it is found out for all of them at once: looking into one column after the
     other would cost more than the work on those that need it.
     """
-    plain: dict[str, pl.Series] = {}
-    fields = [BY_KEY[key] for key in text.columns]
-    numbers = text.select(pl.col(field.key).cast(pl.Int64, strict=False) for field in fields if field.kind == "int")
-    looks = text.select(_look(field, source).alias(field.key) for field in fields if field.kind != "int")
+    columns = {column.name: column for column in text}
+    absent = {key for key, column in columns.items() if column.null_count() == text.height}
+    others = [BY_KEY[key] for key in columns if key not in absent]
+    looks = text.select(
+        look for field in others if field.kind != "int" for look in _looks(field, field.key in source.ids.strip_zeros)
+    )
     seen = looks.row(0, named=True) if looks.width else {}
-    free = [key for key, state in seen.items() if state == _LONG]
-    if free:
-        suspect = text.select(may_hold_my_numbers(pl.col(free)).any()).row(0, named=True)
-        seen |= {key: _PLAIN for key in free if not suspect[key]}
-    for key, state in seen.items():
-        if state == _PLAIN:
-            plain[key] = _truths(text.get_column(key)) if BY_KEY[key].kind == "bool" else text.get_column(key)
-    for number in numbers:
-        field = BY_KEY[number.name]
-        if number.null_count() == text.get_column(number.name).null_count() and _is_within(number, field):
-            plain[number.name] = number
+    long = [field.key for field in others if seen.get(f"{field.key} is long") and not seen[field.key]]
+    if long:
+        seen |= text.select(may_hold_my_numbers(pl.col(long)).any()).row(0, named=True)
+    plain: dict[str, pl.Series] = {}
+    for key, column in columns.items():
+        kind = BY_KEY[key].kind
+        if key in absent:
+            plain[key] = column.head(1).cast(BY_KEY[key].dtype, strict=False).new_from_index(0, text.height)
+        elif kind == "int":
+            number = column.cast(pl.Int64, strict=False)
+            if number.null_count() == column.null_count() and _is_within(number, BY_KEY[key]):
+                plain[key] = number
+        elif not seen.get(key, False):
+            plain[key] = column if kind == "str" else _truths(column)
     return plain
+
+
+@lru_cache(maxsize=1024)
+def _looks(field: Field, strips: bool) -> tuple[pl.Expr, ...]:
+    """Whether `_typed` would do anything in a whole column, under its key; and whether free texts are `long` enough for a
+    My Number, which then is still to be looked for."""
+    text = pl.col(field.key)
+    if field.kind == "bool" or field.values:
+        return ((~text.is_in(list(field.values or _TRUTHS))).any(),)
+    odd = pl.lit(False)
+    if field.key in ID_KEYS:
+        odd = (text.str.len_bytes() != text.str.len_chars()).any()
+    if field.key in TOKEN_KEYS:
+        return (odd.alias(field.key),)
+    if strips:
+        odd = odd | text.str.contains("^0[0-9]|[^!-~]").any()
+    long = (text.str.len_bytes() >= MY_NUMBER_DIGITS).any()
+    return odd.alias(field.key), long.alias(f"{field.key} is long")
 
 
 def _is_within(number: pl.Series, field: Field) -> bool:
@@ -206,27 +232,6 @@ def _is_within(number: pl.Series, field: Field) -> bool:
     if not isinstance(low, int) or not isinstance(high, int):
         return True  # there is no number
     return (field.minimum is None or low >= field.minimum) and (field.maximum is None or high <= field.maximum)
-
-
-def _look(field: Field, source: Source) -> pl.Expr:
-    """Whether `_typed` would leave a whole column as it is (truths: read it at once): `_PLAIN`, `_LONG`, else `_ODD`.
-
-    `_LONG` columns hold texts that are long enough for a My Number, and that is all there is to be looked for.
-    """
-    text = pl.col(field.key)
-    if field.kind == "bool":
-        return pl.when(text.is_in(list(_TRUTHS)).all()).then(_PLAIN).otherwise(_ODD)
-    if field.values:
-        return pl.when(text.is_in(list(field.values)).all()).then(_PLAIN).otherwise(_ODD)
-    one_form = pl.lit(True)
-    if field.key in ID_KEYS:
-        one_form = (text.str.len_bytes() == text.str.len_chars()).all()
-    if field.key in TOKEN_KEYS:
-        return pl.when(one_form).then(_PLAIN).otherwise(_ODD)
-    if field.key in source.ids.strip_zeros:
-        one_form = one_form & ~text.str.contains("^0[0-9]|[^!-~]").any()
-    is_short = (text.str.len_bytes() < MY_NUMBER_DIGITS).all()
-    return pl.when(~one_form).then(_ODD).when(is_short).then(_PLAIN).otherwise(_LONG)
 
 
 def _typed(text: pl.Series, field: Field, source: Source, refusals: Refusals) -> pl.Series:

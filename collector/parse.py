@@ -35,7 +35,7 @@ from collector.refused import hide, refuse
 from collector.sources import TOKEN_KEYS, Source
 from collector.steps import no_subjects, steps
 from contract import wire
-from contract.event import FIELDS, MAX_TIME, SCHEMA_VERSION, Field, empty, schema
+from contract.event import FIELDS, KEYS, MAX_TIME, SCHEMA_VERSION, Field, empty, schema
 from registers import tokens
 from registers.dates import moments
 from registers.text import normalise_id
@@ -43,6 +43,7 @@ from registers.tokens import SiteKey
 
 # A leap year, so that no stamp without year is lost for want of a 29 February.
 FALLBACK_YEAR: Final = 2000
+_ABSENT: Final = {name: pl.lit(None, dtype=kind).alias(name) for name, kind in schema().items()}
 _NONE_UNREAD: Final = pl.DataFrame(
     schema={"offset": pl.Int64, "reason": pl.String, "detail": pl.String, "line": pl.String}
 )
@@ -336,9 +337,7 @@ def _identified(frame: pl.DataFrame, lines: pl.DataFrame, piece: Piece, source: 
 
 def _complete(frame: pl.DataFrame) -> pl.DataFrame:
     """All columns of the contract; the ones without a value are null."""
-    return frame.select(
-        pl.col(name) if name in frame else pl.lit(None, dtype=kind).alias(name) for name, kind in schema().items()
-    )
+    return frame.select(name if name in frame else _ABSENT[name] for name in KEYS)
 
 
 def with_columns(frame: pl.DataFrame, columns: list[pl.Series]) -> pl.DataFrame:

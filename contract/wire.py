@@ -16,6 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -136,6 +137,7 @@ _SHORT: Final = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"
 _ESCAPES: Final = {chr(code): _SHORT.get(chr(code), f"\\u{code:04x}") for code in [*range(32), 34, 92]}
 
 
+@cache
 def _member(known: Field, unsafe: bool) -> pl.Expr:
     """`,"key":value` of one field, null where the value is absent."""
     key = json.dumps(known.key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 import polars as pl
@@ -19,9 +20,8 @@ Tree = dict[str, "Tree | None"]
 def cut(lines: pl.Series, source: Source, header: str | None = None) -> pl.DataFrame:
     """One String column per column that the source names; a number is its digits, an object or list its JSON."""
     wanted = list(dict.fromkeys([*source.time, *source.received, *(c for cs in source.columns.values() for c in cs)]))
-    tree = _tree(wanted)
-    parsed, good = read(lines, _schema(tree))
-    values = parsed.select(_value(name).alias(name) for name in wanted) if wanted else parsed
+    parsed, good = read(lines, _schema(_tree(wanted)))
+    values = parsed.select(_value(name) for name in wanted) if wanted else parsed
     return values.with_columns(verdict(~pl.lit(good), "json", "is not one JSON object"))
 
 
@@ -49,12 +49,13 @@ def _schema(tree: Tree) -> dict[str, pl.DataType]:
     return {name: pl.String() if inner is None else pl.Struct(_schema(inner)) for name, inner in tree.items()}
 
 
+@lru_cache(maxsize=1024)
 def _value(name: str) -> pl.Expr:
     first, *rest = _path(name)
     value = pl.col(first)
     for part in rest:
         value = value.struct.field(part)
-    return value.cast(pl.String)
+    return value.cast(pl.String).alias(name)
 
 
 def read(lines: pl.Series, schema: dict[str, Any]) -> tuple[pl.DataFrame, pl.Series]:
