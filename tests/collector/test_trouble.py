@@ -166,6 +166,31 @@ def test_a_wrong_password_is_told_and_the_right_one_is_taken_from_the_file_witho
     assert_nothing_lost(broker.stored(topic), sent)
 
 
+def test_a_password_that_changes_while_connected_is_taken_from_the_file_at_the_next_restart_of_kafka(
+    broker: Broker, tmp_path: Path
+):
+    topic = broker.topic()
+    broker.allow("erin", topic, "WRITE")
+    broker.set_password("erin", "first")
+    path = password_file(tmp_path, "first")
+    with publisher(logged_in(broker, "erin", path), topic, stuck_after_s=8.0) as one:
+        first = [record(topic, 0)]
+        one.send(first[0])
+        all_of(one, first)
+        broker.set_password("erin", "second")
+        broker.stop()
+        broker.start()
+        sent = [record(topic, number) for number in range(1, 9)]
+        for each in sent:
+            one.send(each)
+        # kafka-python never tries a broker again that refused it once.
+        assert "password" in trouble_of(one)
+        password_file(tmp_path, "second")
+        all_of(one, sent)
+        assert one.trouble is None
+    assert_nothing_lost(broker.stored(topic), first + sent)
+
+
 @pytest.mark.parametrize("rights", [(), ("DESCRIBE",)])
 def test_a_missing_acl_is_told_and_waited_for(broker: Broker, tmp_path: Path, rights: tuple[str, ...]):
     topic = broker.topic()

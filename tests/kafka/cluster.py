@@ -20,6 +20,7 @@ from kafka.admin import (
     ResourcePattern,
     ResourcePatternFilter,
     ResourceType,
+    UserScramCredentialUpsertion,
 )
 
 
@@ -94,6 +95,12 @@ class Cluster:
         """Let a user do something with a topic: WRITE, READ, DESCRIBE …"""
         with self.admin() as admin:
             admin.create_acls([_right(user, topic, operation) for operation in operations])
+
+    def set_password(self, user: str, password: str) -> None:
+        """Let a user log in with a password (SCRAM-SHA-256), and with no other."""
+        change = UserScramCredentialUpsertion(user, "SCRAM-SHA-256", password)
+        with self.admin() as admin:
+            admin.alter_user_scram_credentials([change])
 
     def forbid(self, user: str, topic: str) -> None:
         """Take away all that `allow` gave a user in a topic."""
