@@ -11,7 +11,7 @@ from collector.formats import DETAIL, REASON, STAMP, TIME
 from collector.quotes import escape
 from collector.sources import OWN_KEYS, SELF_DESCRIBED, TOKEN_KEYS, Source
 from contract.event import BY_KEY, FIELDS, Field
-from registers.mask import mask_my_numbers, may_hold_my_numbers
+from registers.mask import mask_my_numbers, mask_text, may_hold_my_numbers
 from registers.text import normalise, normalise_id
 
 # Keys that are compared with registers and with each other: brought into one form.
@@ -26,8 +26,8 @@ _TRUE: Final = ("1", "true", "yes", "on", "y", "t", "有", "あり", "○", "は
 _FALSE: Final = ("0", "false", "no", "off", "n", "f", "無", "なし", "×", "いいえ")
 _TRUTHS: Final = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
 MY_NUMBER_DIGITS: Final = 12
+_FEW: Final = 32
 _WHITE: Final = " \t\r\n\u3000\ufeff"
-_MANY: Final = 256
 
 
 class Refusals:
@@ -268,16 +268,20 @@ def _one_form(text: pl.Series, strip_zeros: bool) -> pl.Series:
 
 def masked(text: pl.Series) -> pl.Series:
     """My Numbers replaced; rows that are too short to hold one are not looked at."""
-    long = (text.str.len_bytes() >= MY_NUMBER_DIGITS).fill_null(False)
-    some = text.filter(long)
-    if some.is_empty():
+    long = text.str.len_bytes() >= MY_NUMBER_DIGITS
+    suspect = text.to_frame("text").select(pl.lit(long) & may_hold_my_numbers(pl.col("text"))).to_series()
+    rows = suspect.fill_null(False).arg_true()
+    if rows.is_empty():
         return text
-    # The same few texts come again and again in some columns.
-    unique = some.unique() if some.len() > _MANY and 4 * some.head(_MANY).n_unique() < _MANY else some
-    if 4 * unique.len() < some.len() and unique.equals(mask_my_numbers(unique)):
+    some = text.gather(rows)
+    unique = some.unique()  # the same few texts come again and again in some columns
+    if unique.len() > _FEW:
+        after = mask_my_numbers(unique)
+    else:  # its further gates would cost more than they spare
+        after = pl.Series([mask_text(one) for one in unique.to_list()], dtype=pl.String)
+    if after.equals(unique):
         return text
-    after = mask_my_numbers(some)
-    return text if after.equals(some) else text.clone().scatter(long.arg_true(), after)
+    return text.clone().scatter(rows, some.replace_strict(unique, after, return_dtype=pl.String))
 
 
 def _integers(text: pl.Series, field: Field, refusals: Refusals) -> pl.Series:

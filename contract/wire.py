@@ -118,9 +118,10 @@ def joined(lines: pl.Series) -> bytes:
     """Encoded lines, each with its newline."""
     if lines.is_empty():
         return b""
-    # As bytes, so that Python need not make a str of it only to encode that again.
-    whole: bytes = lines.str.join("\n").cast(pl.Binary).item()
-    return whole + b"\n"
+    # As bytes, so that Python need not make a str of it only to encode that again; with one line more, for the last newline.
+    ended = pl.concat([lines, pl.Series(lines.name, [""], dtype=pl.String)])
+    whole: bytes = ended.str.join("\n").cast(pl.Binary).item()
+    return whole
 
 
 # --- encode ---------------------------------------------------------------------------------------------------------
