@@ -195,8 +195,8 @@ class Agent:
 
     @property
     def idle(self) -> bool:
-        """Whether everything that was read has arrived and is written down."""
-        return not (self.ticks or self._unsent or self._due)
+        """Whether everything that was read has arrived; `drain` writes it down."""
+        return not (self.ticks or self._unsent)
 
     def troubles(self) -> tuple[str, ...]:
         """What stops or threatens the work now, one line each."""

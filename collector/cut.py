@@ -185,12 +185,14 @@ class Cutter:
                 self._skipping = (self._offset, bytes(self._buffer[: self._limits.line_bytes]), self._tail)
                 yield from self._skip(last)
             return
-        data = bytes(self._buffer[:end])
+        with memoryview(self._buffer) as whole:
+            data = bytes(whole[:end])
         lines, used = self._lines(data, last or settled)
         self._consume(used)
-        sizes = lines.get_column("raw").bin.size()
-        long = lines.filter(sizes > self._limits.line_bytes)
-        lines = lines.filter(sizes <= self._limits.line_bytes)
+        long = lines.clear()
+        is_long = lines.get_column("raw").bin.size() > self._limits.line_bytes
+        if is_long.any():
+            long, lines = lines.filter(is_long), lines.filter(~is_long)
         if used:
             yield from self._pieces(lines, _too_long(long))
 
@@ -198,7 +200,7 @@ class Cutter:
         for at in range(0, max(lines.height, 1), self._limits.piece_lines):
             part = lines.slice(at, self._limits.piece_lines)
             yield Piece(
-                self._name, self._generation, self._encoding, self._header, part, long if at == 0 else long.clear()
+                self._name, self._generation, self._encoding, self._header, part, long if at == 0 else _NONE_LONG
             )
 
     def _skip(self, last: bool) -> Iterator[Piece]:
@@ -277,7 +279,12 @@ def _no_lines() -> pl.DataFrame:
     return pl.DataFrame(schema={"raw": pl.Binary, "line": pl.String, "offset": pl.Int64})
 
 
+_NONE_LONG: Final = pl.DataFrame(schema={"offset": pl.Int64, "line": pl.String, "bytes": pl.Int64})
+
+
 def _too_long(lines: pl.DataFrame) -> pl.DataFrame:
+    if lines.is_empty():
+        return _NONE_LONG
     return _long_frame([(at, raw, len(raw)) for raw, at in lines.select("raw", "offset").rows()])
 
 

@@ -252,18 +252,17 @@ def _typed(text: pl.Series, field: Field, source: Source, refusals: Refusals) ->
 
 def _one_form(text: pl.Series, strip_zeros: bool) -> pl.Series:
     """NFKC, only where there is anything to change: it costs more than all the rest."""
+    form = normalise_id(pl.col("id"), strip_zeros)
+    if strip_zeros:
+        ids = text.unique()
+        if 4 * ids.len() < text.len():  # the same few ids come again and again
+            return text.replace_strict(ids, ids.to_frame("id").select(form).to_series(), return_dtype=pl.String)
     odd = text.str.contains("[^!-~]" if not strip_zeros else "^0[0-9]|[^!-~]").fill_null(False).arg_true()
     if odd.is_empty():
         return text
     if not strip_zeros and not (text.str.len_bytes() != text.str.len_chars()).any():
         return text
-    some = text.gather(odd)
-    form = normalise_id(pl.col("id"), strip_zeros)
-    if 2 * odd.len() > text.len():  # many: the same few ids come again and again
-        ids = some.unique()
-        formed = ids.to_frame("id").select(form).to_series()
-        return text.clone().scatter(odd, some.replace_strict(ids, formed, return_dtype=pl.String))
-    return text.clone().scatter(odd, some.to_frame("id").select(form).to_series())
+    return text.clone().scatter(odd, text.gather(odd).to_frame("id").select(form).to_series())
 
 
 def masked(text: pl.Series) -> pl.Series:

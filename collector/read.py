@@ -15,9 +15,9 @@ from collector.cut import BLOCK_BYTES, DEFAULT_LIMITS, Cutter, Limits, Piece
 from collector.sources import Source
 
 __all__ = [
-    "PACKED",
     "BLOCK_BYTES",
     "DEFAULT_LIMITS",
+    "PACKED",
     "Cutter",
     "Limits",
     "Piece",

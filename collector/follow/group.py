@@ -136,6 +136,8 @@ class Group:
 
     def _follow(self, stream: Stream, seen: Seen | None, now: float) -> None:
         if stream.lost_since is not None:
+            if seen is not None and not stream.emptied:
+                self._reopen(stream, seen, now)
             return
         if stream.handle is not None:
             stream.present = seen is not None
@@ -151,35 +153,44 @@ class Group:
             self._reopen(stream, seen, now)
 
     def _reopen(self, stream: Stream, seen: Seen, now: float) -> None:
-        """A file that is not open: finished, or of an earlier start. Is it still the one, and did it grow?"""
+        """A file that is not open: finished, lost, or of an earlier start. Is it still the one, and did it grow?"""
         position = stream.position
-        unchanged = (seen.size, seen.mtime_ns) == (position.disk_bytes, position.mtime_ns)
         stream.present = True
-        if position.finished and unchanged:
-            stream.place(seen)
+        if position.finished and (seen.size, seen.mtime_ns) == (position.disk_bytes, position.mtime_ns):
+            stream.rest(seen)
             return
         try:
-            handle = open_seen(seen)
+            tail, in_place = self._tail(position, seen)
+        except FileNotFoundError:  # renamed since it was listed
+            tail, in_place = None, False
         except OSError as error:
             self.refused(seen, error)
             return
+        if tail is not None and position.finished and seen.size <= position.seen_bytes:
+            stream.rest(seen)
+        elif tail is not None:
+            self.attach(stream, seen, tail, now)
+        elif stream.lost_since is None and in_place:
+            self.emptied(stream, now)
+        elif stream.lost_since is None:
+            stream.lose(now, emptied=False, idle_s=self.patience.idle_s)
+
+    def _tail(self, position: Position, seen: Seen) -> tuple[bytes | None, bool]:
+        """The bytes before the offset, if a file has the right ones; if not, whether it was changed in place.
+
+        Which gzip file it is takes time to tell, and is told among the strangers.
+        """
+        handle = open_seen(seen)
         try:
-            packed = is_gzip(handle)
             version = inode_version(handle)
             recycled = 0 not in (version, position.version) and version != position.version
-            found = None if packed else look(handle, [position.offset], self.limits.line_bytes)
+            if recycled or is_gzip(handle):
+                return None, False
+            found = look(handle, [position.offset], self.limits.line_bytes)
         finally:
             os.close(handle)
-        if found is None or recycled or tail_hash(found.windows.get(position.offset, b"?")) != position.tail:
-            # Which gzip file it is takes time to tell, and is told among the unknown ones.
-            if packed or recycled:
-                stream.lose(now, emptied=False, idle_s=self.patience.idle_s)
-            else:
-                self.emptied(stream, now)
-        elif not (position.finished and seen.size <= position.seen_bytes):
-            self.attach(stream, seen, found.windows[position.offset], now)
-        else:
-            stream.place(seen)
+        tail = found.windows.get(position.offset)
+        return (tail, False) if tail is not None and tail_hash(tail) == position.tail else (None, True)
 
     def attach(self, stream: Stream, seen: Seen, tail: bytes, now: float) -> bool:
         """Let a stream read on in a file; False, with a line for the operator, if it cannot."""

@@ -182,14 +182,17 @@ class Strangers:
                 return self._rest(stream, one, found)
         if any(nothing_new(found, stream) for stream in kin):
             return 0
+        # One of them was renamed or emptied this very moment: the next scan tells which this file is.
+        if not all(stream.at_rest or stream.lost_since is not None for stream in kin):
+            return one.size
         if not all(stream.refresh(now) for stream in kin):
-            return one.size  # one of them was emptied this very moment; the next scan tells which this file is
+            return one.size
         return self._new(one, found, now)
 
     def _look(self, one: Seen, now: float) -> Look | None:
         """What a file holds; None while that is being found out."""
         streams = self._group.streams.values()
-        resting = (stream.position for stream in streams if stream.lost_since is not None or stream.position.finished)
+        resting = (stream.position for stream in streams if stream.handle is None)
         offsets = frozenset(position.offset for position in resting if position.offset)
         unknown = self._unknown.get(one.inode)
         if unknown is None or unknown.stamp != (one.size, one.mtime_ns):
@@ -217,6 +220,7 @@ class Strangers:
         position = stream.position
         if position.finished and found.size <= position.seen_bytes:
             stream.rest(one)
+            stream.change(version=0)
             return None
         quiet = stream.quiet and found.size == position.seen_bytes
         copied = not position.finished and (position.copied or (stream.emptied and not quiet))
@@ -235,7 +239,9 @@ class Strangers:
         if stream.position.copied or not stream.quiet:
             self._gaps.append(between(stream, stream.position.offset))
         offset = end - len(memory) + len(copied)
-        stream.change(offset=offset, tail=tail_hash(copied), seen_bytes=found.size, finished=True, copied=False)
+        stream.change(
+            offset=offset, tail=tail_hash(copied), seen_bytes=found.size, finished=True, copied=False, version=0
+        )
         stream.rest(one)
         return None
 

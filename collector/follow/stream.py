@@ -141,7 +141,6 @@ class Stream:
         """It stands in a file that was seen, and nothing of it is to be read."""
         self.lost_since = None
         self.place(seen)
-        self.change(version=0)
 
     def detach(self) -> None:
         """Close its file, if it is open; the position stays."""

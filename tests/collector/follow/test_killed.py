@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import select
@@ -65,11 +66,17 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         chance = random.Random(5)
+        stamps, rotated = itertools.count(1_795_000_000), list[Path]()
         while not self.stopped.is_set():
             self.rig.write(chance.randrange(1, 60))
-            if chance.random() < 0.05:
-                self.rig.rotate(keep=500, zip_from=3 if chance.random() < 0.5 else None)
+            if chance.random() < 0.03:
+                rotated.append(self.rig.folder / f"app.log-{next(stamps)}")
+                self.rig.log.rename(rotated[-1])
                 self.rig.write(1)
+                if chance.random() < 0.5:  # all but the newest, as delaycompress does
+                    for path in rotated[:-1]:
+                        self.rig.zip(path)
+                    del rotated[:-1]
             time.sleep(0.005)
 
 
