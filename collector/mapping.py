@@ -187,7 +187,9 @@ def _plain(text: pl.DataFrame, source: Source) -> dict[str, pl.Series]:
     """
     columns = {column.name: column for column in text}
     absent = {key for key, column in columns.items() if column.null_count() == text.height}
-    others = [BY_KEY[key] for key in columns if key not in absent]
+    # Ids that become tokens are brought into one form there, each once.
+    later = absent.union(TOKEN_KEYS).difference(source.required)
+    others = [BY_KEY[key] for key in columns if key not in later]
     looks = text.select(
         look for field in others if field.kind != "int" for look in _looks(field, field.key in source.ids.strip_zeros)
     )
