@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
+
 from audit import report
 from audit.wording import Language
 from commands import archive, declared, disk, intake, show
 from commands.declared import Declared
 from commands.spool import Spool
+from contract import event
 from detector import core
 
 SHOWN_NAMES: Final = 5
@@ -139,6 +142,7 @@ def _decide(job: Job, told: Declared, spool: Spool, progress: show.Progress) -> 
     for watermark, events in spool.stretches(job.piece):
         kept.add(analysis.feed(events, watermark))
         progress.advance(events.height)
+    analysis.note_again(pl.concat([event.empty(), *spool.renumbered]))
     kept.close()
     progress.start("decide", None)
     return analysis.finish(kept.find, told.model, told.usual, seed=job.seed)

@@ -21,6 +21,7 @@ SLOT_MS: Final = 600_000
 # Rows of one group in a piece: small enough that a stretch of time reads little else.
 GROUP_ROWS: Final = 16_384
 # What a repeated event has in common with itself, whether it comes from the archive or from a copy of its log.
+NUMBER: Final = ("agent.id", "agent.boot", "agent.seq")
 SAME: Final = ("time.occurred", "event.class", "event.action", "actor.id", "subject.token", "op.code", "message")
 
 
@@ -35,6 +36,8 @@ class Spool:
         pieces: How many pieces were written.
         repeated: Events that `stretches` left out because their id had come before.
         conflicting: Those of them that differ from the event that was kept.
+        renumbered: Those of them that an agent read and numbered again, after a crash; in `contract.event` columns. An event
+            counts once, but each of its numbers was given.
     """
 
     folder: Path
@@ -43,6 +46,7 @@ class Spool:
     pieces: int = 0
     repeated: int = 0
     conflicting: int = 0
+    renumbered: list[pl.DataFrame] = field(default_factory=list)
 
     def add(self, events: pl.DataFrame) -> None:
         """Write one piece (`contract.event` columns, any order).
@@ -89,6 +93,8 @@ class Spool:
             again = events.filter(pl.col("event.id").is_duplicated())
             self.repeated += events.height - once.height
             self.conflicting += again.n_unique(["event.id", *SAME]) - again["event.id"].n_unique()
+            numbered = again.filter(pl.all_horizontal(pl.col(NUMBER).is_not_null())).unique(["event.id", *NUMBER])
+            self.renumbered.append(numbered.join(once, on=["event.id", *NUMBER], how="anti"))
         return once
 
     def _bounds(self, most: int) -> Iterator[tuple[int, int]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -23,7 +23,7 @@ from detector.baseline import Baseline
 from detector.enrich import ENRICHED
 from detector.model import Model
 from detector.rulebook import RuleBook
-from detector.step import Context, Groups, Output, State, group, step
+from detector.step import NOTES, Context, Groups, Output, State, group, step
 from registers.site import Site
 
 CODE: Final = "0.1.0"
@@ -33,6 +33,7 @@ LEAST_SESSIONS: Final = 100
 # How far beyond the last event the clock is moved to close what is open: longer than any session or day.
 CLOSING_MS: Final = 3 * DAY_MS
 DEFAULT_HEARTBEAT_S: Final = 600
+_LOCAL: Final = {"time.date": pl.Date(), "time.hour": pl.Int64(), "time.day_off": pl.Boolean()}
 
 # Finds archived events (what `Analysis.feed` returned) by `event.id` or `session`: name of the column and wanted values
 # in, columns of `LOOKED_UP` out, in event order.
@@ -113,6 +114,17 @@ class Analysis:
             first, last = int(times.min()), int(times.max())  # type: ignore[arg-type]
             self._first = first if self._first is None else min(self._first, first)
             self._last = last if self._last is None else max(self._last, last)
+
+    def note_again(self, rows: pl.DataFrame) -> None:
+        """Hear that agents numbered these events, which are known under other numbers, so that no gap is seen there.
+
+        Args:
+            rows: In `contract.event` columns, any order.
+        """
+        dates = (pl.lit(None, dtype=kind).alias(name) for name, kind in _LOCAL.items())
+        # Without source: they are lines that were counted.
+        numbers = rows.with_columns(pl.lit(None, dtype=pl.String).alias("source.id"), *dates).select(NOTES)
+        self._groups = replace(self._groups, evidence=evidence.note(self._groups.evidence, numbers))
 
     def finish(
         self,

@@ -310,3 +310,19 @@ def test_syslog_is_followed_like_a_file_and_survives_a_kill(host: Host):
     assert host.end() == 0
     status, verdict = host.verify()
     assert status == 0, verdict
+
+
+def test_what_comes_twice_after_a_crash_is_no_gap_to_the_detector(host: Host, tmp_path: Path):
+    host.write("access.log", 0, 1500)
+    host.start("--once", crash="before-checkpoint:3")
+    assert host.wait() == -signal.SIGKILL
+    host.write("access.log", 1500, 100)
+    assert host.once() == 0, host.said
+    records = host.kafka.stored(host.topic)
+    events = [json.loads(text) for record in records for text in record.value.splitlines()]
+    assert len(events) > len({event["event.id"] for event in events})
+    (tmp_path / "topic.ndjson").write_bytes(b"".join(record.value for record in records))
+    ran = sekimori(tmp_path, "analyze", tmp_path / "topic.ndjson", "--json", out=tmp_path / "out")
+    assert ran.summary["events"] == len({event["event.id"] for event in events})
+    found = {finding["finding_info"]["analytic"]["name"] for finding in ran.rows("findings.ndjson")}
+    assert not [name for name in found if "gap" in name]
