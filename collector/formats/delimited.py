@@ -14,6 +14,7 @@ from collector.sources import Source
 # Names that no header's name can be mixed up with while lines are in work: columns are numbered until the end.
 _ROW: Final = "!row"
 _LINE: Final = "!line"
+_FEW: Final = 50
 
 
 def split(line: str, source: Source) -> list[str]:
@@ -56,10 +57,22 @@ def cut(lines: pl.Series, source: Source, header: str | None) -> pl.DataFrame:
         cells = _quoted(frame, numbers, source)
     else:
         # Lines with quotes are cut twice, for few have any: to part the others from them would cost more.
-        cells = pl.concat([_plain(frame, numbers, source.delimiter), _quoted(frame.filter(has_quote), numbers, source)])
-        at = (has_quote.cum_sum() - 1 + frame.height).zip_with(has_quote, pl.int_range(frame.height, eager=True))
-        cells = cells[at]
+        plain = _plain(frame, numbers, source.delimiter)
+        cells = _with_rows(plain, has_quote, _quoted(frame.filter(has_quote), numbers, source))
     return cells.drop(_ROW).rename(dict(zip(numbers, columns, strict=True)))
+
+
+def _with_rows(frame: pl.DataFrame, places: pl.Series, rows: pl.DataFrame) -> pl.DataFrame:
+    """The frame with other rows in these places."""
+    if rows.height > _FEW:
+        at = (places.cum_sum() - 1 + frame.height).zip_with(places, pl.int_range(frame.height, eager=True))
+        return pl.concat([frame, rows])[at]
+    parts = []
+    after = 0
+    for number, place in enumerate(places.arg_true()):
+        parts += [frame[after:place], rows[number : number + 1]]
+        after = place + 1
+    return pl.concat([*parts, frame[after:]], rechunk=True)
 
 
 def _plain(frame: pl.DataFrame, numbers: list[str], delimiter: str) -> pl.DataFrame:
@@ -93,13 +106,13 @@ def _quoted(frame: pl.DataFrame, numbers: list[str], source: Source) -> pl.DataF
         pl.when("well").then(REASON).otherwise(pl.lit("format")).alias(REASON),
         pl.when("well").then(DETAIL).otherwise(pl.lit(detail)).alias(DETAIL),
     )
-    return checked.select(
-        _ROW, REASON, DETAIL, *(_cell(at, source.quote).alias(name) for at, name in enumerate(numbers))
-    )
+    values = pl.col("cells").list.eval(_value(pl.element(), source.quote))
+    gets = (pl.col("cells").list.get(at, null_on_oob=True).alias(name) for at, name in enumerate(numbers))
+    return checked.select(_ROW, REASON, DETAIL, values).select(_ROW, REASON, DETAIL, *gets)
 
 
-def _cell(at: int, quote: str) -> pl.Expr:
-    """One cell of the list, without the delimiter before it and the quotes around it."""
-    text = pl.col("cells").list.get(at, null_on_oob=True).str.slice(1)
+def _value(cell: pl.Expr, quote: str) -> pl.Expr:
+    """A cell without the delimiter before it and the quotes around it."""
+    text = cell.str.slice(1)
     inner = text.str.slice(1, text.str.len_chars() - 2).str.replace_all(quote * 2, quote, literal=True)
     return pl.when(text.str.starts_with(quote)).then(inner).otherwise(text)
