@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from collector.formats import DETAIL, REASON, delimited, jsonlines, syslog
+from collector.formats import DETAIL, REASON, TIME, by_pattern, delimited, jsonlines, syslog, web
 from collector.recognise import recognise
 from collector.sources import shipped
 
@@ -276,3 +276,56 @@ def test_delimited_cells_are_those_of_the_csv_module(declare, delimiter: str):
     assert frame.get_column(REASON).null_count() == 500
     expected = [next(csv.reader(line.splitlines(keepends=True), delimiter=delimiter)) for line in lines]
     assert [list(row) for row in frame.drop(REASON, DETAIL).rows()] == expected
+
+
+@pytest.mark.parametrize("quoted", [1, 49, 60, 120])
+def test_lines_with_and_without_quotes_stay_in_their_order(declare, quoted: int):
+    source = declare('id="q"\nformat="delimited"\ntime="a"\n[constants]\n"event.class"="log"\n')
+    choose = random.Random(quoted)
+    rows = [[f"{row}", "x", f'{row} "said"'] if row < quoted else [f"{row}", "x", f"{row}"] for row in range(120)]
+    choose.shuffle(rows)
+    lines = [",".join('"' + cell.replace('"', '""') + '"' if '"' in cell else cell for cell in row) for row in rows]
+
+    frame = delimited.cut(pl.Series(lines), source, "a,b,c")
+
+    assert frame.drop(REASON, DETAIL).rows() == [tuple(row) for row in rows]
+    assert frame.get_column(REASON).null_count() == 120
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [" x", "x ", "\u3000x", "x\ufeff", "\ufeffx", "\tx", '" x"', '"x\t"', '"\u3000"', "x y", '"a ""b"" c"', "-", ""],
+)
+def test_white_space_around_a_value_is_none_of_it(declare, rows, cell: str):
+    source = declare(
+        'id="w"\nformat="delimited"\ntime="at"\n[constants]\n"event.class"="log"\n[columns]\n"op.name"="c"\n"actor.role"="d"\n'
+    )
+    found, _ = rows(f"at,c,d\n2026-04-01,{cell},y\n2026-04-01,y,{cell}\n2026-04-01,y,y\n", source=source)
+
+    bare = (next(csv.reader([cell])) or [""])[0].strip(" \t\u3000\ufeff")
+    expected = None if bare in ("", "-") else bare
+    assert [row.get("op.name") for row in found] == [expected, "y", "y"]
+    assert [row.get("actor.role") for row in found] == ["y", expected, "y"]
+
+
+def test_an_access_log_is_read_alike_whichever_pattern_takes_a_line():
+    head = "192.0.2.7 - alice [05/Mar/2026:10:00:00 +0900] "
+    lines = [
+        head + '"GET / HTTP/1.1" 200 5 "-" "curl"',
+        head + '"GET / HTTP/1.1" 200 5',
+        head + '"GET / HTTP/1.1" 200 - "" ""',
+        head + '"GET /a\\"b HTTP/1.1" 200 5 "-" "x"',
+        head + '"GET / HTTP/1.1" 200 5 "-" "x" "192.0.2.8" 0.3',
+        head + '"" 400 0',
+        head.replace("alice", "alice smith") + '"GET / HTTP/1.1" 200 5 "-" "x"',
+        head.replace("alice", "[a] 有") + '"GET /有 HTTP/1.1" 200 5 "-" "x"',
+        head.replace("alice", '"a"') + '"GET / HTTP/1.1" 200 5 "-" "x"',
+        "192.0.2.7 - alice [05/Mar/2026",
+        "",
+    ]
+
+    frame = web.cut_access(pl.Series("line", lines), next(one for one in shipped() if one.id == "web-access"))
+
+    slow = by_pattern(pl.Series("line", lines), web._ACCESS, "time", web._WHAT)
+    assert frame.drop("method", "path").rename({TIME: "time"}).equals(slow)
+    assert frame.get_column("path").to_list()[:4] == ["/", "/", "/", '/a\\"b']

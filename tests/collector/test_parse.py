@@ -192,6 +192,18 @@ def test_subject_step_is_the_distance_from_the_actors_previous_subject(welfare):
     assert pieces.get_column("subject.step").to_list() == whole.get_column("subject.step").to_list()
 
 
+def test_many_texts_with_my_numbers_are_masked_like_few(welfare):
+    numbers = ["123456789018", "1234-5678-9018", "１２３４５６７８９０１８"]
+    for many in (1, 20, 60):
+        body = "".join(
+            f"2026-04-01,10:00,1,照会,1,1,有,{row} {numbers[row % 3]}\n2026-04-01,10:00,1,照会,1,1,有,a remark of one line\n"
+            for row in range(many)
+        )
+        texts = welfare(body)[0].get_column("message").to_list()
+        assert texts[::2] == [f"{row} [個人番号]" for row in range(many)]
+        assert set(texts[1::2]) == {"a remark of one line"}
+
+
 def test_every_event_is_one_of_the_contract(welfare):
     frame, _ = welfare("2026-04-01,10:00,1,照会,1,1,有,x\n" * 3)
 

@@ -344,6 +344,18 @@ def test_what_is_encoded_decodes_to_the_same(rows: list[dict[str, Any]]):
 # --- encode ---------------------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(events(), min_size=1, max_size=4), st.lists(events(), max_size=3), st.integers(0, 30))
+def test_columns_that_few_rows_have_or_all_have_alike_are_written_like_others(
+    common: list[dict[str, Any]], rare: list[dict[str, Any]], times: int
+):
+    rows = common * times + rare
+    frame = pl.DataFrame(rows, schema=event.schema())
+    lines = wire.encode(frame).decode().split("\n")[:-1]
+    assert [json.loads(one) for one in lines] == rows
+    assert all(list(json.loads(one)) == [key for key in event.KEYS if key in json.loads(one)] for one in lines)
+
+
 def test_encoding_leaves_out_what_is_absent_or_not_of_the_contract():
     frame = pl.DataFrame({"actor.id": ["", None, "a"], "explained": ["x", "y", "z"]})
     assert wire.encode(frame) == b'{}\n{}\n{"actor.id":"a"}\n'

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from registers import tokens
 from registers.tokens import (
     KeyFileError,
     SiteKey,
@@ -37,6 +38,17 @@ def test_padding_matters_unless_the_source_says_otherwise():
     assert padded != bare
     padded, bare = subject_tokens(_ids("00123", "123"), KEY, strip_zeros=True)
     assert padded == bare
+
+
+def test_a_token_is_the_same_whether_its_id_was_seen_before_or_not(monkeypatch):
+    monkeypatch.setattr(tokens, "_MOST_KNOWN", 5)  # so that what is remembered is forgotten on the way
+    raw = [str(number) for number in range(12)] + ["３", None, "003"]
+    at_once = subject_tokens(_ids(*raw), KEY, strip_zeros=True).to_list()
+    tokens._known.cache_clear()
+    one_by_one = [subject_tokens(_ids(one), KEY, strip_zeros=True).item() for one in raw * 2]
+    assert one_by_one == at_once * 2
+    assert at_once[3] == at_once[12] == at_once[14]
+    assert len(set(at_once)) == 13
 
 
 def test_no_id_no_token():
