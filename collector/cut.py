@@ -106,6 +106,7 @@ class Cutter:
         self._tail = start.tail if start else b""  # before the buffer
         self._encoding: str = start.encoding if start else source.encoding
         self._sample: list[bytes] | None = [] if source.encoding == "auto" else None  # None: the encoding is sure
+        self._sampled = 0  # up to which offset
         self._generation = start.generation if start else ""
         self._header = start.header if start else None
         self._skipping: tuple[int, bytes, bytes] | None = None  # of a line too long to hold: offset, beginning, tail
@@ -237,7 +238,9 @@ class Cutter:
             raws.pop()
         self._remember_first(raws[0])
         if self._sample is not None and not data.isascii():
-            self._take_encoding(self._sample, [raw for raw in raws if not raw.isascii()][:SAMPLE_LINES])
+            fresh = data[max(0, self._sampled - self._offset) :]  # lines that were held come a second time
+            self._sampled = self._offset + len(data)
+            self._take_encoding(self._sample, [raw for raw in fresh.split(b"\n") if not raw.isascii()][:SAMPLE_LINES])
         text, _ = decode_lines(data, raws, self._encoding)
         sizes = np.fromiter(map(len, raws), dtype=np.int64, count=len(raws)) + 1
         starts = self._offset + np.concatenate(([0], np.cumsum(sizes)[:-1]))

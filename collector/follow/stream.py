@@ -167,14 +167,18 @@ class Stream:
         source = self.source.model_copy(update={"encoding": base.encoding})
         cutter = Cutter(base.name, source, self._limits)
         packed = Packed(handle) if self._packed else None
+        header: str | None = None
         while cutter.taken < base.offset:
             wanted = min(1 << 16, base.offset - cutter.taken)
             block = packed.read(wanted) if packed else os.pread(handle, wanted, cutter.taken)
             if not block:
                 break
-            for piece in (*cutter.feed(block), *cutter.flush()):
-                return piece.header
-        return next((piece.header for piece in cutter.finish()), None)
+            ended = cutter.taken + len(block) == base.offset
+            for piece in (*cutter.feed(block), *cutter.flush(settled=ended)):
+                header = piece.header
+                if header != "":  # else all lines so far were blank
+                    return header
+        return header
 
     def refresh(self, now: float) -> bool:
         """See whether its open file grew.

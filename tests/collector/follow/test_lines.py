@@ -219,3 +219,18 @@ def test_a_line_of_a_gibibyte_is_one_refused_line_in_little_memory(rig: Rig):
     assert rig.long == [(start, 1 << 30)]
     assert rig.lines[:3] == before
     rig.check()
+
+
+@pytest.mark.parametrize("before", [b"", b"\n", b"\r\n\n"])
+def test_the_header_is_known_again_after_a_restart(rig: Rig, declare, before: bytes):
+    rig.source = declare('id="c"\nformat="delimited"\ntime="日時"\n[constants]\n"event.class"="log"\n')
+    headers = []
+    for data in (before, '日時,"内\n容"\n'.encode("cp932"), b"1,2\n", b"3,4\n"):
+        with rig.log.open("ab") as file:
+            file.write(data)
+        given = rig.poll()
+        headers += [one.piece.header for one in given if isinstance(one, Lines)]
+        rig.take(given)
+        rig.start()
+
+    assert headers[-3:] == ['日時,"内\n容"'] * 3
