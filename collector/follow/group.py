@@ -211,8 +211,12 @@ class Group:
         """Its file was emptied or overwritten."""
         if stream.live:
             self._count_rotation(stream)
-        self.copying.add(stream.position.family)
+        position = stream.position
+        self.copying.add(position.family)
         stream.lose(now, emptied=True, idle_s=self.patience.idle_s)
+        if not position.finished:  # remembered at once: should we be killed now, nothing else may tell it later
+            stream.was_copied = position.copied
+            stream.change(copied=True)
 
     def live_paths(self) -> list[str]:
         """Where the files are that are being written to."""

@@ -223,10 +223,10 @@ class Strangers:
             stream.change(version=0)
             return None
         quiet = stream.quiet and found.size == position.seen_bytes
-        copied = not position.finished and (position.copied or (stream.emptied and not quiet))
+        copied = (stream.was_copied or not quiet) if stream.emptied else position.copied
         if not self._group.attach(stream, one, found.windows.get(position.offset, b""), now):
             return one.size
-        stream.change(copied=copied)
+        stream.change(copied=copied and not position.finished)
         return None
 
     def _rest(self, stream: Stream, one: Seen, found: Look) -> int | None:
@@ -236,7 +236,7 @@ class Strangers:
         copied = copied[: copied.rfind(b"\n") + 1]
         if not copied:
             return 0
-        if stream.position.copied or not stream.quiet:
+        if stream.was_copied or not stream.quiet:
             self._gaps.append(between(stream, stream.position.offset))
         offset = end - len(memory) + len(copied)
         stream.change(

@@ -30,6 +30,7 @@ class Stream:
         lost_since: Since when nobody knows where its bytes are; None while they are known.
         sought: How often it was looked for since.
         emptied: It was lost because its file was emptied or overwritten, not because it went away.
+        was_copied: What its position said of that before it was emptied.
         quiet: It was open and not being written to when it was lost, so that a copy that ends where it was read to is whole.
         trouble: Why it could not be read.
         memory: The last bytes that were read of it when it was lost, up to 64 KiB, and where they end.
@@ -43,6 +44,7 @@ class Stream:
         self.behind_since: float | None = None
         self.lost_since: float | None = None
         self.sought = 0
+        self.was_copied = False
         self.emptied = self.quiet = False
         self.memory: tuple[bytes, int] = (b"", 0)
         self.trouble: OSError | None = None

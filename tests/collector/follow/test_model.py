@@ -75,6 +75,10 @@ class Log(RuleBasedStateMachine):
         self.writer = self.log.open("ab", buffering=0)
         self.written_to = self.generations[0]
         self.half = False
+        # Files that were emptied, which the agent has not noticed and remembered: were they to go now, nothing would
+        # tell that they ever had been.
+        self.emptied: set[Path] = set()
+        self.noticed = False
 
     @initialize(glob=st.sampled_from(["app.log", "app.log*"]))
     def follow(self, glob: str) -> None:
@@ -121,6 +125,8 @@ class Log(RuleBasedStateMachine):
         to = self.folder / f"app.log-{next(self.stamps)}"
         self.log.rename(to)
         self.files[to] = self.files.pop(self.log)
+        if self.log in self.emptied:
+            self.emptied = (self.emptied - {self.log}) | {to}
         if create:
             self.reopen()
 
@@ -146,6 +152,8 @@ class Log(RuleBasedStateMachine):
         if self.written_to is self.files[self.log]:
             self._end_half()
         gone = self._forget(self.log)
+        self.emptied.add(self.log)
+        self.noticed = False
         os.truncate(self.log, 0)
         fresh = Generation()
         self.generations.append(fresh)
@@ -168,7 +176,8 @@ class Log(RuleBasedStateMachine):
 
     def _rotated(self) -> list[Path]:
         busy = {self.written_to} if self.half else set()
-        return sorted(path for path in self.files if path != self.log and self.files[path] not in busy)
+        kept = self.emptied | {self.log}
+        return sorted(path for path in self.files if path not in kept and self.files[path] not in busy)
 
     @precondition(lambda self: any(path.suffix != ".gz" for path in self._rotated()))
     @rule(data=st.data())
@@ -205,6 +214,7 @@ class Log(RuleBasedStateMachine):
     def poll(self, budget: int, seconds: float) -> None:
         self.now += seconds
         assert self.follower is not None
+        self.noticed = self.noticed or seconds >= 1.0
         for one in self.follower.poll(self.now, budget):
             if isinstance(one, Gap):
                 self.unsafe_gaps.append(one)
@@ -216,13 +226,15 @@ class Log(RuleBasedStateMachine):
     def save(self) -> None:
         assert self.follower is not None
         self.saved = json.dumps(self.follower.progress().to_json())
+        if self.noticed:
+            self.emptied.clear()
         self.given += self.unsafe
         self.gaps += self.unsafe_gaps
         self.unsafe, self.unsafe_gaps = [], []
 
     @rule()
     def kill(self) -> None:
-        self.unsafe, self.unsafe_gaps = [], []
+        self.unsafe, self.unsafe_gaps, self.noticed = [], [], False
         self.start()
 
     @precondition(lambda self: not self.half)
