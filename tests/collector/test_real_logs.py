@@ -9,6 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from registers.mask import mask_text
+
 pytestmark = pytest.mark.shared
 
 
@@ -57,7 +59,8 @@ def test_times_of_windows_attack_logs_are_those_of_the_index(real, shared: Path)
     events, _, _ = real("evtx_attack_auth")
 
     with (shared / "evtx_attack_auth" / "index.csv").open(encoding="utf-8") as file:
-        index = {row["file"]: row for row in csv.DictReader(file) if row["file"]}
+        # A name that looks like a My Number, such as one made of three event numbers, is masked in positions.
+        index = {mask_text(row["file"]): row for row in csv.DictReader(file) if row["file"]}
     name = pl.col("source.position").str.extract(r"^(.*):[0-9]+$")
     stamp = pl.col("time.occurred").cast(pl.Datetime("ms"))
     spans = events.group_by(name.alias("file")).agg(first=stamp.min(), last=stamp.max(), events=pl.len())
