@@ -114,8 +114,8 @@ class Follower:
         """How far behind reading is, by the path of each file that is not finished."""
         found: dict[str, Lag] = {}
         for group in self._groups:
-            for path, size in group.strangers.waiting.items():
-                found[path] = Lag(group.watched.source.id if group.watched.source else "", size, 0.0)
+            for path, (size, since) in group.strangers.waiting.items():
+                found[path] = Lag(group.watched.source.id if group.watched.source else "", size, now - since)
             for stream in group.streams.values():
                 position = stream.position
                 if not position.finished:

@@ -55,13 +55,13 @@ class Strangers:
     """Tells new files from known ones.
 
     Attributes:
-        waiting: By path, bytes of files that wait to be read.
+        waiting: By path, bytes of files that wait to be read, and since when.
         pending: Families with a gzip file at which is being looked.
         unsettled: Families with a file that is being renamed, or a gzip file that is being written or was cut off.
     """
 
     def __init__(self, group: Group) -> None:
-        self.waiting: dict[str, int] = {}
+        self.waiting: dict[str, tuple[int, float]] = {}
         self.pending: set[str] = set()
         self.unsettled: set[str] = set()
         self._group = group
@@ -83,6 +83,7 @@ class Strangers:
         Returns:
             What turned out to be missing.
         """
+        before = dict(self.waiting)
         self.waiting.clear()
         self.pending.clear()
         self.unsettled.clear()
@@ -91,7 +92,7 @@ class Strangers:
             self._unknown.pop(inode).stop()
         for one in candidates:
             if one.family in self.pending:
-                self.waiting[one.path] = one.size  # an older file comes first
+                self.waiting[one.path] = (one.size, before.get(one.path, (0, now))[1])  # an older file comes first
                 continue
             try:
                 waits = self._identify(one, now)
@@ -104,7 +105,7 @@ class Strangers:
             if waits is None:
                 self._unknown.pop(one.inode).stop()
             elif waits:
-                self.waiting[one.path] = waits
+                self.waiting[one.path] = (waits, before.get(one.path, (0, now))[1])
         gaps, self._gaps = self._gaps, []
         return gaps
 
