@@ -31,8 +31,8 @@ from collector.vault import Vault
 from contract.partition import partition_of, partitions_of
 from contract.sealed import Record
 
-# Most that one turn reads. Larger pieces cost a sixth less per line and half as much memory again.
-TURN_BYTES: Final = 1 << 20
+# Most that one turn reads: a piece as such has a price, and larger ones do not fit into 200 MB.
+TURN_BYTES: Final = 2 << 20
 # How many times its size a line takes up as a sealed event, roughly.
 _GROWTH: Final = 6
 _CHECKPOINT_S: Final = 1.0
@@ -212,7 +212,7 @@ class Agent:
     @property
     def _budget(self) -> int:
         """Bytes to read in this turn; 0 while what they become would find no room."""
-        most = min(TURN_BYTES, (self.config.kafka.in_flight_mib << 20) // (2 * _GROWTH))
+        most = min(TURN_BYTES, (self.config.kafka.in_flight_mib << 20) * 3 // (4 * _GROWTH))
         return most if self.publisher.room() >= most * _GROWTH else 0
 
     def _is_busy(self, done: int) -> bool:
