@@ -145,7 +145,7 @@ def _decide(job: Job, told: Declared, spool: Spool, progress: show.Progress) -> 
     analysis.note_again(pl.concat([event.empty(), *spool.renumbered]))
     kept.close()
     progress.start("decide", None)
-    return analysis.finish(kept.find, told.model, told.usual, seed=job.seed)
+    return analysis.finish(kept.find, core.Pinned(told.model, told.usual, job.seed))
 
 
 def _clashes(spool: Spool) -> list[str]:

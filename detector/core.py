@@ -74,6 +74,26 @@ class Result:
     strangers: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """What decides besides the period itself.
+
+    Attributes:
+        model: A fitted model; without one a model is fitted on these sessions themselves, if they are enough.
+        usual: How often each rule hits in this office; without it, as often as in this period.
+        seed: Of the forest that is fitted.
+        run: Name of the run, for `unmapped.run`.
+        thresholds, budget: The defaults of their classes if not given.
+    """
+
+    model: Model | None = None
+    usual: Baseline | None = None
+    seed: int = 0
+    run: str = "analyze"
+    thresholds: decide.Thresholds | None = None
+    budget: delivery.Budget | None = None
+
+
 class Analysis:
     """Gathers what the core says about successive stretches of time. Not pure: it is the notebook of one run."""
 
@@ -126,52 +146,30 @@ class Analysis:
         numbers = rows.with_columns(pl.lit(None, dtype=pl.String).alias("source.id"), *dates).select(NOTES)
         self._groups = replace(self._groups, evidence=evidence.note(self._groups.evidence, numbers))
 
-    def finish(
-        self,
-        lookup: Lookup,
-        model: Model | None = None,
-        usual: Baseline | None = None,
-        *,
-        seed: int = 0,
-        run: str = "analyze",
-        thresholds: decide.Thresholds | None = None,
-        budget: delivery.Budget | None = None,
-    ) -> Result:
+    def finish(self, lookup: Lookup, pinned: Pinned | None = None) -> Result:
         """Close what `feed` left open, and decide: see `conclude`."""
         self.feed(event.empty(), self.closing)
-        return self.conclude(lookup, model, usual, seed=seed, run=run, thresholds=thresholds, budget=budget)
+        return self.conclude(lookup, pinned)
 
     @property
     def closing(self) -> int:
         """UTC ms to which a stage one is moved, without events, to close what is open at the end of the period."""
         return 0 if self._last is None else self._last + CLOSING_MS
 
-    def conclude(
-        self,
-        lookup: Lookup,
-        model: Model | None = None,
-        usual: Baseline | None = None,
-        *,
-        seed: int = 0,
-        run: str = "analyze",
-        thresholds: decide.Thresholds | None = None,
-        budget: delivery.Budget | None = None,
-    ) -> Result:
+    def conclude(self, lookup: Lookup, pinned: Pinned | None = None) -> Result:
         """Decide about everything that was taken; every stage one has been moved to `closing`.
 
         Args:
             lookup: Finds archived events.
-            model: A fitted model; without one a model is fitted on these sessions themselves, if they are enough.
-            usual: How often each rule hits in this office; without it, as often as in this period.
-            seed: Of the forest that is fitted.
-            run: Name of the run, for `unmapped.run`.
-            thresholds, budget: Pinned; the defaults of their classes.
+            pinned: What is given rather than taken from this period; nothing by default.
         """
+        pinned = pinned or Pinned()
+        model, usual, budget = pinned.model, pinned.usual, pinned.budget
         site, rules = self.context.site, self.context.rules
         period = self._period(site)
         mode = "pinned" if model else "rules"
         if model is None and period.sessions.height >= LEAST_SESSIONS:
-            mode, model = "retrospective", fit(period.sessions, seed)
+            mode, model = "retrospective", fit(period.sessions, pinned.seed)
         staff = staff_by_day(site, period.sessions, self._first, self._last)
         # Logs alone say nothing of the office: their accounts may be anybody's who tried a name, so nothing is called usual
         # and nothing is held back. With caseload or reasons declared, the people seen are the office at work.
@@ -182,10 +180,10 @@ class Analysis:
         zone = site.config.time_zone
         if budget is None and anybody:
             budget = delivery.UNLIMITED
-        judged = judge.judge(period, rules, model, usual, staff, zone, thresholds, budget)
+        judged = judge.judge(period, rules, model, usual, staff, zone, pinned.thresholds, budget)
         judged = judge.with_events(judged, partial(lookup, "session"))
         versions = self._versions(model, usual)
-        maker = findings.Maker(rules, versions, zone, _names(site), run, CODE)
+        maker = findings.Maker(rules, versions, zone, _names(site), pinned.run, CODE)
         published = findings.publish(judged, period.incidents, _subjects(judged, lookup), maker)
         return Result(
             findings=published,
@@ -253,7 +251,7 @@ def analyse(
     for cut in [*sorted(at for at in set(cuts) if at < end), end]:
         rows.append(analysis.feed(events.filter(pl.col("time.occurred").is_between(before + 1, cut)), cut))
         before = cut
-    return analysis.finish(in_memory(rows), model)
+    return analysis.finish(in_memory(rows), Pinned(model))
 
 
 def in_memory(rows: Sequence[pl.DataFrame]) -> Lookup:

@@ -37,7 +37,7 @@ def run(frame: pl.DataFrame, cuts: Iterable[int] = (), book: RuleBook | None = N
     """`core.analyse` with every knob of `finish`."""
     analysis = core.Analysis(office(), book or rules())
     rows = [analysis.feed(piece, watermark) for watermark, piece in stretches(frame, cuts)]
-    return analysis.finish(core.in_memory(rows), **(LOUD | more))
+    return analysis.finish(core.in_memory(rows), core.Pinned(**(LOUD | more)))
 
 
 def stretches(frame: pl.DataFrame, cuts: Iterable[int]) -> list[tuple[int, pl.DataFrame]]:
@@ -156,7 +156,7 @@ def test_the_month_split_by_actor_into_four_parts_gives_the_same_findings(seed: 
         outputs += stage_one(own, at_events(own, 3 + number, number), end, Context(office(), rules()))
     everything = step.merge(outputs[::-1])
     analysis.take(everything, end)
-    got = analysis.conclude(core.in_memory([everything.rows]), expected.model, **LOUD)
+    got = analysis.conclude(core.in_memory([everything.rows]), core.Pinned(expected.model, **LOUD))
     assert got.mode == "pinned"
     assert lines(got) == lines(run(frame, model=expected.model))
     assert got.sessions.equals(expected.sessions)
@@ -177,7 +177,7 @@ def test_four_stage_ones_that_move_together_feed_one_stage_two():
         together = step.merge([output for _, output in moved])
         rows.append(together.rows)
         analysis.take(together, watermark or analysis.closing)
-    got = analysis.conclude(core.in_memory(rows), expected.model, **LOUD)
+    got = analysis.conclude(core.in_memory(rows), core.Pinned(expected.model, **LOUD))
     assert lines(got) == lines(run(frame, model=expected.model))
     assert got.sessions.equals(expected.sessions)
 

@@ -96,7 +96,7 @@ def office_result(book: RuleBook | None = None) -> tuple[pl.DataFrame, core.Resu
     frame = month(1)
     analysis = core.Analysis(office(), book or rules())
     rows = analysis.feed(frame, int(frame["time.occurred"].max()))  # type: ignore[arg-type]
-    return frame, analysis.finish(core.in_memory([rows]), usual=Baseline(), budget=UNLIMITED)
+    return frame, analysis.finish(core.in_memory([rows]), core.Pinned(usual=Baseline(), budget=UNLIMITED))
 
 
 def test_every_finding_of_an_office_is_valid_and_survives_the_wire():
