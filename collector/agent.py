@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import polars as pl
 
@@ -27,9 +27,11 @@ from collector.reading import Reader
 from collector.seal import Sealer
 from collector.tally import Counter
 from collector.ticks import Ticks
-from collector.vault import Vault
 from contract.partition import partition_of, partitions_of
 from contract.sealed import Record
+
+if TYPE_CHECKING:
+    from collector.vault import Vault
 
 # Most that one turn reads: a piece as such has a price, and larger ones do not fit into 200 MB.
 TURN_BYTES: Final = 2 << 20

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from prometheus_client import Gauge
 
 from collector.follow.events import Lag
-from collector.listen import Seen
 from collector.metrics import Metrics
+
+if TYPE_CHECKING:
+    from collector.listen import Seen
 
 
 class Gauges:
