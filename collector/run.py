@@ -284,7 +284,7 @@ class Running:
 def _give_back() -> None:
     """Return memory that is free in glibc's allocator to the system; with another C library nothing happens.
 
-    While there is work it would be taken again at once, which costs a third of the time; at rest it is 7 MB.
+    While there is work it would be taken again at once, which costs a fifth of the time; at rest it is 7 MB.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
