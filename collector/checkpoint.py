@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from collector.durable import sync_folder, write_new
+
 VERSION: Final = 1
 NAME: Final = "checkpoint.json"
 PREVIOUS: Final = "checkpoint.previous.json"
@@ -113,11 +115,11 @@ class StateFolder:
             return
         path, previous, new = (self.folder / name for name in (NAME, PREVIOUS, f"{NAME}.new"))
         try:
-            _write(new, data)
+            write_new(new, data)
             if self._trusted and path.exists():
                 os.replace(path, previous)
             os.replace(new, path)
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
         except OSError as error:
             raise CheckpointError(
                 f"{path}: cannot be written ({error.strerror}): make room; what is sent meanwhile comes twice after a restart"
@@ -153,19 +155,3 @@ def _decode(data: bytes) -> dict[str, Any]:
     if not isinstance(positions, dict) or _encode(positions) != data:
         raise ValueError("is damaged")
     return positions
-
-
-def _write(path: Path, data: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

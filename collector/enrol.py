@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from collector.durable import sync_folder, write_new
 from collector.private import PrivateFileError, read_private
 from contract.sealkey import SealKey, SealKeyError
 
@@ -85,12 +86,7 @@ def _replace(place: Path, data: bytes) -> None:
     new = place.with_name(place.name + ".new")
     old = os.open(place, os.O_RDWR | os.O_CLOEXEC) if place.exists() else None
     try:
-        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(handle, data)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        write_new(new, data)
         os.replace(new, place)
         sync_folder(place.parent)
         if old is not None:
@@ -122,12 +118,3 @@ def _overwrite(handle: int) -> None:
     # As far as a program can go: a journaling file system, a snapshot or a flash disk may keep the old blocks.
     os.pwrite(handle, b"\0" * os.fstat(handle).st_size, 0)
     os.fsync(handle)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names that were changed in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from collector.enrol import sync_folder
+from collector.durable import sync_folder, write_all
 from contract.sealed import NO_RECORD, Predecessor
 
 NAME: Final = "journal"
@@ -181,7 +181,7 @@ class Journal:
         line = _line(entry)
         try:
             # Always at the same place, so that half a line of a try that failed is written over.
-            _write(self._handle, line, self._end)
+            write_all(self._handle, line, self._end)
             os.fsync(self._handle)
         except OSError as error:
             raise JournalError(self._said(error)) from error
@@ -200,7 +200,7 @@ class Journal:
         try:
             handle = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
-                _write(handle, line, 0)
+                write_all(handle, line, 0)
                 os.fsync(handle)
                 os.replace(new, self._path)
                 sync_folder(self._path.parent)
@@ -216,12 +216,6 @@ class Journal:
 
     def _said(self, error: OSError) -> str:
         return f"{self._path}: cannot be written ({error.strerror}): nothing is sent until it can; make room"
-
-
-def _write(handle: int, data: bytes, at: int) -> None:
-    while data:
-        done = os.pwrite(handle, data, at)
-        data, at = data[done:], at + done
 
 
 def _line(entry: dict[str, Any]) -> bytes:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from collector import vault_entry
 from collector.config import Config
+from collector.durable import write_all
 from collector.follow.events import Gap, Lag, Lines
 from contract.partition import partition_of
 from contract.sealed import Record
@@ -243,9 +244,7 @@ def _write_at(handle: int, data: bytes, at: int) -> None:
     """Write all or nothing, and have the disk keep it."""
     try:
         os.ftruncate(handle, at)
-        done = 0
-        while done < len(data):
-            done += os.pwrite(handle, data[done:], at + done)
+        write_all(handle, data, at)
         os.fsync(handle)
     except OSError:
         os.ftruncate(handle, at)

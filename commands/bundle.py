@@ -16,7 +16,7 @@ from collector.bundle import BundleError, Manifest
 from collector.printable import printable
 from collector.private import PrivateFileError, read_private
 from collector.read import files
-from commands import show
+from commands import disk, show
 from commands.failure import Failure
 
 _GZIP = b"\x1f\x8b"
@@ -28,16 +28,7 @@ def key(options: argparse.Namespace) -> int:
     private, public = bundle.new_key()
     beside = path.with_name(path.name + ".pub")
     for where, data, mode in ((path, private, 0o600), (beside, public, 0o644)):
-        try:
-            handle = os.open(where, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        except FileExistsError:
-            raise Failure(f"{where}: exists already: give --out another name, a key is never overwritten") from None
-        except OSError as error:
-            raise Failure(f"{where}: cannot be written ({error.strerror}): give --out a folder that can be") from None
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(handle)
+        disk.create(where, data, "give --out another name, a key is never overwritten", mode)
     show.say(f"{path}: signs bundles; it stays on the machine where they are made")
     show.say(f"{beside}: goes to the agents, named in [drop] keys")
     show.say(f"fingerprint {bundle.fingerprint(bundle.public_key(public))}: compare it over another way")

@@ -29,6 +29,30 @@ _ADVICE: Final = {
 }
 
 
+def create(path: Path, data: bytes, exists: str = "give --out another name", mode: int = 0o600) -> None:
+    """Write a file that must not be there yet; on the disk when this returns.
+
+    Args:
+        path: The file.
+        data: What it holds.
+        exists: What to do if there is one already.
+        mode: Its permissions.
+
+    Raises:
+        Failure: It is there, or cannot be written.
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(handle)
+    except FileExistsError:
+        raise Failure(f"{path}: exists already: {exists}") from None
+    except OSError as error:
+        raise Failure(f"{path}: cannot be written ({error.strerror}): give --out a folder that can be") from None
+
+
 def check(out: Path, inputs: Sequence[Path]) -> None:
     """Refuse a folder that cannot be written to, or where something would be lost.
 

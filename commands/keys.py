@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from commands import show
+from commands import disk, show
 from commands.failure import Failure
 from contract.sealkey import SealKey
 from registers.tokens import KeyFileError, SiteKey
@@ -53,16 +53,7 @@ def seal(options: argparse.Namespace) -> int:
     """`sekimori keys seal`: enrol an agent; returns the exit status."""
     path = options.out or Path(f"{options.agent}.seal")
     key = SealKey.enrol(options.agent, secrets.token_bytes(32))
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise Failure(f"{path}: exists already: records sealed with it need it; give --out another name") from None
-    except OSError as error:
-        raise Failure(f"{path}: cannot be written ({error.strerror}): give --out a folder that can be") from error
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(key.text())
-        file.flush()
-        os.fsync(handle)
+    disk.create(path, key.text().encode(), "records sealed with it need it; give --out another name")
     show.say(f"{path}: seal key of {key.agent}, enrolment {key.enrolment}")
     show.say("Put one copy where the agent's agent.seal_key says; the agent erases it at its first start.")
     show.say("Keep this one with who runs sekimori verify, and never on the agent's host.")

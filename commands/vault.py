@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +13,14 @@ from typing import Any
 from collector import vault_entry
 from collector.private import PrivateFileError, read_private
 from collector.vault_entry import Entry, NotYours, VaultError
-from commands import show
+from commands import disk, show
 from commands.failure import Failure
 
 
 def key(options: argparse.Namespace) -> int:
     """`sekimori keys vault`: write a holder's key and say the recipient that goes into collector.toml."""
     text, recipient = vault_entry.new_identity()
-    _create(options.out, text.encode())
+    disk.create(options.out, text.encode())
     show.say(f"{options.out}: the key of one holder; it stays with that person, and never where another holder's is")
     show.say(f"{recipient}: goes into [vault] recipients of the agents")
     return 0
@@ -113,7 +112,7 @@ def _hand_on(waiting: dict[int, Entry], out: Path | None) -> None:
     following = sorted({entry.layers[0] for entry in waiting.values()})
     if out is None:
         raise Failure(f"layers are left: give --out FILE, which goes to the holder of {', '.join(following)}")
-    _create(out, b"".join(entry.to_line() for entry in waiting.values()))
+    disk.create(out, b"".join(entry.to_line() for entry in waiting.values()))
     show.say(
         f"{out}: {len(waiting)} entries, still encrypted; the next to open them holds the key of {', '.join(following)}"
     )
@@ -134,18 +133,5 @@ def _print(opened: Sequence[tuple[int, Entry]], wanted: frozenset[str], out: Pat
     if out is None:
         show.say(text.getvalue().rstrip("\n"))
     else:
-        _create(out, text.getvalue().encode())
+        disk.create(out, text.getvalue().encode())
         show.say(f"{out}: {len(shown)} ids in the clear; delete it when it has served")
-
-
-def _create(path: Path, data: bytes) -> None:
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise Failure(f"{path}: exists already: give --out another name") from None
-    except OSError as error:
-        raise Failure(f"{path}: cannot be written ({error.strerror}): give --out a folder that can be") from None
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(handle)

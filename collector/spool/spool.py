@@ -13,6 +13,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from collector.durable import sync_folder
 from collector.spool import frame
 from collector.spool.frame import Chunk, Loss, SpoolPosition
 from collector.spool.reader import Reader
@@ -156,7 +157,7 @@ class Spool:
                     frame.path_of(self._folder, number).unlink(missing_ok=True)
                     del self._sizes[number]
                 if done:
-                    _sync_folder(self._folder)
+                    sync_folder(self._folder)
             except OSError as error:  # it is tried again the next time
                 _log.error("%s: what was acknowledged cannot be deleted (%s)", self._folder, error.strerror)
 
@@ -229,7 +230,7 @@ class Spool:
         try:
             _write_all(handle, first)
             os.fsync(handle)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError:
             os.close(handle)
             path.unlink(missing_ok=True)
@@ -242,11 +243,3 @@ def _write_all(handle: int, data: bytes) -> int:
     while written < len(data):
         written += os.write(handle, data[written:])
     return written
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from collector.config import Syslog
@@ -15,8 +15,6 @@ from collector.sources import Source, shipped
 from registers.tokens import SiteKey
 from tests.collector.receiver import SYSLOG, Receiver
 
-HERE = Path(__file__).resolve()
-
 
 @pytest.fixture
 def key() -> SiteKey:
@@ -24,12 +22,9 @@ def key() -> SiteKey:
 
 
 @pytest.fixture
-def shared() -> Path:
+def shared(shared: Path) -> Path:
     """The folder of public logs beside the project."""
-    folder = Path(os.environ.get("SEKIMORI_SHARED", HERE.parents[3] / "shared"))
-    if not (folder / "data").is_dir():
-        pytest.skip(f"needs the public logs in {folder}/data (set SEKIMORI_SHARED to where they are)")
-    return folder / "data"
+    return shared / "data"
 
 
 @pytest.fixture
@@ -62,3 +57,21 @@ def listen(tmp_path: Path, key: SiteKey) -> Iterator[Callable[..., Receiver]]:
     yield start
     for receiver in started:
         receiver.listeners.close()
+
+
+@pytest.fixture
+def rows(read, tmp_path: Path):
+    """Events of a log as dictionaries without what every event has, and the refused lines' reasons."""
+
+    def run(text: str, zone: str = "Asia/Tokyo", **more: object):
+        path = tmp_path / "x.log"
+        path.write_text(text, encoding="utf-8")
+        parsed, problems = read(path, zone=zone, **more)
+        assert problems == []
+        frame = pl.concat([piece.events for piece in parsed])
+        bad = pl.concat([piece.rejected for piece in parsed])
+        common = ("event.id", "event.schema", "source.position", "raw.mac", "source.id")
+        found = [{k: v for k, v in row.items() if v is not None and k not in common} for row in frame.to_dicts()]
+        return found, bad.get_column("reason").to_list()
+
+    return run

@@ -15,24 +15,6 @@ from registers.mask import MASK
 AT = 1_775_000_000_123  # 2026-03-31T23:33:20.123Z
 
 
-@pytest.fixture
-def rows(read, tmp_path: Path):
-    """Events of a log as dictionaries without what every event has, and the refused lines' reasons."""
-
-    def run(text: str, zone: str = "Asia/Tokyo", **more: object):
-        path = tmp_path / "x.log"
-        path.write_text(text, encoding="utf-8")
-        parsed, problems = read(path, zone=zone, **more)
-        assert problems == []
-        frame = pl.concat([piece.events for piece in parsed])
-        bad = pl.concat([piece.rejected for piece in parsed])
-        common = ("event.id", "event.schema", "source.position", "raw.mac", "source.id")
-        found = [{k: v for k, v in row.items() if v is not None and k not in common} for row in frame.to_dicts()]
-        return found, bad.get_column("reason").to_list()
-
-    return run
-
-
 def _pg(
     message: str,
     state: str = "00000",

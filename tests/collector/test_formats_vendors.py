@@ -17,24 +17,6 @@ SOURCES = {source.id: source for source in shipped()}
 AT = 1_775_000_000_123  # 2026-03-31T23:33:20.123Z
 
 
-@pytest.fixture
-def rows(read, tmp_path: Path):
-    """Events of a log as dictionaries without what every event has, and the refused lines' reasons."""
-
-    def run(text: str, zone: str = "Asia/Tokyo", **more: object):
-        path = tmp_path / "x.log"
-        path.write_text(text, encoding="utf-8")
-        parsed, problems = read(path, zone=zone, **more)
-        assert problems == []
-        frame = pl.concat([piece.events for piece in parsed])
-        bad = pl.concat([piece.rejected for piece in parsed])
-        common = ("event.id", "event.schema", "source.position", "raw.mac", "source.id")
-        found = [{k: v for k, v in row.items() if v is not None and k not in common} for row in frame.to_dicts()]
-        return found, bad.get_column("reason").to_list()
-
-    return run
-
-
 def test_cef_is_read_with_its_escapes_and_its_blanks(rows):
     text = (
         r"<134>Apr  1 08:30:00 fw01 CEF:0|Ven\|dor|Gate|1.0|100|User \\ login|5|rt=1775000000123 suser=yamada t src=192.0.2.1 "

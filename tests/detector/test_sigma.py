@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ import pytest
 from sigma.rule import SigmaRule
 
 from detector import rulebook, sigma
-
-SHARED = Path(os.environ.get("SEKIMORI_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared")) / "data"
 
 
 def tree(detection: str, condition: str = "s") -> sigma.Tree:
@@ -252,13 +249,6 @@ def test_an_empty_frame_gives_an_empty_answer():
 # --- public rules and logs --------------------------------------------------------------------------------------------
 
 
-def shared(name: str) -> Path:
-    folder = SHARED / name
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is absent: put the folder of public logs beside the project, or set SEKIMORI_SHARED")
-    return folder
-
-
 def documents(text: str) -> Iterator[dict[str, Any]]:
     decoder, at = json.JSONDecoder(), 0
     while at < len(text):
@@ -279,8 +269,8 @@ def flat(value: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.shared
-def test_public_rules_load_or_are_refused_with_a_reason():
-    book = rulebook.load(shared("rules_sample"), "**/*.yml")
+def test_public_rules_load_or_are_refused_with_a_reason(shared: Path):
+    book = rulebook.load(shared / "data" / "rules_sample", "**/*.yml")
 
     assert len(book.rules) + len(book.refused) == 400
     assert len(book.rules) >= 360
@@ -288,8 +278,8 @@ def test_public_rules_load_or_are_refused_with_a_reason():
 
 
 @pytest.mark.shared
-def test_public_rules_match_the_logs_that_they_must_match():
-    folder = shared("sigmahq_regression")
+def test_public_rules_match_the_logs_that_they_must_match(shared: Path):
+    folder = shared / "data" / "sigmahq_regression"
     by_id = {rule.id: rule for rule in rulebook.load(folder, "rules*/**/*.yml").rules}
     missed = []
     for case in json.loads((folder / "index.json").read_text())["cases"]:
