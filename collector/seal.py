@@ -5,6 +5,7 @@ Everything but the encoding is done per record, not per event.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ from contract.sealed import EPOCH, EVENT, MAX_BYTES, MAX_EVENTS, NDJSON, NO_RECO
 from contract.topics import EVENTS
 
 FOLDER: Final = "seal"
+_log = logging.getLogger(__name__)
 # Of an event that alone is too large for a record no text keeps more characters; `raw.mac` still vouches for its line.
 KEPT_CHARS: Final = 1000
 CUT: Final = "… [cut]"
@@ -201,6 +203,9 @@ class Sealer:
             pl.when(texts.str.len_chars() > KEPT_CHARS).then(texts.str.slice(0, KEPT_CHARS) + CUT).otherwise(texts)
         )
         self.shortened += cut.height
+        _log.warning(
+            "%d events were too large for a record: their long texts were cut, raw.mac vouches for the line", cut.height
+        )
         return lines.scatter(large.arg_true(), wire.encode_lines(cut))
 
     def _keys(self, events: pl.DataFrame, order: np.ndarray) -> list[bytes] | None:

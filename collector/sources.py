@@ -76,7 +76,6 @@ OWN_KEYS: Final = (
     "raw.mac",
     "subject.step",
 )
-ENCODINGS: Final = ("auto", "utf-8", "cp932", "euc_jp")
 SHIPPED: Final = Path(__file__).parent / "sources"
 
 

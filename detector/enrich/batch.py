@@ -90,10 +90,6 @@ class Batch:
     def add(self, name: str, values: pl.Series) -> None:
         self.made[name] = values.alias(name)
 
-    def add_bool(self, name: str, values: Bools, known: Bools | None = None) -> None:
-        """Add a yes or no, null where it is not known."""
-        self.add(name, booleans(values, known))
-
     def add_int(self, name: str, values: Ints, known: Bools) -> None:
         """Add a number, null where it is not known."""
         self.add(name, integers(values, known))
