@@ -314,8 +314,10 @@ def test_syslog_is_followed_like_a_file_and_survives_a_kill(host: Host):
 
 def test_what_comes_twice_after_a_crash_is_no_gap_to_the_detector(host: Host, tmp_path: Path):
     host.write("access.log", 0, 1500)
-    host.start("--once", crash="before-checkpoint:3")
-    assert host.wait() == -signal.SIGKILL
+    assert host.once() == 0, host.said
+    # As after a kill between the acknowledgement and the checkpoint, whenever that would have been.
+    for checkpoint in (host.folder / "state").glob("checkpoint*"):
+        checkpoint.unlink()
     host.write("access.log", 1500, 100)
     assert host.once() == 0, host.said
     records = host.kafka.stored(host.topic)
