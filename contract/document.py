@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from contract import event, finding, plain, rejected, sealed, wire
+from contract import event, finding, notice, plain, rejected, sealed, shape, wire
 from contract.topics import TOPICS
 
 HEARTBEAT = {
@@ -31,6 +31,7 @@ def files() -> dict[str, str]:
         "docs/event.md": page(),
         "contract/examples/events.ndjson": events(),
         "contract/examples/finding.json": json.dumps(finding.example(), ensure_ascii=False, indent=2) + "\n",
+        "contract/examples/notice.json": json.dumps(notice.example(), ensure_ascii=False, indent=2) + "\n",
     }
 
 
@@ -47,13 +48,14 @@ def page() -> str:
         [
             "<!-- Made by `python -m contract.document` from contract/; do not edit. -->",
             "# What the parts agree on",
-            "The event, how it travels, what is refused, the topics, and the finding. "
+            "The event, how it travels, what is refused, the topics, the finding and the notice. "
             "The code is `contract/`; examples stand in `contract/examples/`.",
             *_event(),
             *_wire(),
             *_rejected(),
             *_topics(),
             *_finding(),
+            *_notice(),
         ]
     ) + "\n"  # fmt: skip
 
@@ -128,15 +130,30 @@ def _finding() -> Iterable[str]:
         "JSON object a line. `[]` stands for each item of a list. Keys without a mark are there wherever the object around "
         "them is; *opt.* may be absent, *null* may be null."
     )
+    yield _fields(finding.FIELDS)
+
+
+def _notice() -> Iterable[str]:
+    yield "## The notice"
+    yield (
+        "What becomes of an alert, one JSON object a record. An alert is what pages somebody: one or more findings that say the "
+        "same of the same person or group within 24 hours. Every notice says all there is to say of its alert, so the one with "
+        "the greatest `revision` takes the place of those before; a notice that comes twice has equal bytes. Texts may "
+        "hold what a log held: whoever shows them makes them inert first."
+    )
+    yield _fields(notice.FIELDS)
+
+
+def _fields(fields: Iterable[shape.Field]) -> str:
     rows = [
         (f"`{field.path}`", field.type, " ".join(["opt."] * (not field.required) + ["null"] * field.nullable),
          field.meaning + _values(field), f"`{json.dumps(field.example, ensure_ascii=False)}`")
-        for field in finding.FIELDS
+        for field in fields
     ]  # fmt: skip
-    yield _table(("key", "type", "", "meaning", "example"), rows)
+    return _table(("key", "type", "", "meaning", "example"), rows)
 
 
-def _values(field: finding.Field) -> str:
+def _values(field: shape.Field) -> str:
     words = [f"`{word}`" for word in field.values if isinstance(word, str)]
     return f": {_list(words, 'or')}" if len(words) > 1 else ""
 

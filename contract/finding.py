@@ -7,14 +7,12 @@ See https://schema.ocsf.io/1.8.0/classes/detection_finding; what OCSF has no wor
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from contract.event import MAX_TIME
+from contract.shape import Field, Shape, shown
 
 OCSF_VERSION: Final = "1.8.0"
 CLASS_UID: Final = 2004
@@ -78,35 +76,6 @@ class Explained(StrEnum):
     EXPLAINED = "explained"
     TO_CHECK = "to_check"
     UNEXPLAINED = "unexplained"
-
-
-Type = Literal["str", "int", "number", "bool", "texts", "ints", "map"]
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One key of a finding.
-
-    Attributes:
-        path: Dotted place in the object; `[]` behind a name stands for each item of a list.
-        type: `number` takes int and finite float, `texts` a list of strings, `ints` a list of integers, `map` an object of strings.
-        example: A right value, used for the examples.
-        meaning: One sentence for `docs/event.md`.
-        required: Whether the key must be there wherever the object around it is.
-        nullable: Whether null may stand in its place.
-        values: The closed set of values; empty if the value is free.
-        minimum, maximum: Inclusive bounds of a number.
-    """
-
-    path: str
-    type: Type
-    example: Any
-    meaning: str
-    required: bool = True
-    nullable: bool = False
-    values: tuple[str | int, ...] = ()
-    minimum: int | None = None
-    maximum: int | None = None
 
 
 def _time(path: str, meaning: str) -> Field:
@@ -203,140 +172,29 @@ def finding_uid(kind: str, analytic: str, group: str, first_event_id: str) -> st
     return "f-" + digest.hexdigest()[:16]
 
 
+_SHAPE: Final = Shape("finding", FIELDS)
+
+
 def to_json(finding: Mapping[str, Any]) -> str:
     """One line of compact JSON without newline; keys in the order of `FIELDS`, unknown ones behind them by name.
 
     Raises:
         ValueError: A number is NaN or infinite, which JSON cannot say.
     """
-    return json.dumps(_ordered(finding, _TREE), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _SHAPE.to_json(finding)
 
 
 def example() -> dict[str, Any]:
     """A finding made of the examples in `FIELDS`; every key is there, every list has one item."""
-
-    def built(node: _Node) -> Any:
-        if node.known:
-            return node.known.example
-        value = {key: built(child) for key, child in node.children.items()}
-        return [value] if node.items else value
-
-    return dict(built(_TREE))
+    return _SHAPE.example()
 
 
 def validate(finding: object) -> list[str]:
     """What is wrong with a finding, as lines `path: problem` in the order of `FIELDS`; empty if nothing is."""
-    problems = list(_checked(finding, _TREE, ""))
+    problems = _SHAPE.problems(finding)
     if not problems and isinstance(finding, Mapping):
         problems += _inconsistent(finding)
     return problems
-
-
-@dataclass(slots=True)
-class _Node:
-    """One place in the tree of keys: a value with its `Field`, or an object, or a list of objects."""
-
-    known: Field | None = None
-    items: bool = False
-    children: dict[str, _Node] = field(default_factory=dict)
-
-    @property
-    def required(self) -> bool:
-        """An object or list is required if it is a list or anything in it is required."""
-        if self.known:
-            return self.known.required
-        return self.items or any(child.required for child in self.children.values())
-
-
-def _tree() -> _Node:
-    root = _Node()
-    for known in FIELDS:
-        node = root
-        for step in known.path.split("."):
-            node = node.children.setdefault(step.removesuffix("[]"), _Node(items=step.endswith("[]")))
-        node.known = known
-    return root
-
-
-_TREE: Final = _tree()
-
-
-def _ordered(value: Any, node: _Node) -> Any:
-    if isinstance(value, list | tuple):
-        return [_ordered(item, node) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    first = [key for key in node.children if key in value]
-    rest = sorted(key for key in value if key not in node.children)
-    return {key: _ordered(value[key], node.children.get(key, _Node())) for key in (*first, *rest)}
-
-
-def _checked(value: object, node: _Node, path: str, item: bool = False) -> Iterator[str]:
-    if node.known:
-        problem = _problem(node.known, value)
-        if problem:
-            yield f"{path}: {problem}"
-    elif node.items and not item:
-        if not isinstance(value, list):
-            yield f"{path}: should be a list, got {_shown(value)}"
-            return
-        for number, element in enumerate(value):
-            yield from _checked(element, node, f"{path}[{number}]", item=True)
-    elif not isinstance(value, Mapping):
-        yield f"{path or 'finding'}: should be an object, got {_shown(value)}"
-    else:
-        dot = f"{path}." if path else ""
-        for key, child in node.children.items():
-            if key in value:
-                yield from _checked(value[key], child, dot + key)
-            elif child.required:
-                yield f"{dot}{key}: missing"
-        yield from (f"{dot}{key}: unknown key" for key in sorted(map(str, value)) if key not in node.children)
-
-
-def _problem(known: Field, value: object) -> str:
-    """What is wrong with one value, or nothing."""
-    if value is None and known.nullable:
-        return ""
-    if not _is(known.type, value):
-        return f"should be {_EXPECTED[known.type]}, got {_shown(value)}"
-    if known.values and value not in known.values:
-        return f"{_shown(value)} is none of {' '.join(map(str, known.values))}"
-    if isinstance(value, int | float):
-        if known.minimum is not None and value < known.minimum:
-            return f"{value} is below {known.minimum}"
-        if known.maximum is not None and value > known.maximum:
-            return f"{value} is above {known.maximum}"
-    return ""
-
-
-_EXPECTED: Final[dict[Type, str]] = {
-    "str": "text, not empty",
-    "int": "an integer",
-    "number": "a number",
-    "bool": "true or false",
-    "texts": "a list of texts",
-    "ints": "a list of integers",
-    "map": "an object of texts",
-}
-
-
-def _is(kind: Type, value: object) -> bool:
-    match kind:
-        case "str":
-            return isinstance(value, str) and value != ""
-        case "bool":
-            return isinstance(value, bool)
-        case "int":
-            return isinstance(value, int) and not isinstance(value, bool)
-        case "number":
-            return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        case "texts":
-            return isinstance(value, list) and all(isinstance(item, str) for item in value)
-        case "ints":
-            return isinstance(value, list) and all(type(item) is int for item in value)
-        case "map":
-            return isinstance(value, Mapping) and all(isinstance(item, str) for pair in value.items() for item in pair)
 
 
 def _inconsistent(finding: Mapping[str, Any]) -> Iterator[str]:
@@ -344,10 +202,6 @@ def _inconsistent(finding: Mapping[str, Any]) -> Iterator[str]:
     if finding["type_uid"] != 100 * finding["class_uid"] + finding["activity_id"]:
         yield f"type_uid: {finding['type_uid']} does not go with activity_id {finding['activity_id']}"
     if finding["is_alert"] != (finding["unmapped"]["queue"] == Queue.ALERT):
-        yield f"is_alert: {_shown(finding['is_alert'])} does not go with queue {finding['unmapped']['queue']}"
+        yield f"is_alert: {shown(finding['is_alert'])} does not go with queue {finding['unmapped']['queue']}"
     if finding["finding_info"]["first_seen_time"] > finding["finding_info"]["last_seen_time"]:
         yield "finding_info.first_seen_time: later than last_seen_time"
-
-
-def _shown(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, default=repr)[:60]

@@ -58,6 +58,14 @@ FINDINGS: Final = Topic(
     ("sekimori case", "alert delivery", "third parties"),
     "What was found; a later record of the same key takes the place of the earlier",
 )
+NOTICES: Final = Topic(
+    "sekimori-notices",
+    "fingerprint",
+    "one notice as JSON",
+    ("sekimori detect",),
+    ("sekimori detect", "third parties"),
+    "Who is to be told what: changes of alerts, read by every channel with a consumer group of its own",
+)
 DECISIONS: Final = Topic(
     "decisions",
     "finding_info.uid, else the exception's name",
@@ -83,4 +91,4 @@ VAULT: Final = Topic(
     "Which ids tokens stand for, for those who hold the keys; empty unless a vault is configured",
 )
 
-TOPICS: Final[tuple[Topic, ...]] = (EVENTS, STATE, CORRELATE, FINDINGS, DECISIONS, DEAD_LETTERS, VAULT)
+TOPICS: Final[tuple[Topic, ...]] = (EVENTS, STATE, CORRELATE, FINDINGS, NOTICES, DECISIONS, DEAD_LETTERS, VAULT)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contract import document, event, finding, rejected, topics, wire
+from contract import document, event, finding, notice, rejected, topics, wire
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -19,7 +19,8 @@ def test_generated_files_are_current(name: str):
 
 def test_the_page_names_every_key_reason_and_topic():
     page = document.page()
-    names = [*event.KEYS, *rejected.Reason, *(topic.name for topic in topics.TOPICS), *(f.path for f in finding.FIELDS)]
+    fields = (*finding.FIELDS, *notice.FIELDS)
+    names = [*event.KEYS, *rejected.Reason, *(topic.name for topic in topics.TOPICS), *(f.path for f in fields)]
     assert [name for name in names if f"`{name}`" not in page] == []
 
 
@@ -33,6 +34,10 @@ def test_the_example_events_are_valid_and_show_every_key():
 
 def test_the_example_finding_is_valid():
     assert finding.validate(json.loads((TOP / "contract/examples/finding.json").read_text(encoding="utf-8"))) == []
+
+
+def test_the_example_notice_is_valid():
+    assert notice.validate(json.loads((TOP / "contract/examples/notice.json").read_text(encoding="utf-8"))) == []
 
 
 def test_topics_have_names_of_their_own():

@@ -11,6 +11,7 @@ import pytest
 
 from contract import finding
 from contract.finding import FIELDS, finding_uid, to_json, validate
+from contract.shape import Field
 
 REMOVED = object()
 
@@ -39,20 +40,20 @@ def test_the_public_example_is_valid(shared: Path):
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.path)
-def test_a_value_of_the_wrong_type_is_named(field: finding.Field):
+def test_a_value_of_the_wrong_type_is_named(field: Field):
     wrong: Any = 7 if field.type in ("str", "bool", "texts", "ints", "map") else "7"
     [problem] = validate(changed(field.path, wrong))
     assert problem.startswith(field.path.replace("[]", "[0]") + ": should be ")
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.path)
-def test_a_missing_key_is_named_if_it_is_required(field: finding.Field):
+def test_a_missing_key_is_named_if_it_is_required(field: Field):
     expected = [f"{field.path.replace('[]', '[0]')}: missing"] if field.required else []
     assert validate(changed(field.path, REMOVED)) == expected
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.path)
-def test_null_is_right_only_where_it_says_so(field: finding.Field):
+def test_null_is_right_only_where_it_says_so(field: Field):
     assert (validate(changed(field.path, None)) == []) == field.nullable
 
 
