@@ -22,13 +22,13 @@ from collector.inputs import FILES, VAULT
 from collector.journal import JournalError
 from collector.metrics import Metrics
 from collector.parse import Parsed
-from collector.publish import Publisher
 from collector.reading import Reader
 from collector.seal import Sealer
 from collector.tally import Counter
 from collector.ticks import Ticks
 from contract.partition import partition_of, partitions_of
 from contract.sealed import Record
+from service.publish import Publisher
 
 if TYPE_CHECKING:
     from collector.vault import Vault

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from collector.durable import sync_folder, write_new
+from service.durable import sync_folder, write_new
 
 VERSION: Final = 1
 NAME: Final = "checkpoint.json"

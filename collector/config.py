@@ -9,15 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationError,
@@ -27,7 +24,11 @@ from pydantic import (
 
 from collector import contradictions
 from collector import sources as declared
-from collector.options import (
+from collector.sources import Source, SourceError
+from contract.topics import DEAD_LETTERS, EVENTS
+from registers.config import ConfigError
+from service import settings
+from service.options import (
     AUTO,
     AgeKey,
     CertificateFile,
@@ -42,7 +43,6 @@ from collector.options import (
     PrivateFile,
     PrivateFileLater,
     ReadableFile,
-    Servers,
     SiteKeyFile,
     SourceId,
     TimeZone,
@@ -50,12 +50,7 @@ from collector.options import (
     WritableFolder,
     no_twice,
 )
-from collector.printable import printable
-from collector.sources import Source, SourceError
-from contract.topics import DEAD_LETTERS, EVENTS
-from registers.config import ConfigError, explain
-
-_LONGEST_LINE: Final = 500
+from service.settings import Log, Metrics, Section, one_line, refuse, told
 
 SilentAfter = Annotated[
     int | None,
@@ -63,11 +58,7 @@ SilentAfter = Annotated[
 ]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Agent(_Section):
+class Agent(Section):
     """The agent itself: its name, its keys and the folder where it remembers how far it read."""
 
     id: Name = Field(description="Name of this agent, unique among all that write to the topic; becomes `agent.id`.")
@@ -89,48 +80,24 @@ class Agent(_Section):
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Agent:
-        _refuse(contradictions.of_agent(self, isinstance(info.context, Ground)))
+        refuse(contradictions.of_agent(self, isinstance(info.context, Ground)))
         return self
 
 
-class Kafka(_Section):
+class Kafka(settings.Kafka):
     """Where sealed events go. Compression (zstd), acks (all) and idempotence are not for choosing."""
 
-    bootstrap_servers: Servers = Field(description="Servers to ask first; two or three, so that one may be away.")
     topic: Topic = Field(EVENTS.name, description="Topic of the events.")
     dead_letter_topic: Topic = Field(DEAD_LETTERS.name, description="Topic of refused lines, masked, with the reason.")
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="SSL or SASL_SSL wherever the network is not this machine's own."
-    )
-    ssl_cafile: CertificateFile | None = Field(
-        None, description="Certificates (PEM) that vouch for the servers; left out: the system's own."
-    )
-    ssl_certfile: CertificateFile | None = Field(None, description="The agent's own certificate (PEM), for mTLS.")
-    ssl_keyfile: PrivateFile | None = Field(None, description="Key of that certificate (PEM, without a pass phrase).")
-    sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] | None = Field(
-        None, description="How to log in; SCRAM where the servers offer it."
-    )
-    sasl_username: str | None = Field(None, min_length=1, description="User to log in as.")
-    sasl_password_file: PrivateFile | None = Field(
-        None, description="File that holds the password, in UTF-8; a line end after it is no part of it."
-    )
-    in_flight_mib: int = Field(
-        16, ge=4, le=1024, description="Most that is sent and not yet acknowledged; reading waits when it is full."
-    )
-    batch_kib: int = Field(
-        960, ge=64, le=16_384, description="Largest batch; stay below `message.max.bytes` of the topic (1024 by default)."
-    )  # fmt: skip
-    away_after_s: int = Field(
-        120, ge=5, description="Health turns red when the oldest record has waited so long for its acknowledgement."
-    )
 
-    @model_validator(mode="after")
-    def _consistent(self, info: ValidationInfo) -> Kafka:
-        _refuse(contradictions.of_kafka(self, isinstance(info.context, Ground)))
-        return self
+    def contradictions(self, on_disk: bool) -> Iterator[str]:
+        """As of every process that talks to Kafka, and between the topics."""
+        yield from super().contradictions(on_disk)
+        if self.topic == self.dead_letter_topic:
+            yield "dead_letter_topic: is the topic of the events: give refused lines one of their own"
 
 
-class Wire(_Section):
+class Wire(Section):
     """How events stand in a record."""
 
     format: Literal["ndjson", "event"] = Field(
@@ -138,23 +105,7 @@ class Wire(_Section):
     )  # fmt: skip
 
 
-class Metrics(_Section):
-    """Where Prometheus finds `/metrics` and a probe finds `/health`."""
-
-    host: Host = Field("127.0.0.1", description="Address to listen at; `0.0.0.0` in a container.")
-    port: int = Field(9765, ge=0, le=65535, description="Port; 0 takes a free one and says which.")
-
-
-class Log(_Section):
-    """What the agent says on standard error."""
-
-    format: Literal["text", "json"] = Field("text", description="Lines for people, or one JSON object a line.")
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="`warning`: recovered, nothing lost; `error`: lost data or needs a person."
-    )
-
-
-class Files(_Section):
+class Files(Section):
     """Log files that are followed."""
 
     source: SourceId = Field(AUTO, description="Source of all of them; `auto` recognises each by its content.")
@@ -164,7 +115,7 @@ class Files(_Section):
     silent_after_s: SilentAfter = None
 
 
-class Syslog(_Section):
+class Syslog(Section):
     """A port that takes syslog."""
 
     source: SourceId = Field("syslog", description="Source of what arrives.")
@@ -188,11 +139,11 @@ class Syslog(_Section):
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Syslog:
-        _refuse(contradictions.of_syslog(self, isinstance(info.context, Ground)))
+        refuse(contradictions.of_syslog(self, isinstance(info.context, Ground)))
         return self
 
 
-class Drop(_Section):
+class Drop(Section):
     """Where signed bundles from closed networks are put down."""
 
     folder: Folder = Field(
@@ -203,7 +154,7 @@ class Drop(_Section):
     max_bundle_mib: int = Field(1024, ge=1, description="Larger bundles are refused, unpacked size included.")
 
 
-class Vault(_Section):
+class Vault(Section):
     """Where tokens can be turned back by people who hold the keys together."""
 
     recipients: Annotated[list[AgeKey], AfterValidator(no_twice)] = Field(
@@ -214,7 +165,7 @@ class Vault(_Section):
     topic: Topic = Field("sekimori-vault", description="Topic that gets a copy.")
 
 
-class Config(_Section):
+class Config(Section):
     """`collector.toml` as a whole."""
 
     agent: Agent
@@ -222,15 +173,15 @@ class Config(_Section):
     wire: Wire = Wire()
     metrics: Metrics = Metrics()
     log: Log = Log()
-    files: list[Files] = []
-    syslog: list[Syslog] = []
+    files: list[Files] = Field([])
+    syslog: list[Syslog] = Field([])
     drop: Drop | None = None
     vault: Vault | None = None
     _sources: tuple[Source, ...] = PrivateAttr(())
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        _refuse(contradictions.between_tables(self))
+        refuse(contradictions.between_tables(self))
         return self
 
     @property
@@ -278,13 +229,7 @@ def load(path: Path) -> Config:
         ConfigError: With one line for each problem, without the name of the file. What spans several options of a
             table is checked once each of them is right.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError([f"cannot be read ({error.strerror}): give the agent's collector.toml"]) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"is not UTF-8 (byte {error.start}); TOML files must be"]) from None
-    return parse(text, path.absolute().parent)
+    return parse(settings.read(path, "the agent's collector.toml"), path.absolute().parent)
 
 
 def parse(text: str, folder: Path) -> Config:
@@ -293,10 +238,7 @@ def parse(text: str, folder: Path) -> Config:
     Raises:
         ConfigError: As `load` does.
     """
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError([_cut(printable(f"is no valid TOML: {error}"))]) from None
+    values = settings.values(text)
     problems, sources = _sources(values, folder)
     ground = Ground(folder, frozenset(source.id for source in sources))
     try:
@@ -319,36 +261,6 @@ def _sources(values: dict[str, Any], folder: Path) -> tuple[list[str], tuple[Sou
     try:
         found = declared.load([folder / own])
     except SourceError as error:
-        return [_cut(printable(f"agent.sources: {problem}")) for problem in error.problems], shipped
+        return [one_line(f"agent.sources: {problem}") for problem in error.problems], shipped
     taken = {source.id for source in found}
     return [], (*found, *(source for source in shipped if source.id not in taken))
-
-
-class _Problems(ValueError):
-    """What a table's own check found, one line each, beginning with the option."""
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        self.lines = tuple(lines)
-        super().__init__("; ".join(self.lines))
-
-
-def told(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """One line per problem that `model.model_validate` found: option, what is wrong, what to do."""
-    lines = []
-    for problem, line in zip(error.errors(), explain(error, model), strict=True):
-        found = problem.get("ctx", {}).get("error")
-        if isinstance(found, _Problems):
-            table = line.partition(": ")[0]
-            lines += [f"{table}.{one}" if table else one for one in found.lines]
-        else:
-            lines.append(line or "unknown key without a name: remove it")
-    return [_cut(printable(line)) for line in lines]
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"
-
-
-def _refuse(problems: Iterable[str]) -> None:
-    if lines := list(problems):
-        raise _Problems(lines)

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from collector import enrol, seal
-from collector.options import AUTO, key_problem
+from service.options import AUTO, key_problem
 
 if TYPE_CHECKING:
-    from collector.config import Agent, Config, Kafka, Syslog
+    from collector.config import Agent, Config, Syslog
 
 
 def of_agent(agent: Agent, on_disk: bool) -> Iterator[str]:
@@ -22,35 +22,6 @@ def of_agent(agent: Agent, on_disk: bool) -> Iterator[str]:
     kept = agent.state_dir / seal.FOLDER / enrol.SECRET
     if on_disk and not (os.path.lexists(agent.seal_key) or os.path.lexists(kept)):
         yield f"seal_key: {agent.seal_key}: is missing and this agent never started: make one with sekimori keys seal"
-
-
-def of_kafka(kafka: Kafka, on_disk: bool) -> Iterator[str]:
-    """In `[kafka]`; `on_disk`: certificates and keys are opened too."""
-    secured, logs_in = "SSL" in kafka.security_protocol, "SASL" in kafka.security_protocol
-    for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
-        if getattr(kafka, name) and not secured:
-            yield f"{name}: means nothing with {kafka.security_protocol}: set security_protocol to SSL or SASL_SSL"
-    if bool(kafka.ssl_certfile) != bool(kafka.ssl_keyfile):
-        missing = "ssl_keyfile" if kafka.ssl_certfile else "ssl_certfile"
-        yield f"{missing}: missing: certificate and key go together"
-    elif (
-        on_disk
-        and kafka.ssl_certfile
-        and kafka.ssl_keyfile
-        and (problem := key_problem(kafka.ssl_certfile, kafka.ssl_keyfile))
-    ):
-        yield f"ssl_keyfile: {problem}"
-    for name in ("sasl_mechanism", "sasl_username", "sasl_password_file"):
-        if logs_in and getattr(kafka, name) is None:
-            yield f"{name}: missing: {kafka.security_protocol} needs it"
-        if not logs_in and getattr(kafka, name) is not None:
-            yield f"{name}: means nothing with {kafka.security_protocol}: set security_protocol to SASL_SSL"
-    if kafka.sasl_mechanism == "PLAIN" and kafka.security_protocol == "SASL_PLAINTEXT":
-        yield "sasl_mechanism: PLAIN would send the password in the clear: use SASL_SSL, or SCRAM-SHA-512"
-    if kafka.batch_kib * 2 > kafka.in_flight_mib * 1024:
-        yield f"in_flight_mib: {kafka.in_flight_mib} is under two batches of {kafka.batch_kib} KiB: raise it"
-    if kafka.topic == kafka.dead_letter_topic:
-        yield "dead_letter_topic: is the topic of the events: give refused lines one of their own"
 
 
 def of_syslog(syslog: Syslog, on_disk: bool) -> Iterator[str]:

@@ -28,8 +28,8 @@ from collector.config import Config
 from collector.cut import Cutter, Limits, Piece
 from collector.follow.events import Gap, Lag, Lines
 from collector.ledger import Ledger
-from collector.printable import printable
 from collector.sources import Source
+from service.printable import printable
 
 SCAN_S: Final = 2.0
 SETTLE_S: Final = 60.0  # a file that is too short and did not grow for so long is cut off

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from collector.durable import sync_folder, write_new
-from collector.private import PrivateFileError, read_private
 from contract.sealkey import SealKey, SealKeyError
+from service.durable import sync_folder, write_new
+from service.private import PrivateFileError, read_private
 
 SECRET: Final = "next-secret"
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from collector.durable import sync_folder, write_all
 from contract.sealed import NO_RECORD, Predecessor
+from service.durable import sync_folder, write_all
 
 NAME: Final = "journal"
 DAMAGED: Final = "journal.damaged"

@@ -20,15 +20,16 @@ from collector.checkpoint import StateFolder
 from collector.config import Config
 from collector.follow import Lines, Progress
 from collector.gauges import Gauges
-from collector.health import Health, Limits, Pulse, Server
+from collector.health import Health, Limits, Pulse
 from collector.inputs import DROP, FILES, SYSLOG, VAULT, Files, State
 from collector.metrics import Metrics
-from collector.notify import Notify
-from collector.publish import Publisher
 from collector.reading import Reader
 from collector.seal import Sealer
 from registers.config import ConfigError
 from registers.tokens import SiteKey
+from service.health import Server
+from service.notify import Notify
+from service.publish import Publisher
 
 if TYPE_CHECKING:
     from collector.drop import Drop
@@ -259,7 +260,7 @@ class Running:
         troubles = agent.troubles() + ((self._refused,) if self._refused else ())
         since_s = now_s - publisher.oldest_age_s if publisher.in_flight_bytes else None
         read_at_s = {place: self._read_at_s.get(place, self._started_s) for place in self.config.silent_after_s}
-        self.health.pulse = Pulse(now_s, read_at_s, since_s, troubles, stopping)
+        self.health.pulse = Pulse(now_s, troubles, stopping, read_at_s, since_s)
         self._gauges()
         problems = self.health.problems()
         self.metrics.problems.set(len(problems))

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from collector import vault_entry
 from collector.config import Config
-from collector.durable import write_all
 from collector.follow.events import Gap, Lag, Lines
 from contract.partition import partition_of
 from contract.sealed import Record
+from service.durable import write_all
 
 RECORD_BYTES: Final = 256 << 10
 READ_BYTES: Final = 4 << 20  # sent in one turn

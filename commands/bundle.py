@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from collector import bundle
 from collector.bundle import BundleError, Manifest
-from collector.printable import printable
-from collector.private import PrivateFileError, read_private
 from collector.read import files
 from commands import disk, show
 from commands.failure import Failure
+from service.printable import printable
+from service.private import PrivateFileError, read_private
 
 _GZIP = b"\x1f\x8b"
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from types import FrameType
 
 from collector import config as settings
-from collector import logs
 from collector.config import Config
-from collector.notify import Notify
 from collector.run import Running
 from commands import show
 from commands.failure import Failure
 from registers.config import ConfigError
+from service import logs
+from service.notify import Notify
 
 _log = logging.getLogger(__name__)
 

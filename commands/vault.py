@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from collector import vault_entry
-from collector.private import PrivateFileError, read_private
 from collector.vault_entry import Entry, NotYours, VaultError
 from commands import disk, show
 from commands.failure import Failure
+from service.private import PrivateFileError, read_private
 
 
 def key(options: argparse.Namespace) -> int:

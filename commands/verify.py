@@ -23,15 +23,15 @@ from audit.chains import capture
 from audit.chains.capture import CaptureError, Damage, Taken, Topic
 from audit.chains.verdict import CANNOT, WORDS, Summary, Verdict
 from audit.verify import Verifier
-from collector import producer, trouble
 from collector.config import Kafka
-from collector.options import Ground
-from collector.printable import printable
-from collector.private import PrivateFileError, read_private
 from commands import show
 from commands.failure import Failure
 from contract.sealkey import SealKey, SealKeyError
 from registers.config import explain
+from service import producer, trouble
+from service.options import Ground
+from service.printable import printable
+from service.private import PrivateFileError, read_private
 
 _BOOTSTRAP_MS = 10_000
 _STALLED_S = 60.0

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 import sekimori
-from collector import checkpoint, publish, reading, seal
+from collector import checkpoint, reading, seal
 from collector.follow import follower
+from service import publish
 
 # Step: what is wrapped, and whether to die before or after it.
 STEPS: dict[str, tuple[Any, str, bool]] = {

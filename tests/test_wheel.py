@@ -12,7 +12,18 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).resolve().parents[1]
-PACKAGES = ("audit", "collector", "commands", "contract", "dashboards", "detector", "registers", "rules", "simulator")
+PACKAGES = (
+    "audit",
+    "collector",
+    "commands",
+    "contract",
+    "dashboards",
+    "detector",
+    "registers",
+    "rules",
+    "service",
+    "simulator",
+)
 MADE = shutil.ignore_patterns("__pycache__", "*.egg-info")
 # What only somebody outside the checkout can tell: where the installed program looks for its data.
 LOOK = """

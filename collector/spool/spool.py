@@ -13,10 +13,10 @@ from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from collector.durable import sync_folder
 from collector.spool import frame
 from collector.spool.frame import Chunk, Loss, SpoolPosition
 from collector.spool.reader import Reader
+from service.durable import sync_folder
 
 FILE_BYTES: Final = 32 << 20
 # Once all of it is acknowledged, the file in use gives way to a new one, so that it can be deleted; not at every message.

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from collector import sources as declared
 from collector.config import Config, Kafka, load, told
-from collector.options import Ground
 from registers.config import ConfigError
+from service.options import Ground
 
 SMALLEST = """
 [agent]

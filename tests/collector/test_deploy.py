@@ -14,8 +14,8 @@ import trustme
 
 import sekimori
 from collector.config import Config, load
-from collector.health import HUNG_AFTER_S
 from registers.config import ConfigError
+from service.health import HUNG_AFTER_S
 
 DEPLOY: Final = Path(__file__).parents[2] / "collector" / "deploy"
 EXAMPLE: Final = (DEPLOY / "collector.toml").read_text(encoding="utf-8")

@@ -11,8 +11,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from collector.health import HUNG_AFTER_S, Health, Limits, News, Pulse, Server, problems
+from collector.health import Health, Limits, Pulse, problems
 from collector.metrics import Metrics
+from service.health import HUNG_AFTER_S, News, Server
 
 LIMITS = Limits(silent_after_s={"files.1": 600}, away_after_s=120)
 WELL = Pulse(at_s=1000, read_at_s={"files.1": 990, "files.2": 0}, unacknowledged_since_s=999)

@@ -27,7 +27,7 @@ def said_by_the_agent() -> frozenset[str]:
 
 
 def _texts() -> Iterator[str]:
-    for path in sorted((ROOT / "collector").rglob("*.py")):
+    for path in sorted(path for part in ("collector", "service") for path in (ROOT / part).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield re.sub(r"\{[\w!]+\}", "…", node.value)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from collector.config import load
-from collector.notify import Notify
 from collector.run import Running
 from contract.sealkey import SealKey
+from service.notify import Notify
 
 NOBODY_LISTENS = "127.0.0.1:9"
 CONFIG = f"""

@@ -58,4 +58,4 @@ def shared_with(mode: int, owner: int) -> str | None:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO in its place must not hang the agent
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO in its place must not hang the process

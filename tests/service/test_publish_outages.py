@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from collector.publish import Publisher
 from contract.sealed import Record
-from tests.collector.publishing import (
+from service.publish import Publisher
+from tests.kafka.broker import Broker, Door
+from tests.service.publishing import (
     all_of,
     assert_nothing_lost,
     at_door,
@@ -22,7 +23,6 @@ from tests.collector.publishing import (
     trouble_of,
     until,
 )
-from tests.kafka.broker import Broker, Door
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -175,8 +175,8 @@ def test_ending_with_a_frozen_kafka_takes_no_longer_than_asked_and_leaves_no_thr
 
 LEAVE = """
 import sys
-from collector.config import Kafka
-from collector.publish import Publisher
+from service.settings import Kafka
+from service.publish import Publisher
 from contract.sealed import Record
 
 one = Publisher(Kafka.model_validate({"bootstrap_servers": [sys.argv[1]]}), [sys.argv[2]])

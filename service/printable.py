@@ -19,7 +19,7 @@ def printable(text: str) -> str:
 
 
 def safe_line(text: str) -> str:
-    """The text as it may leave the agent: on one line, with My Numbers masked."""
+    """The text as it may leave the process: on one line, with My Numbers masked."""
     # Halves of surrogate pairs, as in names of files that are no UTF-8, are spelled out: Polars takes none.
     whole = text.encode("utf-8", "backslashreplace").decode("utf-8")
     masked: str = mask_my_numbers(pl.Series([whole])).item()

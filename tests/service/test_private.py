@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.private import PrivateFileError, read_private, shared_with
+from service.private import PrivateFileError, read_private, shared_with
 
 
 @pytest.fixture

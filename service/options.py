@@ -1,4 +1,4 @@
-"""The kinds of value that stand in `collector.toml`, each with its check.
+"""The kinds of value that stand in configuration files, each with its check.
 
 What lies on the disk is looked at while the file is checked, so that a missing key file is told together with a
 misspelt word; without a `Ground` only the writing is checked.
@@ -18,10 +18,10 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
-from collector.private import PrivateFileError, read_private
 from registers.dates import check_time_zone
 from registers.text import did_you_mean
 from registers.tokens import KeyFileError, SiteKey
+from service.private import PrivateFileError, read_private
 
 AUTO: Final = "auto"
 _HOST: Final = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])"
@@ -37,7 +37,7 @@ class Ground:
     """
 
     folder: Path
-    source_ids: frozenset[str]
+    source_ids: frozenset[str] = frozenset()
 
 
 def _ground(info: ValidationInfo) -> Ground | None:
@@ -105,7 +105,7 @@ def key_problem(certificate: Path, key: Path) -> str | None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, no_pass_phrase)
     except ValueError:
-        return f"{key}: needs a pass phrase, which nobody can type: store it without and let only the agent read it"
+        return f"{key}: needs a pass phrase, which nobody can type: store it without and let only its user read it"
     except OSError as error:
         if isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH":
             return f"{key}: is not the key of {certificate}: check which belong together"
@@ -129,7 +129,7 @@ def _folder_to_write(path: Path, info: ValidationInfo) -> Path:
     try:
         is_folder = stat.S_ISDIR(path.stat().st_mode)
     except FileNotFoundError:
-        return path  # made when the agent starts
+        return path  # made at the start
     except OSError as error:
         raise ValueError(f"{path}: cannot be used ({error.strerror}): check the path") from None
     if not (is_folder and os.access(path, os.W_OK | os.X_OK)):

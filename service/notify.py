@@ -1,4 +1,4 @@
-"""Messages to systemd, sd_notify(3): that the agent is ready, reloads, stops, and is still alive."""
+"""Messages to systemd, sd_notify(3): that the process is ready, reloads, stops, and is still alive."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Notify:
         wait_us = environment.get("WATCHDOG_USEC", "")
         mine = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         self.watchdog_s: float | None = int(wait_us) / 1e6 if wait_us.isdigit() and mine else None
-        """After so many seconds without a sign of life systemd restarts the agent; `None`: it does not watch."""
+        """After so many seconds without a sign of life systemd restarts it; `None`: it does not watch."""
 
     def ready(self, status: str) -> None:
-        """The agent, just started or reloaded, does its work."""
+        """The process, just started or reloaded, does its work."""
         self._send("READY=1", f"STATUS={status}")
 
     def reloading(self) -> None:
@@ -33,7 +33,7 @@ class Notify:
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self) -> None:
-        """The agent drains and will end."""
+        """The process drains and will end."""
         self._send("STOPPING=1")
 
     def alive(self, status: str) -> None:

@@ -19,9 +19,9 @@ with warnings.catch_warnings():
     from kafka import KafkaProducer
     from kafka.errors import KafkaError
 
-from collector import trouble
-from collector.config import Kafka
 from contract.sealed import Record
+from service import trouble
+from service.settings import Kafka
 
 _BOOTSTRAP_MS: Final = 10_000
 # How long a call that needs the list of partitions may wait. They are known before the first record, so only a topic

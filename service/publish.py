@@ -16,10 +16,10 @@ from typing import Final
 
 from kafka.errors import KafkaError
 
-from collector import trouble
-from collector.config import Kafka
-from collector.producer import Attempt, Client, Producer
 from contract.sealed import Record
+from service import trouble
+from service.producer import Attempt, Client, Producer
+from service.settings import Kafka
 
 # What kafka-python holds at a time: it copies what it is given, and what it holds is sent twice if it fails.
 WINDOW_BYTES: Final = 8 << 20

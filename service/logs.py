@@ -1,4 +1,4 @@
-"""What the agent says on standard error: one line per message, masked, for people, for journald or as JSON.
+"""What a process says on standard error: one line per message, masked, for people, for journald or as JSON.
 
 `warning`: recovered, nothing lost; `error`: lost data or needs a person.
 """
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
-from collector.config import Log
-from collector.printable import safe_line
+from service.printable import safe_line
+from service.settings import Log
 
 _JOURNAL: Final = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
@@ -53,7 +53,7 @@ def set_up(log: Log, stream: TextIO, environment: Mapping[str, str]) -> None:
     form = "journal" if log.format == "text" and environment.get("JOURNAL_STREAM") else log.format
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Line(form))
-    # A stream that is closed stops the messages, not the agent.
+    # A stream that is closed stops the messages, not the work.
     logging.raiseExceptions = False
     logging.basicConfig(handlers=[handler], level=log.level.upper(), force=True)
     # kafka-python tells every connection; what matters of it the publisher tells in the operator's words.

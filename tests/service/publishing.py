@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from collector.config import Kafka
-from collector.publish import Publisher
 from contract.sealed import Record
+from service.publish import Publisher
+from service.settings import Kafka
 from tests.kafka.broker import Broker, Door
 from tests.kafka.certificates import Certificate
 from tests.kafka.cluster import Stored

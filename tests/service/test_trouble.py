@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from collector import producer
-from collector.config import Kafka
-from collector.trouble import Listener, check_files
-from tests.collector.publishing import (
+from service import producer
+from service.settings import Kafka
+from service.trouble import Listener, check_files
+from tests.kafka.broker import PASSWORDS, Broker, Door
+from tests.kafka.certificates import Authority
+from tests.service.publishing import (
     all_of,
     assert_nothing_lost,
     at_door,
@@ -27,8 +29,6 @@ from tests.collector.publishing import (
     trouble_of,
     until,
 )
-from tests.kafka.broker import PASSWORDS, Broker, Door
-from tests.kafka.certificates import Authority
 
 Make = Callable[[Broker, Path], Kafka]
 

@@ -7,9 +7,10 @@ import time
 import pytest
 from kafka import TopicPartition
 
-from collector.config import Kafka
-from collector.publish import OVERHEAD_BYTES, WINDOW_BYTES
-from tests.collector.publishing import (
+from service.publish import OVERHEAD_BYTES, WINDOW_BYTES
+from service.settings import Kafka
+from tests.kafka.cluster import Cluster
+from tests.service.publishing import (
     all_of,
     assert_nothing_lost,
     numbers,
@@ -18,7 +19,6 @@ from tests.collector.publishing import (
     trouble_of,
     until,
 )
-from tests.kafka.cluster import Cluster
 
 HOUR_MS = 3_600_000
 

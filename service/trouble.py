@@ -17,8 +17,8 @@ from cryptography import x509
 from kafka import errors
 from pydantic import ValidationError
 
-from collector.config import Kafka, told
-from collector.options import Ground
+from service.options import Ground
+from service.settings import Kafka, told
 
 log = logging.getLogger(__name__)
 
@@ -157,11 +157,12 @@ def user(settings: Kafka) -> str:
 
 
 def check_files(settings: Kafka) -> str | None:
-    """What is wrong by now with the files that the settings name, if anything; they were right when the agent started."""
+    """What is wrong by now with the files that the settings name, if anything; they were right when we started."""
+    model = type(settings)  # a process's own, with its topics
     try:
-        Kafka.model_validate(settings.model_dump(), context=Ground(Path(), frozenset()))
+        model.model_validate(settings.model_dump(), context=Ground(Path()))
     except ValidationError as error:
-        return "; ".join(f"kafka.{line}" for line in told(error, Kafka))
+        return "; ".join(f"kafka.{line}" for line in told(error, model))
     return None
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from collector.config import Log
-from collector.logs import set_up
+from service.logs import set_up
+from service.settings import Log
 
 MY_NUMBER = "123456789018"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.notify import Notify
+from service.notify import Notify
 
 
 @pytest.fixture
