@@ -29,7 +29,7 @@ class Change(StrEnum):
     """What became of an alert. `opened` and `raised` page somebody, the others only say how things stand."""
 
     OPENED = "opened"
-    REPEATED = "repeated"
+    UPDATED = "updated"
     RAISED = "raised"
     RESOLVED = "resolved"
 
