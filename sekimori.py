@@ -39,18 +39,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from commands import show
     from commands.failure import Failure
+    from commands.say import say, stop
 
     try:
         return int(options.run(options))
     except Failure as failure:
-        show.say(str(failure), sys.stderr)
+        say(str(failure), sys.stderr)
     except OSError as error:
         # Files are watched where they are read and written; what is left is what people read.
-        show.stop(sys.stdout)
+        stop(sys.stdout)
         advice = "check its permissions" if error.filename else "send it elsewhere"
-        show.say(f"{error.filename or 'standard output'}: {error.strerror or error}: {advice}", sys.stderr)
+        say(f"{error.filename or 'standard output'}: {error.strerror or error}: {advice}", sys.stderr)
     return COULD_NOT_RUN
 
 

@@ -13,8 +13,8 @@ from types import FrameType
 from collector import config as settings
 from collector.config import Config
 from collector.run import Running
-from commands import show
 from commands.failure import Failure
+from commands.say import say
 from registers.config import ConfigError
 from service import logs
 from service.notify import Notify
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the sub-command; returns the exit status: 0 ended in order, 1 with something left to send, 2 could not run."""
     config = _load(options.config)
     if options.check:
-        show.say(f"{options.config}: ok")
+        say(f"{options.config}: ok")
         return 0
     logs.set_up(config.log, sys.stderr, os.environ)
     notify = Notify()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
+
+from commands.say import say as say
+from commands.say import stop as stop
 
 if TYPE_CHECKING:
     from commands.analyze import Done
@@ -83,22 +85,6 @@ class _Console(Console):
 def _console() -> Console:
     # Wide enough for the tables where the output goes to a file.
     return _Console(width=None if sys.stdout.isatty() else 100, highlight=False)
-
-
-def say(text: str, stream: TextIO | None = None) -> None:
-    """Print a line, on standard output if nothing else is said, whether or not anybody still listens."""
-    stream = stream or sys.stdout
-    try:
-        print(text, file=stream, flush=True)
-    except BrokenPipeError:
-        stop(stream)
-
-
-def stop(stream: TextIO) -> None:
-    """Say no more on a stream that cannot be written: Python would try once more at its end, and complain."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
 
 
 def _lines(console: Console, heading: str, lines: list[str], rest: str = "") -> None:

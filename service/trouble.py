@@ -11,14 +11,16 @@ import re
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from cryptography import x509
 from kafka import errors
 from pydantic import ValidationError
 
 from service.options import Ground
 from service.settings import Kafka, told
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 log = logging.getLogger(__name__)
 
@@ -220,12 +222,12 @@ def _certificate(settings: Kafka) -> str:
 
 
 def _own(settings: Kafka) -> x509.Certificate | None:
+    if settings.ssl_certfile is None:
+        return None
+    from cryptography import x509  # 7 MB, for agents that show a certificate only
+
     try:
-        return (
-            None
-            if settings.ssl_certfile is None
-            else x509.load_pem_x509_certificate(settings.ssl_certfile.read_bytes())
-        )
+        return x509.load_pem_x509_certificate(settings.ssl_certfile.read_bytes())
     except (OSError, ValueError):
         return None  # told by check_files
 

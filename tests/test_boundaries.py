@@ -6,6 +6,8 @@ Imports are read from the source, so those inside functions and under TYPE_CHECK
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -123,3 +125,12 @@ def test_a_breach_is_seen(part: str, source: str):
 )
 def test_what_is_allowed_is_no_breach(part: str, source: str):
     assert breaches(part, source, part) == []
+
+
+def test_the_agent_does_not_load_what_only_some_need():
+    """It is a guest on the host: tables, certificates and event loops cost it 10 MB and more."""
+    ask = "import sys, commands.collect; print(*sorted({'asyncio', 'cryptography', 'pyrage', 'rich'} & sys.modules.keys()))"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", ask], cwd=TOP, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "\n"
