@@ -9,13 +9,16 @@ https://github.com/SigmaHQ/sigma-specification/blob/main/specification/sigma-cor
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil, floor
 from typing import Final, NamedTuple
 
+import numpy as np
 import polars as pl
 
-from detector import sigma
+from detector import reach, sigma
 
 CONDITIONS: Final = ("event_count", "value_count", "temporal", "temporal_ordered")
 
@@ -27,6 +30,7 @@ CANDIDATES: Final[dict[str, pl.DataType]] = {
     "event.id": pl.String(),
     "value": pl.String(),
     "actor.id": pl.String(),
+    "subject": pl.String(),
 }
 HITS: Final[dict[str, pl.DataType]] = {
     "rule": pl.String(),
@@ -37,12 +41,14 @@ HITS: Final[dict[str, pl.DataType]] = {
     "count": pl.Int64(),
     "related": pl.List(pl.String()),
     "actors": pl.List(pl.String()),
+    "subjects": pl.List(pl.String()),
 }
 # Events of an ordered correlation that a hit lists at most: the newest. Windows of months stay small that way.
 MOST_SHOWN: Final = 20
 HOUR_MS: Final = 3_600_000
 # Between the values of several group-by fields; no text of a log holds it.
 SEPARATOR: Final = "\x1f"
+_SUBJECT: Final = "subject.token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,28 @@ class Correlation:
         aliases = {alias: dict(pairs) for alias, pairs in self.aliases}
         return aliases.get(group, {}).get(base, group)
 
+    def tells_subject(self, base: str) -> bool:
+        """Whether an event's subject stands in its group or value, and so need not be kept beside them."""
+        return self.field == _SUBJECT or _SUBJECT in (self.field_in(group, base) for group in self.group_by)
+
+    def subject_of(self, item: Item, group: str) -> str | None:
+        """The token of the person whom a candidate was about, if there is one."""
+        keys = [self.field_in(name, item.base) for name in self.group_by]
+        if _SUBJECT in keys:
+            return group.split(SEPARATOR)[keys.index(_SUBJECT)]
+        return item.value if self.field == _SUBJECT else item.subject
+
+    @property
+    def least(self) -> int:
+        """No smaller number can meet the condition."""
+        match self.operator:
+            case "gte" | "eq":
+                return ceil(self.count)
+            case "gt":
+                return floor(self.count) + 1
+            case _:
+                return 0
+
     def holds(self, number: int) -> bool:
         """Whether the condition holds for a number."""
         match self.operator:
@@ -115,6 +143,7 @@ class Item(NamedTuple):
     base: str
     value: str | None
     actor: str | None
+    subject: str | None = None
 
 
 @dataclass(slots=True)
@@ -138,28 +167,36 @@ class Window:
     newest: dict[str, list[str]] = field(default_factory=dict)
     held: bool = False
 
-    def pack(self) -> bytes:
-        """The window at rest: JSON, with the time of the newest candidate in front.
-
-        There are hundreds of thousands of them in a month, and as objects they take four times the memory.
-        """
-        parts = [self.items[-1].time, self.items, self.seen, self.starts, self.moment, self.newest, self.held]
-        return json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()
+    def pack(self) -> str:
+        """The window at rest, as JSON: as objects they take four times the memory."""
+        parts = [self.items, self.seen, self.starts, self.moment, self.newest, self.held]
+        return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
-    def unpack(cls, packed: bytes) -> Window:
+    def unpack(cls, packed: str) -> Window:
         """The inverse of `pack`."""
-        _, items, *rest = json.loads(packed)
+        items, *rest = json.loads(packed)
         return cls([Item(*item) for item in items], *rest)
 
 
-def _newest(packed: bytes) -> int:
-    return int(packed[1 : packed.index(b",")])
+# Windows of one correlation at rest: candidates that wait in a group which cannot hold yet, as they are; and for a group
+# that was counted one row, at its newest candidate, with the window `folded` (`Window.pack`). Sorted by `_ORDER`.
+WINDOWS: Final[dict[str, pl.DataType]] = {
+    **{name: CANDIDATES[name] for name in ("group", "time.occurred", "event.id", "base", "value", "actor.id", "subject")},
+    "folded": pl.String(),
+}  # fmt: skip
+_ORDER: Final = ("time.occurred", "event.id", "base", "group")
+# So many candidates of a group wait until the window of an ordered correlation is folded: a folded one stays small.
+MOST_WAITING: Final = 64
 
-
-# Packed windows of one correlation, by group; and those of all, by rule.
-Windows = Mapping[str, bytes]
+Windows = pl.DataFrame
+# By name of the rule.
 State = Mapping[str, Windows]
+
+
+def no_windows() -> Windows:
+    """Nothing is remembered."""
+    return pl.DataFrame(schema=WINDOWS)
 
 
 def candidates(frame: pl.DataFrame, rule: str, correlation: Correlation) -> pl.DataFrame:
@@ -185,6 +222,7 @@ def _picked(frame: pl.DataFrame, rule: str, correlation: Correlation, base: Base
     if any(key not in frame.columns for key in keys):
         return pl.DataFrame(schema=CANDIDATES)
     counted = correlation.field if correlation.field in frame.columns else None
+    kept = _SUBJECT in frame.columns and not correlation.tells_subject(base.name)
     chosen = frame.filter(sigma.expression(base.where, frame.schema) & pl.all_horizontal(pl.col(keys).is_not_null()))
     return chosen.select(
         pl.lit(rule).alias("rule"),
@@ -194,6 +232,7 @@ def _picked(frame: pl.DataFrame, rule: str, correlation: Correlation, base: Base
         "event.id",
         (pl.col(counted).cast(pl.String) if counted else pl.lit(None, dtype=pl.String)).alias("value"),
         pl.col("actor.id") if "actor.id" in frame.columns else pl.lit(None, dtype=pl.String).alias("actor.id"),
+        (pl.col(_SUBJECT) if kept else pl.lit(None, dtype=pl.String)).alias("subject"),
     )
 
 
@@ -208,9 +247,10 @@ def correlate(found: pl.DataFrame, correlation: Correlation) -> pl.DataFrame:
         One row per rising edge, sorted by (time, event id, group): a candidate at which the condition holds over the
         trailing window, after one of the same group at which it did not (or none that long). `first` is the time of the oldest
         event in the window, `count` what was counted, `related` all event ids and `actors` all distinct actors in the
-        window, in order; for `temporal_ordered` without what came before a first event.
+        window, in order, `subjects` the tokens of whom they were about, sorted; for `temporal_ordered` without what
+        came before a first event.
     """
-    return advance({}, found, correlation)[1]
+    return advance(no_windows(), found, correlation)[1]
 
 
 def advance(windows: Windows, found: pl.DataFrame, correlation: Correlation) -> tuple[Windows, pl.DataFrame]:
@@ -221,34 +261,87 @@ def advance(windows: Windows, found: pl.DataFrame, correlation: Correlation) -> 
     """
     if found.is_empty():
         return windows, pl.DataFrame(schema=HITS)
-    rows: list[tuple[object, ...]] = []
+    known = windows["group"].is_in(found["group"].unique().implode())
+    new = found.select(
+        pl.col(name) if name in CANDIDATES else pl.lit(None, dtype).alias(name) for name, dtype in WINDOWS.items()
+    )
+    rows = pl.concat([windows.filter(known), new])
+    near, needed = _parted(rows, correlation)
+    folded, hits = _counted(rows.filter(near & needed), str(found["rule"][0]), correlation)
+    after = pl.concat([windows.filter(~known), rows.filter(~near & needed), folded])
+    return after.sort(_ORDER), hits.sort("time.occurred", "event.id", "group", maintain_order=True)
+
+
+def _parted(rows: pl.DataFrame, correlation: Correlation) -> tuple[pl.Series, pl.Series]:
+    """Which candidates are of groups that have to be counted one by one, and which are needed at all."""
+    least, span = correlation.least, correlation.timespan_ms
+    if least <= 0:
+        return pl.repeat(True, rows.height, eager=True), pl.repeat(True, rows.height, eager=True)
+    found = reach.arrange(rows["group"], rows["time.occurred"], span)
+    fits = np.ones(rows.height, dtype=np.bool_)
+    if correlation.kind == "temporal_ordered":
+        fits = reach.begun(found, rows["base"], correlation.bases[0].name)
+    near = _may_hold(found, rows, correlation, least)
+    # A folded window is gone on with, unless it is over before the next candidate.
+    folded = rows["folded"].is_not_null().to_numpy()[found.order]
+    near |= folded & (found.times + span > np.append(found.times[1:], 0)) & found.followed
+    groups = np.zeros(rows.height, dtype=np.bool_)
+    groups[found.group[near]] = True
+    # Which events an ordered correlation lists depends on the chains before them, for as long again.
+    reaches = 2 * span if correlation.kind == "temporal_ordered" else span
+    kept = fits & (found.times + reaches > found.end)
+    if correlation.kind == "temporal_ordered":
+        groups |= np.bincount(found.group[kept], minlength=rows.height) > MOST_WAITING
+    near = groups[found.group]
+    return found.unsorted(near), found.unsorted(np.where(near, fits, kept))
+
+
+def _may_hold(found: reach.Sorted, rows: pl.DataFrame, correlation: Correlation, least: int) -> reach.Bools:
+    names = [base.name for base in correlation.bases]
+    match correlation.kind:
+        case "event_count":
+            return reach.many(found, least)
+        case "value_count":
+            return reach.various(found, rows["value"], least)
+        case "temporal":
+            return reach.some(found, rows["base"], least)
+        case _:
+            return reach.each(found, rows["base"], Counter(names[:least]))
+
+
+def _counted(rows: pl.DataFrame, rule: str, correlation: Correlation) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Go through candidates one by one: their groups' windows, folded, and the hits."""
+    hits: list[tuple[object, ...]] = []
     touched: dict[str, Window] = {}
-    ordered = found.sort("time.occurred", "event.id", "base")
-    for rule, base, group, time, event, value, actor in ordered.select(list(CANDIDATES)).iter_rows():
-        if group not in touched:
-            touched[group] = Window.unpack(windows[group]) if group in windows else Window()
-        item = Item(time, event, base, value, actor)
+    for group, time, event, base, value, actor, subject, folded in rows.sort(_ORDER).iter_rows():
+        if folded is not None:
+            touched[group] = Window.unpack(folded)
+            continue
+        item = Item(time, event, base, value, actor, subject)
         number = _moved(touched, group, item, correlation)
         window = touched[group]
         holds = number is not None and correlation.holds(number)
         if holds and not window.held:
             events = tuple(dict.fromkeys(item.event for item in window.items))
             actors = tuple(dict.fromkeys(item.actor for item in window.items if item.actor is not None))
-            rows.append((rule, group, time, event, window.items[0].time, number, events, actors))
+            about = sorted({token for item in window.items if (token := correlation.subject_of(item, group))})
+            hits.append((rule, group, time, event, window.items[0].time, number, events, actors, about))
         window.held = holds
-    hits = pl.DataFrame(rows, schema=HITS, orient="row")
-    after = dict(windows)
-    for group, window in touched.items():
-        if window.items:
-            after[group] = window.pack()
-        else:
-            after.pop(group, None)
-    return after, hits.sort("time.occurred", "event.id", "group", maintain_order=True)
+    first = correlation.bases[0].name
+    folded_rows = [
+        (group, window.items[-1].time, window.items[-1].event, first, None, None, None, window.pack())
+        for group, window in touched.items()
+        if window.items
+    ]
+    return (
+        pl.DataFrame(folded_rows, schema=WINDOWS, orient="row"),
+        pl.DataFrame(hits, schema=HITS, orient="row"),
+    )
 
 
 def _moved(touched: dict[str, Window], group: str, item: Item, correlation: Correlation) -> int | None:
     """Move the window of a group to a candidate; returns what is counted, None where no chain has begun."""
-    window = touched[group]
+    window = touched.setdefault(group, Window())
     if window.items and window.items[-1].time + correlation.timespan_ms <= item.time:
         # Nothing of it is left, and whether it was forgotten in between must not matter.
         window = touched[group] = Window()
@@ -273,7 +366,7 @@ def forget(state: State, before: int, watermark: int, correlations: Mapping[str,
         span = correlations[rule].timespan_ms
         every = max(span // 4, HOUR_MS)
         if before // every != watermark // every:
-            after[rule] = {group: packed for group, packed in windows.items() if _newest(packed) + span > watermark}
+            after[rule] = windows.filter(pl.col("time.occurred").max().over("group") + span > watermark)
     return after
 
 

@@ -187,7 +187,9 @@ def _event_hits(
         if rule.correlation is None:
             continue
         own = candidates.filter(pl.col("rule") == rule.name)
-        after[rule.name], edges = correlate.advance(windows.get(rule.name, {}), own, rule.correlation)
+        after[rule.name], edges = correlate.advance(
+            windows.get(rule.name, correlate.no_windows()), own, rule.correlation
+        )
         found.append(hits.correlated(fresh, edges, rule))
     return pl.concat(found), after
 
@@ -265,7 +267,7 @@ def group(
     windows, filled = dict(state.windows), [pl.DataFrame(schema=correlate.HITS)]
     for name, what in _correlations(context, stage=2).items():
         own = candidates.filter(pl.col("rule") == name)
-        windows[name], edges = correlate.advance(state.windows.get(name, {}), own, what)
+        windows[name], edges = correlate.advance(state.windows.get(name, correlate.no_windows()), own, what)
         filled.append(edges)
     kept = correlate.forget(windows, state.watermark, watermark, _correlations(context, stage=2))
     after = Groups(watermark, kept, evidence.note(state.evidence, notes))

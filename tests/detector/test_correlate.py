@@ -32,7 +32,7 @@ def rows(*given: tuple[float, str, str, str | None]) -> pl.DataFrame:
     """Candidates of (minute, base, group, value); event ids count up."""
     return pl.DataFrame(
         [
-            ("r", base, group, int(minute * MINUTE), f"e{place:03}", value, f"actor-{value}")
+            ("r", base, group, int(minute * MINUTE), f"e{place:03}", value, f"actor-{value}", None)
             for place, (minute, base, group, value) in enumerate(given)
         ],
         schema=CANDIDATES,
@@ -199,7 +199,7 @@ def test_it_does_what_the_definition_says_and_cutting_changes_nothing(kind: str,
     assert sorted(whole.select("group", "event.id").iter_rows()) == sorted(naive(found, condition))
     assert correlate.correlate(found.sample(fraction=1, shuffle=True, seed=seed), condition).equals(whole)
     cut = draw.randrange(0, 45) * MINUTE
-    windows, first = correlate.advance({}, found.filter(pl.col("time.occurred") <= cut), condition)
+    windows, first = correlate.advance(correlate.no_windows(), found.filter(pl.col("time.occurred") <= cut), condition)
     kept = correlate.forget({"r": windows}, -1 if forgets else cut, cut, {"r": condition})
     _, second = correlate.advance(kept["r"], found.filter(pl.col("time.occurred") > cut), condition)
     assert pl.concat([first, second]).equals(whole)
@@ -221,7 +221,7 @@ def test_candidates_are_the_matching_events_of_known_groups():
 
     assert row == {
         "rule": "r", "base": "a", "group": f"d{correlate.SEPARATOR}w", "time.occurred": 5, "event.id": "1",
-        "value": "x", "actor.id": "x",
+        "value": "x", "actor.id": "x", "subject": None,
     }  # fmt: skip
     assert correlate.candidates(events.drop("src.device"), "r", condition).is_empty()
 
@@ -241,3 +241,48 @@ def test_an_alias_takes_another_column_in_each_rule():
     assert hits["group"].to_list() == ["x"]
     assert condition.stage == 2
     assert rule().stage == 1
+
+
+@pytest.mark.parametrize("kind", list(LEAST))
+@pytest.mark.parametrize("seed", range(10))
+def test_many_cuts_change_nothing(kind: str, seed: int):
+    draw = random.Random(seed)
+    found = rows(*[
+        (draw.randrange(0, 600) / 2, draw.choice("abb"), draw.choice("ghijkl"), draw.choice(["x", "y", "z", None]))
+        for _ in range(300)
+    ])  # fmt: skip
+    bases = (AB[0], AB[0], AB[1], AB[0]) if kind == "temporal_ordered" else AB
+    condition = rule(kind, bases=bases, field="actor.id", count=max(LEAST[kind] - 1, 2))
+    before, windows, hits = -1, correlate.no_windows(), []
+    for cut in [*sorted(draw.sample(range(300), 20)), 300]:
+        part = found.filter(pl.col("time.occurred").is_between(before + 1, cut * MINUTE))
+        windows, edges_ = correlate.advance(windows, part, condition)
+        windows = correlate.forget({"r": windows}, before, cut * MINUTE, {"r": condition})["r"]
+        hits.append(edges_)
+        before = cut * MINUTE
+
+    assert pl.concat(hits).equals(correlate.correlate(found, condition))
+    assert sorted(correlate.correlate(found, condition).select("group", "event.id").iter_rows()) == sorted(
+        naive(found, condition)
+    )
+
+
+def test_groups_far_from_their_threshold_only_wait():
+    alone, many = at([0, 1]), at([0, 1, 2], "h").with_columns(pl.col("event.id") + "h")
+
+    windows, hits = correlate.advance(correlate.no_windows(), pl.concat([alone, many]), rule())
+
+    assert hits["group"].to_list() == ["h"]
+    assert windows.filter(pl.col("folded").is_null())["group"].to_list() == ["g", "g"]
+    assert windows.filter(pl.col("folded").is_not_null())["group"].to_list() == ["h"]
+
+
+def test_what_waits_for_the_rest_of_a_chain_is_folded_before_it_grows():
+    condition = rule("temporal_ordered", bases=AB, count=2)
+    begins = rows(*[(place / 1000, "a", "g", None) for place in range(correlate.MOST_WAITING + 1)])
+
+    windows, _ = correlate.advance(correlate.no_windows(), begins, condition)
+    _, hits = correlate.advance(windows, rows((2, "b", "g", None)), condition)
+
+    assert windows.height == 1
+    assert edges(hits) == [(2, 2)]
