@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -194,6 +195,9 @@ def _collect(parser: argparse.ArgumentParser) -> None:
 def _verify(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Exit status: 0 ok, 1 tampered, 2 gap, 3 cannot verify."
     place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument(
+        "folder", nargs="?", metavar="DIR", help="an archive that the detector wrote: a folder, or the URL of an object store"
+    )  # fmt: skip
     place.add_argument("--kafka", metavar="HOST:PORT", help="servers of a Kafka without access control")
     place.add_argument(
         "-c", "--config", type=Path, metavar="FILE", help="a TOML whose table [kafka] says how to reach it, as the agent's"
@@ -201,7 +205,7 @@ def _verify(parser: argparse.ArgumentParser) -> None:
     place.add_argument("--capture", type=Path, metavar="FILE", help="a topic that --save kept")
     parser.add_argument(
         "--key", type=Path, action="append", default=[], metavar="PATH",
-        help="an agent's seal key, or a folder of them (*.seal); may be repeated",
+        help="an agent's seal key (*.seal), of an archive also its public key (*.pub), or a folder of them; may be repeated",
     )  # fmt: skip
     parser.add_argument("--topic", metavar="NAME", help="topic to read (default access-events)")
     parser.add_argument("--save", type=Path, metavar="FILE", help="also keep what is read in a file")
@@ -209,6 +213,19 @@ def _verify(parser: argparse.ArgumentParser) -> None:
         "--silent-after", type=_count, default=300, metavar="SECONDS",
         help="an agent without heartbeat for so long fell silent (default 300)",
     )  # fmt: skip
+    parser.add_argument(
+        "--until", type=_moment, metavar="TIME",
+        help="up to when an archive must reach (default: the hour before this one)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--since",
+        type=_moment,
+        metavar="TIME",
+        help="what an archive signed until then is not looked at, and may be gone",
+    )
+    parser.add_argument(
+        "--without-agents", action="store_true", help="verify an archive's own signatures only, without any seal key"
+    )
     parser.add_argument(
         "--allow-unsealed", action="store_true", help="records of third parties without seal are no failure"
     )
@@ -293,6 +310,17 @@ def _keys(parser: argparse.ArgumentParser) -> None:
         return keys.seal(options)
 
     kind.set_defaults(run=seal)
+    kind = kinds.add_parser("archive", help="the key that signs the archive's digests, and the public one")
+    kind.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="where to write it; the other is FILE.pub"
+    )
+
+    def archive(options: argparse.Namespace) -> int:
+        from commands import keys
+
+        return keys.archive(options)
+
+    kind.set_defaults(run=archive)
     kind = kinds.add_parser("bundle", help="the key that signs bundles, and the public one for agents")
     kind.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="where to write it; the other is FILE.pub"
@@ -339,6 +367,17 @@ def _name(text: str) -> str:
             f"{text!r} is no id of letters, digits, dots, hyphens and underscores (100 at most)"
         )
     return text
+
+
+def _moment(text: str) -> int:
+    """UTC milliseconds of an ISO 8601 time, which must say its zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time with its zone, such as 2026-05-01T00:00+09:00")
+    return int(moment.timestamp() * 1000)
 
 
 def _seed(text: str) -> int:

@@ -8,7 +8,7 @@ agent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from audit.chains import entry
 from audit.chains.agent import Agent
@@ -57,8 +57,18 @@ class Verifier:
             return
         self._found.setdefault(agent, {}).setdefault(start, []).append(kept)
 
-    def verdict(self) -> Verdict:
-        """Judge all that was taken."""
+    def leave_out(self, ends: Mapping[int, int]) -> None:
+        """Forget sealed records from an offset of each partition on: what was taken there may not be all there is."""
+        for starts in self._found.values():
+            for name, entries in starts.items():
+                starts[name] = [one for one in entries if one.offset < ends.get(one.partition, one.offset + 1)]
+        for agent in list(self._found):
+            self._found[agent] = {name: entries for name, entries in self._found[agent].items() if entries}
+            if not self._found[agent]:
+                del self._found[agent]
+
+    def verdict(self, topic: Topic | None = None) -> Verdict:
+        """Judge all that was taken; `topic` is what was read, where that is known only now."""
         problems = list(self._problems)
         if self._unsealed and not self._allow_unsealed:
             text = f"{len(self._unsealed):,} records have no seal, the first one is {self._unsealed[0]}"
@@ -69,7 +79,7 @@ class Verifier:
                 agent,
                 [key for key in self._keys if key.agent == agent],
                 self._found.get(agent, {}),
-                self._topic,
+                topic or self._topic,
                 self._silent_ms,
             )
             for agent in agents

@@ -10,6 +10,7 @@ from pathlib import Path
 from commands import disk, show
 from commands.failure import Failure
 from contract.sealkey import SealKey
+from detector.archive import signing
 from registers.tokens import KeyFileError, SiteKey
 
 
@@ -47,6 +48,19 @@ def _home() -> Path:
         raise Failure(
             f"no home folder for the key ({error}); set XDG_DATA_HOME to a folder that can be written"
         ) from error
+
+
+def archive(options: argparse.Namespace) -> int:
+    """`sekimori keys archive`: the pair for digests of the archive; returns the exit status."""
+    path: Path = options.out
+    beside = path.with_name(path.name + ".pub")
+    private, public = signing.new_pair()
+    for where, data, mode in ((path, private, 0o600), (beside, public, 0o644)):
+        disk.create(where, data, "give --out another name, a key is never overwritten", mode)
+    show.say(f"{path}: signs the digests of the archive; it stays with the detector, as [archive] key says")
+    show.say(f"{beside}: goes to who runs sekimori verify, over another way than the archive itself")
+    show.say(f"fingerprint {signing.Signer(private).fingerprint}: as digests name it")
+    return 0
 
 
 def seal(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""`sekimori verify`: read a topic from Kafka or from a capture and judge the chains in it."""
+"""`sekimori verify`: read a topic from Kafka or from a capture and judge the chains in it; or judge an archive."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from audit.chains.capture import CaptureError, Damage, Taken, Topic
 from audit.chains.verdict import CANNOT, WORDS, Summary, Verdict
 from audit.verify import Verifier
 from collector.config import Kafka
-from commands import show
+from commands import show, verify_archive
 from commands.failure import Failure
 from contract.sealkey import SealKey, SealKeyError
 from registers.config import explain
@@ -58,7 +58,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _verified(options: argparse.Namespace) -> Verdict:
-    keys = _keys(options.key)
+    keys = _keys([path for path in options.key if path.suffix != verify_archive.PUBLIC], options.folder is not None)
+    if options.folder is not None:
+        return verify_archive.judged(options, keys)
+    if public := verify_archive.public_keys([path for path in options.key if not path.is_dir()]):
+        raise Failure(f"{public[0]}: is for an archive: give the agents' seal keys")
+    if wrong := [name for name in ("until", "since", "without_agents") if getattr(options, name)]:
+        raise Failure(f"--{wrong[0].replace('_', '-')}: is for an archive: give the folder of one")
     given = {"silent_after_s": options.silent_after, "allow_unsealed": options.allow_unsealed}
     if options.capture is not None:
         if options.save is not None:
@@ -84,13 +90,11 @@ def _judged(verifier: Verifier, records: Iterator[Taken | Damage]) -> Verdict:
     return verifier.verdict()
 
 
-def _keys(paths: Sequence[Path]) -> list[SealKey]:
-    """The keys in some files and folders; all problems at once."""
+def _keys(paths: Sequence[Path], for_archive: bool) -> list[SealKey]:
+    """The seal keys in some files and folders; all problems at once. For an archive, a folder may hold its key only."""
     files = [file for path in paths for file in (sorted(path.glob("*.seal")) if path.is_dir() else [path])]
-    keys, problems = (
-        [],
-        [f"{path}: holds no *.seal file" for path in paths if path.is_dir() and not any(path.glob("*.seal"))],
-    )
+    empty = [path for path in paths if path.is_dir() and not any(path.glob("*.seal"))]
+    keys, problems = [], [f"{path}: holds no *.seal file" for path in empty if not for_archive]
     for file in files:
         try:
             key = SealKey.parse(read_private(file))
@@ -229,6 +233,8 @@ def _written(file: BinaryIO, topic: Topic, records: Iterator[Taken | Damage]) ->
 
 
 def _print(verdict: Verdict) -> None:
+    for note in verdict.notes:
+        show.say(printable(note))
     for one in verdict.agents:
         show.say(printable(f"{one.agent}: {_told(one)}"))
     for problem in verdict.problems:
@@ -262,4 +268,5 @@ def _summary(verdict: Verdict) -> dict[str, Any]:
         "verdict": WORDS[verdict.status],
         "problems": [asdict(problem) | {"status": WORDS[problem.status]} for problem in verdict.problems],
         "agents": [asdict(one) for one in verdict.agents],
+        "notes": list(verdict.notes),
     }

@@ -59,10 +59,12 @@ class Verdict:
     Attributes:
         problems: The worst first: tampered, gap, cannot verify.
         agents: Sorted by id.
+        notes: What else people should know, a line each; no fault.
     """
 
     problems: tuple[Problem, ...]
     agents: tuple[Summary, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def status(self) -> int:
