@@ -216,7 +216,7 @@ sasl_password_file = "password"
         (["--kafka", "127.0.0.1:1"], "refuses connections"),
         (["--kafka", "nonsense"], "--kafka: kafka.bootstrap_servers"),
         (["-c", "text"], "text: cannot be read"),
-        ([], "one of the arguments --kafka -c/--config --capture is required"),
+        ([], "one of the arguments DIR --kafka -c/--config --capture is required"),
     ],
 )
 def test_whoever_cannot_verify_is_told_in_a_line_and_never_that_all_is_well(

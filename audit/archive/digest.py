@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 _LINES: Final = re.compile(rb"([^\n]+\n)([0-9a-f]{128})\n")
-Hash = Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\Z")]
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
@@ -37,7 +37,7 @@ class _Part(BaseModel):
 class Listed(_Part):
     """A segment that a digest names; `next` is the offset after its last."""
 
-    name: str = Field(pattern=r"\A[0-9]{20}-[0-9]{8}-[0-9a-f]{16}\.zst\Z")
+    name: str = Field(pattern=r"^[0-9]{20}-[0-9]{8}-[0-9a-f]{16}\.zst$")
     first: Number
     next: Number
     records: Number
@@ -59,7 +59,7 @@ class Link(_Part):
     """The digest before: SHA-256 of its file, and its signature."""
 
     sha256: Hash
-    signature: str = Field(pattern=r"\A[0-9a-f]{128}\Z")
+    signature: str = Field(pattern=r"^[0-9a-f]{128}$")
 
 
 class Digest(_Part):

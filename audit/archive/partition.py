@@ -124,7 +124,10 @@ class Partition:
             read = self._read_digest(f"digests/{name}", number, keys)
             if read and since_ms is not None and read[0].to_ms <= since_ms and expected is None:
                 continue
-            expected = number if expected is None else expected
+            if expected is None:
+                expected = number
+                if since_ms is not None and number and read and read[0].from_ms > since_ms:
+                    self._say(GAP, f"digests: those before {number:08} are missing")
             if number > expected:
                 self._say(GAP, f"digests: {expected:08} to {number - 1:08} are missing")
             if read and before and number == expected:
