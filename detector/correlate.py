@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from detector import reach, sigma
+from detector.marks import Marks
 
 CONDITIONS: Final = ("event_count", "value_count", "temporal", "temporal_ordered")
 
@@ -199,11 +200,11 @@ def no_windows() -> Windows:
     return pl.DataFrame(schema=WINDOWS)
 
 
-def candidates(frame: pl.DataFrame, rule: str, correlation: Correlation) -> pl.DataFrame:
+def candidates(frame: pl.DataFrame | Marks, rule: str, correlation: Correlation) -> pl.DataFrame:
     """Pick the events that a correlation needs, and keep what it needs of them.
 
     Args:
-        frame: Enriched events.
+        frame: Enriched events; as `Marks` where several rules pick from them.
         rule: Name of the correlation's rule.
         correlation: What to pick for.
 
@@ -213,18 +214,21 @@ def candidates(frame: pl.DataFrame, rule: str, correlation: Correlation) -> pl.D
     """
     # A base may be named several times: "five failures, then a log-on".
     distinct = {base.name: base for base in correlation.bases}
-    parts = [_picked(frame, rule, correlation, base) for base in distinct.values()]
+    marks = frame if isinstance(frame, Marks) else Marks(frame)
+    parts = [_picked(marks, rule, correlation, base) for base in distinct.values()]
     return pl.concat(parts).sort("time.occurred", "event.id", "base")
 
 
-def _picked(frame: pl.DataFrame, rule: str, correlation: Correlation, base: Base) -> pl.DataFrame:
+def _picked(marks: Marks, rule: str, correlation: Correlation, base: Base) -> pl.DataFrame:
+    frame = marks.frame
     keys = [correlation.field_in(group, base.name) for group in correlation.group_by]
     if any(key not in frame.columns for key in keys):
         return pl.DataFrame(schema=CANDIDATES)
     counted = correlation.field if correlation.field in frame.columns else None
     kept = _SUBJECT in frame.columns and not correlation.tells_subject(base.name)
-    chosen = frame.filter(sigma.expression(base.where, frame.schema) & pl.all_horizontal(pl.col(keys).is_not_null()))
-    return chosen.select(
+    wanted = dict.fromkeys([*keys, "time.occurred", "event.id", counted or "event.id", "actor.id", _SUBJECT])
+    chosen = frame.select(name for name in wanted if name in frame.columns).filter(marks.where(base.where))
+    return chosen.filter(pl.all_horizontal(pl.col(keys).is_not_null())).select(
         pl.lit(rule).alias("rule"),
         pl.lit(base.name).alias("base"),
         pl.concat_str([pl.col(key).cast(pl.String) for key in keys], separator=SEPARATOR).alias("group"),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import polars as pl
 from pydantic import ValidationError
 from sigma.correlations import SigmaCorrelationCondition, SigmaCorrelationRule
@@ -24,6 +25,7 @@ from detector.block import Block, Words, foreign
 from detector.block import problems as block_problems
 from detector.columns import COLUMNS
 from detector.correlate import CONDITIONS, Base, Correlation
+from detector.marks import Marks
 from detector.wording import placeholders
 from registers.text import did_you_mean
 
@@ -80,12 +82,6 @@ class Rule:
         if self.where is None:
             raise ValueError(f"{self.name} is a correlation: it has candidates, not one expression")
         return sigma.expression(self.where)
-
-    def bind(self, schema: sigma.Schema) -> pl.Expr:
-        """The expression for frames of this schema; absent columns count as null."""
-        if self.where is None:
-            raise ValueError(f"{self.name} is a correlation: it has candidates, not one expression")
-        return sigma.expression(self.where, schema)
 
     def applies(self, columns: Iterable[str]) -> tuple[str, ...]:
         """Columns that the rule needs and that are missing; empty when it can run in full."""
@@ -209,18 +205,16 @@ def match(frame: pl.DataFrame, rules: Iterable[Rule]) -> pl.DataFrame:
     wanted = sorted(rules, key=lambda rule: rule.name)
     if not wanted or frame.is_empty():
         return pl.DataFrame(schema={"rule": pl.String, "row": pl.UInt32})
-    # One lazy selection, so that what several rules compute of a column is computed once.
-    marks = (
-        frame.lazy()
-        .with_row_index("_row")
-        .select("_row", *(rule.bind(frame.schema).alias(f"_rule.{rule.name}") for rule in wanted))
-        .collect()
+    marks = Marks(frame)
+    rows = [np.flatnonzero(marks.where(rule.where)) for rule in wanted if rule.where is not None]
+    names = pl.Series([rule.name for rule in wanted], dtype=pl.String)
+    hits = pl.DataFrame(
+        {
+            "rule": names.gather(np.repeat(np.arange(len(rows)), [len(found) for found in rows])),
+            "row": np.concatenate(rows).astype(np.uint32),
+        }
     )
-    hits = [
-        marks.filter(pl.col(f"_rule.{rule.name}")).select(pl.lit(rule.name).alias("rule"), pl.col("_row").alias("row"))
-        for rule in wanted
-    ]
-    return pl.concat(hits).sort("row", "rule")
+    return hits.sort("row", "rule")
 
 
 class _Bad(Exception):

@@ -18,6 +18,7 @@ from contract import event
 from detector import correlate, evidence, features, history, hits, sessionise
 from detector.enrich import Enricher
 from detector.explain import explain
+from detector.marks import Marks
 from detector.rulebook import RuleBook
 from registers.site import Site
 
@@ -200,7 +201,8 @@ def _correlations(context: Context, stage: int) -> dict[str, correlate.Correlati
 
 def _candidates(fresh: pl.DataFrame, context: Context, stage: int) -> pl.DataFrame:
     parts = [pl.DataFrame(schema=correlate.CANDIDATES)]
-    parts += [correlate.candidates(fresh, name, what) for name, what in _correlations(context, stage).items()]
+    marks = Marks(fresh)
+    parts += [correlate.candidates(marks, name, what) for name, what in _correlations(context, stage).items()]
     return pl.concat(parts)
 
 
