@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -65,18 +66,18 @@ class Bucket:
             from obstore import exceptions, store
         except ImportError:
             raise PlaceError(f"{url}: {_NO_CLIENT}") from None
-        self._none: type[Exception] = exceptions.NotFoundError
-        self._failures: type[Exception] = exceptions.BaseError
+        self._none = (exceptions.NotFoundError, FileNotFoundError)
+        self._failures = (exceptions.BaseError, OSError)
         try:
             self._store: Any = store.from_url(url)
         except (exceptions.BaseError, ValueError) as error:
-            raise PlaceError(f"{url}: names no object store that can be read ({str(error).splitlines()[0]})") from None
+            raise PlaceError(f"{url}: names no object store that can be read ({_line(error)})") from None
 
     def inside(self, folder: str) -> tuple[list[str], list[str]]:
         try:
             found = self._store.list_with_delimiter(folder)
         except self._failures as error:
-            raise OSError(f"{folder}: {str(error).splitlines()[0]}") from None
+            raise OSError(errno.EIO, _line(error), folder) from None
         folders = sorted(str(name).rstrip("/").rpartition("/")[2] for name in found["common_prefixes"])
         return folders, sorted(str(one["path"]).rpartition("/")[2] for one in found["objects"])
 
@@ -86,7 +87,11 @@ class Bucket:
         except self._none:
             return None
         except self._failures as error:
-            raise OSError(f"{name}: {str(error).splitlines()[0]}") from None
+            raise OSError(errno.EIO, _line(error), name) from None
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def opened(where: str) -> Place:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -102,11 +103,13 @@ def _made(folder: Path) -> None:
         sync_folder(folder.parent)
 
 
+# Whoever archives also has to answer Kafka in time: after this the caller is told, and tries again later.
+_RETRIES: Final = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
 _NO_CLIENT: Final = "needs the package obstore: pip install obstore, or give a local folder"
 
 
 class Bucket:
-    """An object store that can create a file on condition that there is none: S3, Azure, Google, WebDAV-like HTTP.
+    """An object store that can create a file on condition that there is none: S3, Azure, Google.
 
     Args:
         url: Such as `s3://bucket/folder`; credentials come from the environment, as Polars takes them.
@@ -120,10 +123,11 @@ class Bucket:
             from obstore import exceptions, store
         except ImportError:
             raise StoreError(f"{url}: {_NO_CLIENT}") from None
-        self._failures: tuple[type[Exception], ...] = (exceptions.BaseError,)
+        self._failures: tuple[type[Exception], ...] = (exceptions.BaseError, OSError)
         self._exists = exceptions.AlreadyExistsError
         try:
-            self._store: Any = store.from_url(url)
+            more = {"mkdir": True} if url.startswith("file:") else {"retry_config": _RETRIES}
+            self._store: Any = store.from_url(url, **more)
         except (exceptions.BaseError, ValueError) as error:
             raise StoreError(f"{url}: names no object store that can be used ({_line(error)})") from None
 
