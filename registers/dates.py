@@ -105,8 +105,8 @@ def _moments(text: pl.Series, time_zone: str, formats: tuple[str, ...], end_of_d
     if quick is None:
         return _slowly(text, time_zone, formats, end_of_day)
     found = _to_utc(quick.ms, time_zone) if quick.is_wall else quick.ms
-    rest = (found.is_null() & text.is_not_null()).arg_true()
-    if rest.len():
+    if found.null_count() > text.null_count():
+        rest = (found.is_null() & text.is_not_null()).arg_true()
         found = found.scatter(rest, _slowly(text.gather(rest), time_zone, formats, end_of_day))
     return found.alias(text.name)
 

@@ -46,6 +46,19 @@ def test_a_format_says_what_is_the_hour(form):
     assert together[1] - together[0] == (60_000 if hours_first else 3_600_000)
 
 
+@pytest.mark.parametrize("odd", ["+0100", "+0910", "+1900", "-0900", "Z", "", "+09:00", "＋0900"])
+@pytest.mark.parametrize("fraction", ["", ".250"])
+def test_a_moment_of_another_zone_or_shape_among_many_is_read_like_alone(odd: str, fraction: str):
+    texts = [f"2026-03-09 08:{minute:02}:05{fraction}+0900" for minute in range(30)]
+    texts += [f"2026-03-09 08:00:05{fraction}{odd}", "2026-03-09 08:00:05.1+0900", "08:00:05+0900", "日本", ""]
+    text = pl.Series("at", [*texts, None])
+
+    together = dates.moments(text, "Asia/Tokyo").to_list()
+
+    alone = [dates._slowly(pl.Series([one], dtype=pl.String), "Asia/Tokyo", (), False)[0] for one in text]
+    assert together == alone
+
+
 def test_a_moment_that_a_change_of_clocks_skips_or_repeats_is_read_as_ever():
     text = pl.Series("at", [f"2024-03-31 {hour:02}:{minute:02}:00" for hour in range(24) for minute in range(60)])
 
