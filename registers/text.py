@@ -38,8 +38,8 @@ def normalise(expr: pl.Expr) -> pl.Expr:
     Returns:
         String expression; what is empty afterwards is null, because empty means unknown everywhere.
     """
-    text = expr.str.normalize("NFKC").str.strip_chars(_EDGE)
-    return pl.when(text != "").then(text)
+    # Each step takes the one before once: outside of lazy frames Polars works out again what stands there twice.
+    return expr.str.normalize("NFKC").str.strip_chars(_EDGE).replace("", None)
 
 
 def normalise_id(expr: pl.Expr, strip_zeros: bool = False) -> pl.Expr:
@@ -54,14 +54,7 @@ def normalise_id(expr: pl.Expr, strip_zeros: bool = False) -> pl.Expr:
         String expression, null where nothing is left.
     """
     text = normalise(expr)
-    if not strip_zeros:
-        return text
-    bare = text.str.strip_chars_start("0")
-    return (
-        pl.when(text.str.contains("^0[0-9]+$"))
-        .then(pl.when(bare == "").then(pl.lit("0")).otherwise(bare))
-        .otherwise(text)
-    )
+    return text.str.replace("^0+([0-9]+)$", "${1}") if strip_zeros else text
 
 
 def encoding_name(name: str) -> str:
