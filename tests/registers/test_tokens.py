@@ -76,7 +76,7 @@ def test_another_key_gives_other_tokens():
 def test_macs_are_hmac_sha256(secret, lines):
     key = SiteKey(secret)
     expected = [hmac.digest(key.derive("raw"), line, "sha256").hex() for line in lines]
-    assert raw_macs(pl.Series(lines, dtype=pl.Binary), key).to_list() == expected
+    assert raw_macs(pl.Series(lines, dtype=pl.Binary), key).to_list() == raw_macs(lines, key).to_list() == expected
 
 
 def test_an_event_id_changes_with_every_part():
@@ -94,6 +94,7 @@ def test_an_event_id_changes_with_every_part():
 def test_equal_lines_at_different_places_are_different_events(lines):
     offsets = pl.Series(range(len(lines)), dtype=pl.Int64)
     ids = event_ids("ops", "g", offsets, _ids(*lines), KEY)
+    assert ids.equals(event_ids("ops", "g", offsets, [line.encode() for line in lines], KEY))
     assert ids.n_unique() == len(lines)
     assert ids.str.contains("^[0-9a-f]{16}$").all()
 
