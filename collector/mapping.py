@@ -25,6 +25,7 @@ ID_KEYS: Final = frozenset(
 _TRUE: Final = ("1", "true", "yes", "on", "y", "t", "有", "あり", "○", "はい")
 _FALSE: Final = ("0", "false", "no", "off", "n", "f", "無", "なし", "×", "いいえ")
 _TRUTHS: Final = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
+_TRUTH_WORDS: Final = pl.Enum(list(_TRUTHS))
 MY_NUMBER_DIGITS: Final = 12
 _FEW: Final = 32
 _WHITE: Final = " \t\r\n\u3000\ufeff"
@@ -173,9 +174,14 @@ def _text(key: str, names: tuple[str, ...], table: tuple[tuple[str, str], ...]) 
         return text.alias(key)
     every = dict(table).get("*")
     default = text if every is None else pl.when(text.is_not_null()).then(pl.lit(every))
-    known = pl.Enum([word for word, _ in table if word != "*"])
-    ours = pl.lit(pl.Series([our for word, our in table if word != "*"], dtype=pl.String))
-    text = pl.coalesce(ours.gather(text.cast(known, strict=False).to_physical()), default)
+    words = [word for word, _ in table if word != "*"]
+    if every and not words:
+        return default.alias(key)
+    ours = pl.Series([our for word, our in table if word != "*"], dtype=pl.String)
+    number = text.cast(pl.Enum(words), strict=False).to_physical()
+    if every == "":  # what is not in the table has no value
+        return pl.lit(ours.replace("", None)).gather(number).alias(key)
+    text = pl.coalesce(pl.lit(ours).gather(number), default)
     return (pl.when(text != "").then(text) if "" in dict(table).values() else text).alias(key)
 
 
@@ -199,15 +205,15 @@ def _plain(text: pl.DataFrame, source: Source) -> dict[str, pl.Series]:
         seen |= text.select(may_hold_my_numbers(pl.col(long)).any()).row(0, named=True)
     plain: dict[str, pl.Series] = {}
     for key, column in columns.items():
-        kind = BY_KEY[key].kind
+        field = BY_KEY[key]
         if key in absent:
-            plain[key] = column.head(1).cast(BY_KEY[key].dtype, strict=False).new_from_index(0, text.height)
-        elif kind == "int":
+            plain[key] = column.head(1).cast(field.dtype, strict=False).new_from_index(0, text.height)
+        elif field.kind == "int":
             number = column.cast(pl.Int64, strict=False)
-            if number.null_count() == column.null_count() and _is_within(number, BY_KEY[key]):
+            if number.null_count() == column.null_count() and is_within(number, field.minimum, field.maximum):
                 plain[key] = number
         elif not seen.get(key, False):
-            plain[key] = column if kind == "str" else _truths(column)
+            plain[key] = column if field.kind == "str" else _truths(column)
     return plain
 
 
@@ -229,11 +235,12 @@ def _looks(field: Field, strips: bool) -> tuple[pl.Expr, ...]:
     return odd.alias(field.key), long.alias(f"{field.key} is long")
 
 
-def _is_within(number: pl.Series, field: Field) -> bool:
+def is_within(number: pl.Series, minimum: int | None, maximum: int | None) -> bool:
+    """Whether no number of an integer series is below or above these bounds (None: there is none)."""
     low, high = number.min(), number.max()
     if not isinstance(low, int) or not isinstance(high, int):
         return True  # there is no number
-    return (field.minimum is None or low >= field.minimum) and (field.maximum is None or high <= field.maximum)
+    return (minimum is None or low >= minimum) and (maximum is None or high <= maximum)
 
 
 def _typed(text: pl.Series, field: Field, source: Source, refusals: Refusals) -> pl.Series:
@@ -316,14 +323,15 @@ def _booleans(text: pl.Series, field: Field, refusals: Refusals) -> pl.Series:
 
 
 def _truths(text: pl.Series) -> pl.Series:
-    return text.replace_strict(_TRUTHS, default=None, return_dtype=pl.Boolean)
+    return pl.Series(_TRUTHS.values(), dtype=pl.Boolean).gather(text.cast(_TRUTH_WORDS, strict=False).to_physical())
 
 
 def _required(frame: pl.DataFrame, wide: pl.DataFrame, source: Source, refusals: Refusals) -> None:
     everywhere = pl.Series([True]).new_from_index(0, wide.height)
     for key in dict.fromkeys(["event.class", *source.required]):
         if key in frame.columns:
-            refusals.add(frame.get_column(key).is_null(), "required", f"{key}: is missing or empty")
+            if frame.get_column(key).null_count():
+                refusals.add(frame.get_column(key).is_null(), "required", f"{key}: is missing or empty")
         elif key in BY_KEY and key != "time.occurred":
             names = ", ".join(source.columns.get(key, ())) or "none declared"
             refusals.add(everywhere, "columns", f"{key}: its column ({names}) is not in the log")

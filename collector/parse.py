@@ -5,7 +5,7 @@ The same lines give the same events, whatever the file is called and however it 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -33,7 +33,7 @@ from collector.formats import (
 from collector.read import Piece
 from collector.refused import hide, refuse
 from collector.sources import TOKEN_KEYS, Source
-from collector.steps import no_subjects, steps
+from collector.steps import steps
 from contract import wire
 from contract.event import FIELDS, KEYS, MAX_TIME, SCHEMA_VERSION, Field, empty, schema
 from registers import tokens
@@ -43,7 +43,7 @@ from registers.tokens import SiteKey
 
 # A leap year, so that no stamp without year is lost for want of a 29 February.
 FALLBACK_YEAR: Final = 2000
-_ABSENT: Final = {name: pl.lit(None, dtype=kind).alias(name) for name, kind in schema().items()}
+_ABSENT: Final = {name: pl.Series(name, [None], dtype=kind) for name, kind in schema().items()}
 _NONE_UNREAD: Final = pl.DataFrame(
     schema={"offset": pl.Int64, "reason": pl.String, "detail": pl.String, "line": pl.String}
 )
@@ -71,12 +71,12 @@ class State:
     """What parsing a piece needs to know of the ones before.
 
     Attributes:
-        subjects: `actor.id` and `last`, the raw number of the subject whom the actor touched last in this source.
+        subjects: By actor, the raw number of the subject whom the actor touched last in this source.
         year: Year of the file's newest stamp without year; None at a file's start.
         month: Its month.
     """
 
-    subjects: pl.DataFrame = field(default_factory=no_subjects)
+    subjects: Mapping[str, int] = field(default_factory=dict, repr=False)
     year: int | None = None
     month: int | None = None
 
@@ -143,7 +143,9 @@ def parse(
     line = lines.get_column("line")
     wide = mapping.cleaned(_CUT[source.format](line, source, piece.header), line, source)
     refusals = mapping.Refusals(wide.get_column(REASON), wide.get_column(DETAIL))
-    refusals.add(_has_nul(lines, wide, source), "encoding", "holds a NUL or half of a surrogate pair")
+    nul = _has_nul(line, wide, source)
+    if nul is not None:
+        refusals.add(nul, "encoding", "holds a NUL or half of a surrogate pair")
     times, after = _times(wide, source, time_zone, before, reference_year, refusals)
     frame = mapping.values(wide, [times, *_received(wide, source, time_zone)], source, refusals)
     good = refusals.reason.is_null()
@@ -155,20 +157,20 @@ def parse(
     tokenised = _tokenised(frame, source, site_key)
     ids = _ids(frame, tokenised) if keep_ids else None
     frame = _identified(tokenised, lines, piece, source, site_key)
-    refused = refuse(unread.sort("offset"), source, piece.name)
+    refused = refuse(unread if unread.is_empty() else unread.sort("offset"), source, piece.name)
     yearless = STAMP in wide.columns and bool(wide.get_column(STAMP).is_not_null().any())
-    return Parsed(source.id, piece.name, _complete(frame), refused, yearless, replace(after, subjects=subjects), ids)
+    return Parsed(source.id, piece.name, frame, refused, yearless, replace(after, subjects=subjects), ids)
 
 
-def _has_nul(lines: pl.DataFrame, wide: pl.DataFrame, source: Source) -> pl.Series:
-    """A NUL in the line, or in a value: JSON can spell it, and Polars reads half a surrogate pair as one."""
-    line = lines.get_column("line")
+def _has_nul(line: pl.Series, wide: pl.DataFrame, source: Source) -> pl.Series | None:
+    """A NUL in the line, or in a value: JSON can spell it, and Polars reads half a surrogate pair as one. None: nowhere."""
+    nul, escape = (pl.col("line").str.contains(sign, literal=True).any() for sign in ("\0", "\\u"))
+    spells = source.format in ("json", "windows_security") and wide.width > 2
+    has_nul, has_escape = line.to_frame("line").select(nul=nul, escape=escape if spells else pl.lit(False)).row(0)
+    if not has_nul and not has_escape:
+        return None
     bad = line.str.contains("\0", literal=True)
-    if (
-        source.format in ("json", "windows_security")
-        and wide.width > 2
-        and line.str.contains("\\u", literal=True).any()
-    ):
+    if has_escape:
         values = pl.exclude(REASON, DETAIL).str.contains("\0", literal=True)
         bad = bad | wide.select(pl.any_horizontal(values.fill_null(False)).alias("bad")).to_series()
     return bad
@@ -177,12 +179,11 @@ def _has_nul(lines: pl.DataFrame, wide: pl.DataFrame, source: Source) -> pl.Seri
 def _readable(piece: Piece, source: Source) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Lines that are text and say something, and those that are no text; blank lines and headers are neither."""
     lines = piece.lines
-    blank = pl.col("line").str.strip_chars() == ""
+    silent = pl.col("line").str.strip_chars_start() == ""
     if source.format == "delimited" and source.header and piece.header is not None:
-        blank = blank | (pl.col("line") == piece.header)
-    silent = lines.select(blank.fill_null(False)).to_series()
-    if silent.any():
-        lines = lines.filter(~silent)
+        silent = silent | (pl.col("line") == piece.header)
+    if lines.select(silent.any()).item():
+        lines = lines.filter(~silent.fill_null(False))
     unread = [_too_long(piece)]
     if lines.get_column("line").null_count():
         broken = lines.filter(pl.col("line").is_null())
@@ -254,7 +255,9 @@ def _times(
     if times.null_count():
         refusals.add(text.is_null(), "time", "the line has no time")
         refusals.add(times.is_null(), "time", pl.format("{} is no date", "value"), text)
-    refusals.add(~times.is_between(0, MAX_TIME), "time", pl.format("{} is before 1970 or after 9998", "value"), text)
+    if not mapping.is_within(times, 0, MAX_TIME):
+        bad = ~times.is_between(0, MAX_TIME)
+        refusals.add(bad, "time", pl.format("{} is before 1970 or after 9998", "value"), text)
     return times, state
 
 
@@ -321,23 +324,20 @@ def _ids(raw: pl.DataFrame, tokenised: pl.DataFrame) -> pl.DataFrame:
 
 
 def _identified(frame: pl.DataFrame, lines: pl.DataFrame, piece: Piece, source: Source, key: SiteKey) -> pl.DataFrame:
-    raws, offsets = lines.get_column("raw"), lines.get_column("offset")
+    """All columns of the contract, with what the collector writes itself; the ones without a value are null."""
+    raws, offsets = lines.get_column("raw").to_list(), lines.get_column("offset")
     position = (pl.lit(f"{piece.name}:") + pl.col("offset").cast(pl.String)).alias("source.position")
     fixed = (pl.Series("event.schema", [SCHEMA_VERSION], dtype=pl.Int64), pl.Series("source.id", [source.id]))
-    return with_columns(
-        frame,
-        [
-            tokens.event_ids(source.id, piece.generation, offsets, raws, key),
-            *(one.new_from_index(0, lines.height) for one in fixed),
-            lines.select(position).to_series(),
-            tokens.raw_macs(raws, key),
-        ],
+    own = (
+        tokens.event_ids(source.id, piece.generation, offsets, raws, key),
+        *(one.new_from_index(0, lines.height) for one in fixed),
+        lines.select(position).to_series(),
+        tokens.raw_macs(raws, key),
     )
-
-
-def _complete(frame: pl.DataFrame) -> pl.DataFrame:
-    """All columns of the contract; the ones without a value are null."""
-    return frame.select(name if name in frame else _ABSENT[name] for name in KEYS)
+    known = {column.name: column for column in (*frame, *own)}
+    return pl.DataFrame(
+        [known[name] if name in known else _ABSENT[name].new_from_index(0, lines.height) for name in KEYS]
+    )
 
 
 def with_columns(frame: pl.DataFrame, columns: list[pl.Series]) -> pl.DataFrame:
