@@ -241,10 +241,11 @@ class Cutter:
             fresh = data[max(0, self._sampled - self._offset) :]  # lines that were held come a second time
             self._sampled = self._offset + len(data)
             self._take_encoding(self._sample, [raw for raw in fresh.split(b"\n") if not raw.isascii()][:SAMPLE_LINES])
-        text, _ = decode_lines(data, raws, self._encoding)
-        sizes = np.fromiter(map(len, raws), dtype=np.int64, count=len(raws)) + 1
-        starts = self._offset + np.concatenate(([0], np.cumsum(sizes)[:-1]))
-        lines = pl.DataFrame({"raw": pl.Series(raws, dtype=pl.Binary), "line": text, "offset": starts})
+        bare = pl.Series("raw", raws, dtype=pl.Binary)
+        text, _ = decode_lines(data, bare, self._encoding)
+        ends = np.cumsum(bare.bin.size().to_numpy().astype(np.int64) + 1)
+        starts = pl.Series("offset", self._offset + np.concatenate(([0], ends[:-1])))
+        lines = pl.DataFrame([bare, text.alias("line"), starts])
         used = len(data)
         lines, held = join_lines(lines, self._source, self._limits.record_lines, last)
         used = held - self._offset if held is not None else used

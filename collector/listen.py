@@ -316,14 +316,15 @@ def _lines(chunk: Chunk, listener: _Listener) -> Lines:
     sizes = np.fromiter(map(len, raws), dtype=np.int64, count=len(raws)) + 1
     starts = chunk.offset + np.concatenate(([0], np.cumsum(sizes)[:-1]))
     declared = listener.source.encoding
-    text = _text(chunk.data, raws) if declared == "auto" else decode_lines(chunk.data, raws, declared)[0]
-    lines = pl.DataFrame({"raw": pl.Series(raws, dtype=pl.Binary), "line": text, "offset": starts})
+    bare = pl.Series(raws, dtype=pl.Binary)
+    text = _text(chunk.data, bare) if declared == "auto" else decode_lines(chunk.data, bare, declared)[0]
+    lines = pl.DataFrame({"raw": bare, "line": text, "offset": starts})
     long = pl.DataFrame(schema={"offset": pl.Int64, "line": pl.String, "bytes": pl.Int64})
     piece = Piece(name, chunk.after.generation, declared, None, lines, long)
     return Lines(listener.source, name, piece, False)
 
 
-def _text(data: bytes, raws: list[bytes]) -> pl.Series:
+def _text(data: bytes, raws: pl.Series) -> pl.Series:
     """Lines as text, each in the encoding it is in: many senders share a port. UTF-8 if it is that, else as is likely."""
     text, _ = decode_lines(data, raws, "utf-8")
     if text.null_count() == 0:

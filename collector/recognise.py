@@ -21,7 +21,7 @@ def first_lines(head: bytes) -> list[str]:
     if len(raws) > 1:
         raws.pop()
     raws = raws[: 4 * LINES]
-    lines, _ = decode_lines(b"\n".join(raws), raws, "auto")
+    lines, _ = decode_lines(b"\n".join(raws), pl.Series(raws, dtype=pl.Binary), "auto")
     return [line.removeprefix("\ufeff") for line in lines.drop_nulls().to_list() if line.strip()][:LINES]
 
 
