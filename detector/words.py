@@ -91,6 +91,11 @@ EVIDENCE: Final[dict[str, dict[str, Words]]] = {
             "エージェント {who} の連番が {observed} 件欠けています（{from} から {to} の間）。",
             "{observed} sequence numbers of agent {who} are missing between {from} and {to}.",
         ),
+        "filled": _w(
+            "エージェント {who} の欠けていた連番 {observed} 件（{from} から {to} の間）は、後から、または読み直されて別の番号で届きました。欠けはありません。",
+            "The {observed} missing sequence numbers of agent {who} between {from} and {to} came later, or their lines came "
+            "under other numbers: nothing is missing.",
+        ),
     },
     "heartbeat_gap": {
         "unit": _w("秒", "seconds without heartbeat"),
@@ -98,6 +103,10 @@ EVIDENCE: Final[dict[str, dict[str, Words]]] = {
         "text": _w(
             "エージェント {who} からの連絡が {observed} 秒間（通常 {usual} 秒）途絶えました（{from} から {to}）。",
             "Agent {who} sent no heartbeat for {observed} seconds (usually {usual}), from {from} to {to}.",
+        ),
+        "open": _w(
+            "エージェント {who} からの連絡が {from} を最後に途絶えています（{observed} 秒経過、通常は {usual} 秒間隔）。",
+            "Agent {who} has not been heard of since {from}; {observed} seconds have passed, {usual} are usual.",
         ),
     },
     "heartbeat_stopped": {
@@ -131,6 +140,10 @@ EVIDENCE: Final[dict[str, dict[str, Words]]] = {
             "ログ {who} に {from} から {to} まで記録がありません（同じ時間帯は通常 {usual} 件）。",
             "Source {who} wrote nothing from {from} to {to}, where it usually writes {usual} lines.",
         ),
+        "open": _w(
+            "ログ {who} に {from} を最後に記録がありません（この時間帯は通常 {usual} 件）。",
+            "Source {who} has written nothing since {from}, where it usually writes {usual} lines.",
+        ),
     },
     "source_never": {
         "unit": _w("件", "lines"),
@@ -138,6 +151,14 @@ EVIDENCE: Final[dict[str, dict[str, Words]]] = {
         "text": _w(
             "届くはずのログ {who} が期間中に1件もありません。",
             "The declared source {who} did not write one line in the period.",
+        ),
+        "open": _w(
+            "届くはずのログ {who} が、開庁日の1日が過ぎても1件も届いていません。",
+            "The declared source {who} has not written one line, though a working day has passed.",
+        ),
+        "filled": _w(
+            "届いていなかったログ {who} の最初の記録は {to} です。",
+            "The declared source {who}, which had not spoken, wrote its first line at {to}.",
         ),
     },
 }

@@ -50,10 +50,11 @@ class Calendar:
         ends = pl.DataFrame({"at": [first_ms, last_ms]}).select(self.local(pl.col("at")).dt.date()).to_series()
         first, last = ends.to_list()
         dates = pl.date_range(first, last, "1d", eager=True) if first <= last else pl.Series([], dtype=pl.Date)
-        off = [self._is_off(day) for day in dates.to_list()]
+        off = [self.day_off(day) for day in dates.to_list()]
         return pl.DataFrame({"date": dates, "day_off": pl.Series(off, dtype=pl.Boolean)})
 
-    def _is_off(self, day: date) -> bool | None:
+    def day_off(self, day: date) -> bool | None:
+        """Whether a local day is off, as in `days`."""
         if day in self._local:
             return True
         country = self._config.holidays.country if self._config.holidays else None
