@@ -30,6 +30,9 @@ class Reason(StrEnum):
     VALUE = "value"
     DUPLICATE = "duplicate"
     TOO_LONG = "too_long"
+    TOO_LARGE = "too_large"
+    SCHEMA = "schema"
+    SEAL = "seal"
 
 
 MEANING: Final[dict[Reason, str]] = {
@@ -43,6 +46,9 @@ MEANING: Final[dict[Reason, str]] = {
     Reason.VALUE: "A value is outside its range or its set of words",
     Reason.DUPLICATE: "A key is given twice",
     Reason.TOO_LONG: "The line is longer than is read",
+    Reason.TOO_LARGE: "The record on Kafka is larger than is read",
+    Reason.SCHEMA: "It was written by a newer version than reads it",
+    Reason.SEAL: "The record is not what its headers say, or an event claims to be from an agent that did not send it",
 }
 
 
