@@ -109,50 +109,75 @@ def assign(tails: pl.DataFrame, events: pl.DataFrame, limits: Limits) -> tuple[p
         The new rows in the order of `order()`, with the `SEQUENCE` columns, and the tails of all sessions, also of
         those that no new event reached.
     """
-    own = pl.col("session.id").is_not_null()
-    rows = events.sort(order(), maintain_order=True).with_columns(_key(), own.alias("own"))
+    events = in_order(events)
+    own = pl.col("session.id").is_not_null().alias("own")
+    rows = events.select(_key(), own, *(name for name in TAILS if name in events.columns))
     # The newest event of an open session stands in for all that came before.
     before = tails.rename({"session": "_name", "n": "_n"})
-    rows = _placed(pl.concat([before, rows], how="diagonal_relaxed"), limits)
-    group = ["_key", "_part", "_cut"]
-    ends = rows.group_by(group, maintain_order=True).agg(
-        pl.col("session").last(), pl.col("_place").last().alias("n") + 1,
-        *(pl.col(name).last() for name in TAILS if name not in ("_key", "session", "n")),
-    )  # fmt: skip
-    new = rows.filter(pl.col("_name").is_null()).select(*events.columns, *SEQUENCE)
-    return new, ends.select(pl.col(name).cast(dtype) for name, dtype in TAILS.items())
+    rows = pl.concat([before, rows], how="diagonal_relaxed").with_row_index("_at")
+    rows = _placed(rows, limits)
+    follows = pl.col("_opens").shift(-1, fill_value=True)
+    ends = rows.filter(follows).select(pl.col(name).cast(dtype) for name, dtype in (TAILS | {"n": pl.Int64()}).items())
+    new = rows.filter(pl.col("_name").is_null()).sort("_at").select(*SEQUENCE)
+    return events.drop(SEQUENCE, strict=False).hstack(new), ends
+
+
+def in_order(events: pl.DataFrame) -> pl.DataFrame:
+    """Events sorted by `order()`. Looking whether they are is much less work than sorting."""
+    time, closes, name = order()
+    keys = events.select(time.alias("time"), closes.alias("closes"), name.alias("name"))
+
+    def later(key: str, otherwise: pl.Expr | None = None) -> pl.Expr:
+        before, here = pl.col(key).shift(1), pl.col(key)
+        return (before < here) | ((before == here) & otherwise if otherwise is not None else before == here)
+
+    if keys.select(later("time", later("closes", later("name"))).all()).item():
+        return events
+    return events[keys.with_row_index("at").sort("time", "closes", "name", maintain_order=True)["at"]]
 
 
 def _placed(rows: pl.DataFrame, limits: Limits) -> pl.DataFrame:
-    """Part the rows of each key into sessions, and say what comes before what. Tails are rows with a `_name`."""
-    time = pl.col("time.occurred")
+    """Part the rows of each key into sessions, and say what comes before what.
+
+    Args:
+        rows: Tails (rows with a `_name`), then new rows, in order.
+        limits: When a session ends.
+
+    Returns:
+        The rows, those of a session one after the other, with `SEQUENCE`, `n` (the session's events so far) and `_opens` (the first
+        row of a session that is here).
+    """
+    codes = rows.select(pl.col("_key").unique(maintain_order=True)).with_row_index("_code")
+    rows = rows.join(codes, on="_key", how="left", maintain_order="left").sort("_code", maintain_order=True)
+    time, action = pl.col("time.occurred"), pl.col("event.action")
     limit = pl.when("own").then(limits.own_gap_ms).otherwise(limits.gap_ms)
-    before = pl.col("event.action").shift(1).over("_key")
-    paused = ((time - time.shift(1).over("_key")) > limit).fill_null(True)
-    rows = rows.with_columns((paused | before.is_in(CLOSERS).fill_null(False)).alias("_break"))
-    rows = rows.with_columns(pl.col("_break").cast(pl.Int32).cum_sum().over("_key").alias("_part"))
-    earlier = pl.col("_n").first().over("_key", "_part").fill_null(1) - 1
-    rows = rows.with_columns(
-        ((earlier + pl.int_range(pl.len()).over("_key", "_part")) // limits.events).alias("_cut"),
-        ((earlier + pl.int_range(pl.len()).over("_key", "_part")) % limits.events).alias("_place"),
+    after_closer = action.shift(1).is_in(CLOSERS).fill_null(False)
+    begins = (pl.col("_code") != pl.col("_code").shift(1)).fill_null(True)
+    rows = rows.with_columns((begins | (time - time.shift(1) > limit) | after_closer).fill_null(True).alias("_break"))
+    first = pl.when("_break").then(pl.int_range(pl.len())).forward_fill()
+    earlier = pl.when("_break").then(pl.col("_n").fill_null(1) - 1).forward_fill()
+    count = (earlier + pl.int_range(pl.len()) - first).alias("_count")
+    rows = rows.with_columns(count).with_columns(
+        (pl.col("_break") | (pl.col("_count") // limits.events != pl.col("_count").shift(1) // limits.events)).alias(
+            "_opens"
+        )
     )
-    group = ["_key", "_part", "_cut"]
-    subject = pl.col("subject.token")
-    previous = subject.shift(1).over(group)
+    opens, subject = pl.col("_opens"), pl.col("subject.token")
+    previous = pl.when(~opens).then(subject.shift(1))
+    name = pl.coalesce(pl.col("_name"), pl.concat_str(pl.lit("w-"), pl.col("event.id")))
     return rows.with_columns(
-        pl.coalesce(
-            pl.col("_name").first().over(group), pl.concat_str(pl.lit("w-"), pl.col("event.id").first().over(group))
-        ).alias("session"),
-        in_units(time - time.shift(1).over(group), 1000).alias("seq.gap_s"),
-        pl.col("event.action").shift(1).over(group).alias("seq.prev_action"),
-        pl.col("op.code").shift(1).over(group).alias("seq.prev_op"),
+        pl.when(opens).then(name).forward_fill().alias("session"),
+        in_units(pl.when(~opens).then(time - time.shift(1)), 1000).alias("seq.gap_s"),
+        pl.when(~opens).then(action.shift(1)).alias("seq.prev_action"),
+        pl.when(~opens).then(pl.col("op.code").shift(1)).alias("seq.prev_op"),
         pl.when(previous.is_null() | subject.is_null())
         .then(pl.lit("none"))
         .when(previous == subject)
         .then(pl.lit("same"))
         .otherwise(pl.lit("other"))
         .alias("seq.prev_subject"),
-        (pl.col("_place") == 0).alias("seq.first"),
+        (pl.col("_count") % limits.events == 0).alias("seq.first"),
+        (pl.col("_count") % limits.events + 1).alias("n"),
     )
 
 
