@@ -103,7 +103,7 @@ def _agents(
 def _lapse(agent: Agent, begin: int, until: int, limits: Limits) -> list[Incident]:
     """What falls due in minutes at which nothing came."""
     said: list[Incident] = []
-    while (due := agent.due(limits)) is not None and (at := max(due, begin)) <= until:
+    while begin <= until and (due := agent.due(limits)) is not None and (at := max(due, begin)) <= until:
         said += agent.lapse(at, limits)
     return said
 
@@ -116,11 +116,12 @@ def _by_agent(rows: pl.DataFrame) -> dict[str, _Tables]:
     if rows.is_empty():
         return {}
     kind = pl.col("kind")
+    beats = rounds(rows.filter(kind == BEAT))
     # A heartbeat has a number as well.
-    tables = (runs(rows.filter(kind != DOUBT), "tick"), runs(rows.filter(kind == DOUBT), "tick"))
+    numbers = pl.concat([rows.filter(kind == NUMBERS), beats], how="diagonal")
     parts = [
         {key[0]: part for key, part in table.partition_by("who", as_dict=True).items()}
-        for table in (*tables, rounds(rows.filter(kind == BEAT)))
+        for table in (runs(numbers, "tick"), runs(rows.filter(kind == DOUBT), "tick"), beats)
     ]
     return {name: (parts[0].get(name), parts[1].get(name), parts[2].get(name)) for name in {*parts[0], *parts[1]}}
 
@@ -131,7 +132,9 @@ def _minutes(tables: _Tables | None) -> dict[int, Minute]:
     minutes: dict[int, Minute] = {}
 
     def at(tick: int) -> Minute:
-        return minutes.setdefault(tick, Minute([], [], []))
+        if tick not in minutes:
+            minutes[tick] = Minute([], [], [])
+        return minutes[tick]
 
     for tick, boot, *run in numbers.select("tick", "boot", *_RUN).iter_rows() if numbers is not None else ():
         at(tick).numbers.append((boot, Run(*run)))

@@ -54,6 +54,12 @@ class Pulse:
         self.beat, self.stopped, self.pardon, self.silence = (time, event), stopping, 0, None
         return out
 
+    def goes_on(self, time: int, stopping: bool, until: int, heartbeat_s: int) -> bool:
+        """Whether a heartbeat at a moment, and none after it until another, is nothing to speak of."""
+        if self.beat is None or self.stopped or stopping or self.silence is not None:
+            return False
+        return ROUND_MS < time - self.beat[0] <= heartbeat_s * 1100 and time + heartbeat_s * 1100 >= until
+
     def lapse(self, who: str, until: int, heartbeat_s: int) -> list[Incident]:
         """Say that nothing was heard for longer than is in order, by UTC ms (inclusive)."""
         at = self.overdue(heartbeat_s)

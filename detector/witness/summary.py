@@ -196,8 +196,7 @@ def rounds(beats: pl.DataFrame) -> pl.DataFrame:
         beats: Rows of kind `beat`, any order.
 
     Returns:
-        `who`, `boot`, `tick`, `lo`, `hi`, `first`, `first_id` (time and event of its first), `n` (what that declares),
-        `stopping`; sorted by (who, boot, tick, lo).
+        Rows of kind `numbers`, and `n` (what the first of them declares) and `stopping`; sorted by (who, boot, tick, lo).
     """
     keys = [*_BOOT, "tick"]
     # A number that comes twice counts once, the earlier one, whatever order they came in.
@@ -212,10 +211,9 @@ def rounds(beats: pl.DataFrame) -> pl.DataFrame:
         ordered.with_columns(new.fill_null(True).cum_sum().alias("_round"))
         .group_by("_round", maintain_order=True)
         .agg(
-            pl.col(*keys, "lo").first(),
-            pl.col("lo").last().alias("hi"),
-            pl.col("first").min(),
-            pl.col("first_id", "n").first(),
+            pl.lit(NUMBERS).alias("kind"),
+            pl.col(*keys, "lo", "first", "first_id", "n").first(),
+            pl.col("hi", "last", "last_id").last(),
             pl.col("stopping").any(),
         )
         .drop("_round")

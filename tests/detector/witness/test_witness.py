@@ -6,12 +6,14 @@ import json
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.partition import partition_of
 from detector import wording, words
 from detector.witness import FINDINGS, State, advance
+from detector.witness.agent import Agent
 from detector.witness.incident import CHECKS
 from detector.witness.summary import SUMMARY, summary
 from tests.detector.witness.tidings import (
@@ -131,6 +133,25 @@ def test_what_is_said_of_agents_by_a_moment_does_not_depend_on_what_follows(even
     assert known == whole[: len(known)]
     # What is said later is of the minutes that were not over.
     assert all(one["time"] // MINUTE > (at + 1) // MINUTE - 1 for one in whole[len(known) :])
+
+
+def folded(events: pl.DataFrame, cuts: list[int], end: int) -> tuple[State, list[dict[str, Any]]]:
+    state, said = State(), []
+    for part, until in cut(events, cuts, end):
+        state, found = advance(state, summary(part), until, LIMITS)
+        said += found.to_dicts()
+    return state, said
+
+
+@settings(max_examples=100, deadline=None)
+@given(agents(), CUTS, ENDS)
+def test_the_shortcut_for_usual_minutes_changes_nothing(events: pl.DataFrame, cuts: list[int], end: int):
+    state, said = folded(events, cuts, end)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Agent, "_goes_on", lambda *_: False)
+        other, as_well = folded(events, cuts, end)
+    assert said == as_well
+    assert (state.agents, state.sources) == (other.agents, other.sources)
 
 
 @settings(max_examples=60, deadline=None)
