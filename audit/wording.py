@@ -299,6 +299,7 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "value": ("値の範囲", "value"),
     "duplicate": ("項目の重複", "duplicate key"),
     "too_long": ("長すぎる行", "too long"),
+    "undelivered": ("届けられなかった通知", "notice not delivered"),
 }
 
 _EXPLAINED: Final[dict[str, tuple[str, str]]] = {

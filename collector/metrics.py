@@ -22,7 +22,7 @@ from prometheus_client import (
 )
 
 from collector.follow.events import GapReason
-from contract.rejected import Reason
+from contract.rejected import OF_LINES
 
 Stage = Literal["read", "parse", "seal", "send", "checkpoint"]
 Transport = Literal["udp", "tcp", "tls"]
@@ -35,7 +35,7 @@ _LATENCY_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30
 
 _SETS: Final[dict[str, tuple[str, ...]]] = {
     "gap": get_args(GapReason),
-    "rejected": tuple(reason.value for reason in Reason),
+    "rejected": tuple(reason.value for reason in OF_LINES),
     "dropped": get_args(Dropped),
     "stage": get_args(Stage),
     "transport": get_args(Transport),
