@@ -39,6 +39,7 @@ class Channel(Protocol):
 
     name: str
     trouble: str
+
     @property
     def remembers(self) -> bool: ...
 

@@ -13,6 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -158,7 +159,7 @@ def _exchange(
     where: Target, body: bytes, headers: Mapping[str, str], deadline: float, clock: Callable[[], float]
 ) -> tuple[int, float]:
     """Status and seconds that the host asks us to wait."""
-    with _Timed(_connect(where, deadline, clock), deadline, clock) as line:
+    with closing(_Timed(_connect(where, deadline, clock), deadline, clock)) as line:
         if where.tls is not None:
             line.secure(where.tls, where.host)
         connection = http.client.HTTPConnection(where.host, where.port)
@@ -208,7 +209,7 @@ def _left(deadline: float, clock: Callable[[], float]) -> float:
     return left
 
 
-class _Timed(io.RawIOBase):
+class _Timed:
     """A socket with one deadline for all that is sent and read: a host that answers a byte at a time gains nothing."""
 
     def __init__(self, line: socket.socket, deadline: float, clock: Callable[[], float]) -> None:
@@ -229,19 +230,28 @@ class _Timed(io.RawIOBase):
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """What http.client reads from."""
-        return io.BufferedReader(self)
+        return io.BufferedReader(_Answer(self))
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Read what there is; 0 at the end, or when more than enough was read."""
+        self._line.settimeout(_left(self._deadline, self._clock))
+        read = self._line.recv_into(buffer[: self._room]) if self._room else 0
+        self._room -= read
+        return read
+
+    def close(self) -> None:
+        """Hang up."""
+        self._line.close()
+
+
+class _Answer(io.RawIOBase):
+    """The reading half, which http.client closes in its own time."""
+
+    def __init__(self, line: _Timed) -> None:
+        self._source = line
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._line.settimeout(_left(self._deadline, self._clock))
-        read = self._line.recv_into(memoryview(buffer)[: self._room])
-        self._room -= read
-        return read
-
-    def close(self) -> None:
-        """Close the socket as well."""
-        if not self.closed:
-            self._line.close()
-        super().close()
+        return self._source.read_into(memoryview(buffer))
