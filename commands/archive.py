@@ -16,7 +16,7 @@ import polars as pl
 
 from commands import disk
 from contract import event, rejected
-from detector import core
+from detector import step
 
 PIECE_ROWS: Final = 50_000
 
@@ -156,10 +156,10 @@ class Archive:
                     part.unlink()
         self.parts.clear()
 
-    def find(self, column: str, values: pl.Series) -> pl.DataFrame:
-        """Events by one of `core.LOOKED_UP`, in these columns and in event order; call after `close`."""
+    def find(self, sessions: pl.Series) -> pl.DataFrame:
+        """Events of these sessions, in the columns of `step.CLOSED` and in event order; call after `close`."""
         files = sorted(self.folder.glob("[0-9]*.parquet"))
-        if not files or values.is_empty():
-            return pl.DataFrame(schema=dict.fromkeys(core.LOOKED_UP, pl.String))
-        rows = pl.scan_parquet(files, glob=False).select(core.LOOKED_UP)
-        return rows.filter(pl.col(column).is_in(values.sort().implode())).collect(engine="streaming")
+        if not files or sessions.is_empty():
+            return pl.DataFrame(schema=dict.fromkeys(step.CLOSED, pl.String))
+        rows = pl.scan_parquet(files, glob=False).select(step.CLOSED)
+        return rows.filter(pl.col("session").is_in(sessions.sort().implode())).collect(engine="streaming")

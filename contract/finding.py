@@ -39,8 +39,10 @@ class Queue(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a finding is about: a session, a person's day, a group of events, or the evidence itself."""
+    """What a finding is about: an event (all that one rule found of one person in a day), a session, a person's day, a group
+    of events, or the evidence itself."""
 
+    EVENT = "event"
     SESSION = "session"
     DAY = "day"
     GROUP = "group"
@@ -106,7 +108,7 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("finding_info.uid", "str", "f-3c9d0e17b2a84f65", "Stable: hash of kind, analytic, session or group and first event; no versions"),
     Field("finding_info.title", "str", "退庁処理後のIDによる閲覧", "What happened, in a few words"),
     Field("finding_info.desc", "str", "The account of a person who left on 2026-04-01 read one record in the welfare system on the day after.", "What happened, in a sentence with numbers"),
-    _time("finding_info.created_time", "Same as `time` when it was created"),
+    _time("finding_info.created_time", "When it was first decided; event time, UTC milliseconds"),
     _time("finding_info.first_seen_time", "The first event concerned"),
     _time("finding_info.last_seen_time", "The last event concerned"),
     Field("finding_info.analytic.type_id", "int", 1, "1 rule, 2 behavioural, 3 statistical, 4 learning", values=_ANALYTIC_TYPES),

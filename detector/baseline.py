@@ -20,6 +20,8 @@ import polars as pl
 VERSION: Final = 1
 # Hits per 1,000 staff and day that misuse of one kind may explain: in a town office of 160 people, four in five days.
 PLAUSIBLE: Final = 5.0
+# Prefix of a rule's name, for hits of accounts that the staff register does not know.
+STRANGER: Final = "strangers/"
 
 
 @dataclass(frozen=True, slots=True)

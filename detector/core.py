@@ -10,35 +10,34 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from contract import event
-from detector import baseline, decide, delivery, evidence, features, findings, hits, judge
+from detector import baseline, delivery, evidence, features, findings, hits, judge, moments, repeats
 from detector import model as models
 from detector.baseline import Baseline
 from detector.enrich import ENRICHED
 from detector.model import Model
 from detector.rulebook import RuleBook
-from detector.step import NOTES, Context, Groups, Output, State, group, step
+from detector.schedule import CODE, EVER, Pins, Schedule
+from detector.step import CLOSED, NOTES, Context, Groups, Output, State, group, step
 from registers.site import Site
 
-CODE: Final = "0.1.0"
 DAY_MS: Final = 86_400_000
 # Fewer sessions than this say nothing about what is usual.
 LEAST_SESSIONS: Final = 100
 # How far beyond the last event the clock is moved to close what is open: longer than any session or day.
 CLOSING_MS: Final = 3 * DAY_MS
 DEFAULT_HEARTBEAT_S: Final = 600
+# What is kept of a stage one's output until the end.
+_KEPT: Final = ("sessions", "days", "hits", "moments")
 _LOCAL: Final = {"time.date": pl.Date(), "time.hour": pl.Int64(), "time.day_off": pl.Boolean()}
 
-# Finds archived events (what `Analysis.feed` returned) by `event.id` or `session`: name of the column and wanted values
-# in, columns of `LOOKED_UP` out, in event order.
-Lookup = Callable[[str, pl.Series], pl.DataFrame]
-LOOKED_UP: Final = ("event.id", "session", "event.action", "explained", "subject.token")
+# Finds the events of sessions: names in, columns of `step.CLOSED` out, in event order.
+Lookup = Callable[[pl.Series], pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,49 +82,56 @@ class Pinned:
         usual: How often each rule hits in this office; without it, as often as in this period.
         seed: Of the forest that is fitted.
         run: Name of the run, for `unmapped.run`.
-        thresholds, budget: The defaults of their classes if not given.
+        budget: The default of its class if not given.
     """
 
     model: Model | None = None
     usual: Baseline | None = None
     seed: int = 0
     run: str = "analyze"
-    thresholds: decide.Thresholds | None = None
     budget: delivery.Budget | None = None
 
 
 class Analysis:
     """Gathers what the core says about successive stretches of time. Not pure: it is the notebook of one run."""
 
-    def __init__(self, site: Site, rules: RuleBook) -> None:
+    def __init__(self, site: Site, rules: RuleBook, schedule: Schedule | None = None) -> None:
+        """Begin.
+
+        Args:
+            site, rules: What is in effect throughout, unless there is a schedule.
+            schedule: What is in effect when; then a model and a baseline that are given at the end are not looked at.
+        """
         self.context = Context(site, rules)
+        self.schedule = schedule
+        self._watermark = EVER
         self._state, self._groups = State(), Groups()
-        self._sessions: list[pl.DataFrame] = []
-        self._days: list[pl.DataFrame] = []
-        self._hits: list[pl.DataFrame] = []
-        self._filled: list[pl.DataFrame] = []
+        self._gathered: dict[str, list[pl.DataFrame]] = {part: [] for part in (*_KEPT, "filled")}
         self._accesses = self._explained = 0
         self._first: int | None = None
         self._last: int | None = None
 
     def feed(self, events: pl.DataFrame, watermark: int) -> pl.DataFrame:
         """Take the events up to the watermark (UTC ms); returns them for the archive (`step.Output.rows`)."""
-        self._state, output = step(self._state, events, watermark, self.context)
-        self.take(output, watermark)
-        return output.rows
+        rows = []
+        schedule = self.schedule or Schedule(((EVER, Pins(self.context)),))
+        for after, upto, pins in schedule.stretches(min(self._watermark, watermark - 1), watermark):
+            part = events.filter(pl.col("time.occurred").is_between(after + 1, upto))
+            self._state, output = step(self._state, part, upto, pins.context)
+            self.take(output, upto, pins.context)
+            rows.append(output.rows)
+        self._watermark = max(self._watermark, watermark)
+        return pl.concat(rows)
 
-    def take(self, output: Output, watermark: int) -> None:
+    def take(self, output: Output, watermark: int, context: Context | None = None) -> None:
         """Take what stage one, wherever it ran, said of the stretch up to the watermark (UTC ms).
 
         Several stage ones that share the actors among them are joined by `step.merge` before.
         """
-        self._groups, filled = group(self._groups, output.candidates, output.notes, watermark, self.context)
-        for kept, new in (
-            (self._sessions, output.sessions), (self._days, output.days), (self._hits, output.hits),
-            (self._filled, filled),
-        ):  # fmt: skip
-            if new.height or not kept:
-                kept.append(new)
+        self._groups, filled = group(self._groups, output.candidates, output.notes, watermark, context or self.context)
+        for name, new in (*((part, getattr(output, part)) for part in _KEPT), ("filled", filled)):
+            if new.height or not self._gathered[name]:
+                self._gathered[name].append(new)
         judged = output.rows["explained"].drop_nulls()
         self._accesses += judged.len()
         self._explained += int((judged == "explained").sum())
@@ -160,71 +166,106 @@ class Analysis:
         """Decide about everything that was taken; every stage one has been moved to `closing`.
 
         Args:
-            lookup: Finds archived events.
+            lookup: Finds the events of sessions.
             pinned: What is given rather than taken from this period; nothing by default.
         """
         pinned = pinned or Pinned()
-        model, usual, budget = pinned.model, pinned.usual, pinned.budget
-        site, rules = self.context.site, self.context.rules
+        site = self.context.site
         period = self._period(site)
-        mode = "pinned" if model else "rules"
-        if model is None and period.sessions.height >= LEAST_SESSIONS:
-            mode, model = "retrospective", fit(period.sessions, pinned.seed)
         staff = staff_by_day(site, period.sessions, self._first, self._last)
         # Logs alone say nothing of the office: their accounts may be anybody's who tried a name, so nothing is called usual
         # and nothing is held back. With caseload or reasons declared, the people seen are the office at work.
         anybody = all(site.tables[name].is_empty() for name in ("staff", "assignments", "bases"))
-        if usual is None:
-            counted = 0 if anybody else sum(count for _, count in staff)
-            usual = baseline.measure(judge.apart(judge.all_hits(period), judge.strangers(period)), counted)
-        zone = site.config.time_zone
-        if budget is None and anybody:
-            budget = delivery.UNLIMITED
-        judged = judge.judge(period, rules, model, usual, staff, zone, pinned.thresholds, budget)
-        judged = judge.with_events(judged, partial(lookup, "session"))
-        versions = self._versions(model, usual)
-        maker = findings.Maker(rules, versions, zone, _names(site), pinned.run, CODE)
-        published = findings.publish(judged, period.incidents, _subjects(judged, lookup), maker)
+        counted = 0 if anybody else sum(count for _, count in staff)
+        mode, schedule = self._pins(period, pinned, counted)
+        judged = judge_all(period, schedule)
+        budget = pinned.budget or (delivery.UNLIMITED if anybody else delivery.Budget())
+        judged = [
+            (pins, judge.with_events(part, lookup))
+            for pins, part in zip(
+                (pins for pins, _ in judged),
+                judge.within_budget([part for _, part in judged], staff, site.config.time_zone, budget),
+                strict=True,
+            )
+        ]
+        published = [
+            item for pins, part in judged for item in findings.publish(part, period.incidents, maker(pins, pinned.run))
+        ]
+        published.sort(key=lambda item: (item["time"], item["finding_info"]["uid"]))
+        newest = schedule.pins[-1][1]
         return Result(
             findings=published,
-            sessions=_session_table(period.sessions, judged, published),
+            sessions=_session_table(period.sessions, [part for _, part in judged], published),
             accesses=self._accesses,
             explained=self._explained,
             first=self._first,
             last=self._last,
-            model=model,
-            usual=usual,
+            model=newest.model,
+            usual=newest.usual,
             mode=mode,
             staff_days=sum(count for _, count in staff),
-            not_run=not_run(site, rules, mode),
-            versions=versions,
+            not_run=not_run(site, newest.rules, mode),
+            versions=newest.versions,
             strangers=_strangers(period.sessions),
         )
+
+    def _pins(self, period: judge.Period, pinned: Pinned, staff_days: int) -> tuple[str, Schedule]:
+        """What decides, and whether it was `pinned`, is `retrospective`, or `rules` alone."""
+        if self.schedule is not None:
+            return ("pinned" if self.schedule.pins[-1][1].model else "rules"), self.schedule
+        model, usual, mode = pinned.model, pinned.usual, "pinned" if pinned.model else "rules"
+        if model is None and period.sessions.height >= LEAST_SESSIONS:
+            mode, model = "retrospective", fit(period.sessions, pinned.seed)
+        if usual is None:
+            usual = baseline.measure(judge.apart(judge.all_hits(period), judge.strangers(period)), staff_days)
+        return mode, Schedule(((EVER, Pins(self.context, model, usual)),))
 
     def _period(self, site: Site) -> judge.Period:
         limits = site.config.limits
         sources = tuple(name for system in site.config.systems.values() for name in system.sources or ())
+        parts = {name: pl.concat(frames) for name, frames in self._gathered.items()}
         return judge.Period(
-            sessions=pl.concat(self._sessions).sort("last", "session"),
-            days=pl.concat(self._days).sort("unit"),
-            hits=hits.total_again(pl.concat(self._hits)),
-            groups=pl.concat(self._filled).sort("time.occurred", "event.id", "rule", "group"),
+            sessions=parts["sessions"].sort("last", "session"),
+            days=parts["days"].sort("unit"),
+            hits=hits.total_again(parts["hits"]),
+            moments=parts["moments"],
+            groups=parts["filled"].sort("time.occurred", "event.id", "rule", "group"),
             incidents=evidence.judge(
                 self._groups.evidence, int(limits.heartbeat_s or DEFAULT_HEARTBEAT_S), sources
             ),
         )  # fmt: skip
 
-    def _versions(self, model: Model | None, usual: Baseline) -> dict[str, str]:
-        name = model.id if model else "none"
-        return {
-            "code": CODE,
-            "rules": self.context.rules.version,
-            "model": name,
-            "calibration": name,
-            "baseline": usual.id,
-            "registers": self.context.site.version,
-            "exceptions": "none",
-        }
+
+def judge_all(period: judge.Period, schedule: Schedule) -> list[tuple[Pins, judge.Judged]]:
+    """Judge each unit with what was in effect when it closed.
+
+    Args:
+        period: As `Analysis` gathers it, with moments that nobody weighed yet.
+        schedule: What is in effect when.
+    """
+    ever = event.MAX_TIME
+    told = pl.concat([moments.none(), *(
+        moments.paging(
+            period.moments.filter(pl.col("time").is_between(after + 1, upto)), pins.rules.rules, pins.usual,
+            pins.context.thresholds,
+        )
+        for after, upto, pins in schedule.stretches(EVER, ever)
+    )])  # fmt: skip
+    said, out = repeats.nothing(), []
+    for after, upto, pins in schedule.stretches(EVER, ever):
+        part = judge.between(replace(period, moments=told, told=told), after, upto, pins.site.config.time_zone)
+        judged, said = judge.judge(part, pins.rules, pins.model, pins.usual, pins.context.thresholds, said)
+        out.append((pins, judged))
+    return out
+
+
+def maker(pins: Pins, run: str) -> findings.Maker:
+    """What all findings of a run share that are decided with these pins."""
+    site = pins.site
+    systems = {name: system.name or name for name, system in site.config.systems.items()}
+    departments = dict(site.config.departments)
+    names = {"system.id": systems, "person.dept": departments, "person.previous_dept": departments}
+    return findings.Maker(pins.rules, pins.versions, site.config.time_zone, names, run, CODE)
 
 
 def fit(sessions: pl.DataFrame, seed: int) -> Model:
@@ -256,8 +297,8 @@ def analyse(
 
 def in_memory(rows: Sequence[pl.DataFrame]) -> Lookup:
     """Look-up in what `Analysis.feed` returned, for periods that fit into memory."""
-    kept = pl.concat([part.select(LOOKED_UP) for part in rows])
-    return lambda column, values: kept.filter(pl.col(column).is_in(values.implode()))
+    kept = pl.concat([part.select(CLOSED) for part in rows])
+    return lambda sessions: kept.filter(pl.col("session").is_in(sessions.implode()))
 
 
 def staff_by_day(site: Site, sessions: pl.DataFrame, first: int | None, last: int | None) -> list[tuple[date, int]]:
@@ -308,34 +349,15 @@ def _strangers(sessions: pl.DataFrame) -> tuple[str, ...]:
     return tuple(unknown.drop_nulls().unique().sort().to_list())
 
 
-def _names(site: Site) -> dict[str, dict[str, str]]:
-    systems = {name: system.name or name for name, system in site.config.systems.items()}
-    departments = dict(site.config.departments)
-    return {"system.id": systems, "person.dept": departments, "person.previous_dept": departments}
-
-
-def _subjects(judged: judge.Judged, lookup: Lookup) -> pl.DataFrame:
-    """Tokens of the subjects whom each finding is about."""
-    related = judge.concerned(judged)
-    if related.is_empty():
-        return pl.DataFrame(schema={"unit": pl.String, "subjects": pl.List(pl.String)})
-    found = lookup("event.id", related["event.id"].unique().sort())
-    tokens = found.select("event.id", "subject.token").drop_nulls()
-    return (
-        related.join(tokens, on="event.id")
-        .group_by("unit")
-        .agg(pl.col("subject.token").unique().sort().alias("subjects"))
-        .sort("unit")
-    )
-
-
-def _session_table(sessions: pl.DataFrame, judged: judge.Judged, published: list[dict[str, Any]]) -> pl.DataFrame:
+def _session_table(
+    sessions: pl.DataFrame, judged: Sequence[judge.Judged], published: list[dict[str, Any]]
+) -> pl.DataFrame:
     uids = pl.DataFrame(
         [(item["unmapped"]["unit"], item["finding_info"]["uid"], item["unmapped"]["queue"]) for item in published],
         schema={"session": pl.String, "finding": pl.String, "queue": pl.String},
         orient="row",
     )
-    scores = judged.scores.select("session", "p")
+    scores = pl.concat([part.scores.select("session", "p") for part in judged])
     return (
         sessions.join(scores, on="session", how="left")
         .join(uids, on="session", how="left")

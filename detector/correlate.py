@@ -42,7 +42,7 @@ HITS: Final[dict[str, pl.DataType]] = {
     "count": pl.Int64(),
     "related": pl.List(pl.String()),
     "actors": pl.List(pl.String()),
-    "subjects": pl.List(pl.String()),
+    "about": pl.List(pl.String()),
 }
 # Events of an ordered correlation that a hit lists at most: the newest. Windows of months stay small that way.
 MOST_SHOWN: Final = 20
@@ -251,7 +251,7 @@ def correlate(found: pl.DataFrame, correlation: Correlation) -> pl.DataFrame:
         One row per rising edge, sorted by (time, event id, group): a candidate at which the condition holds over the
         trailing window, after one of the same group at which it did not (or none that long). `first` is the time of the oldest
         event in the window, `count` what was counted, `related` all event ids and `actors` all distinct actors in the
-        window, in order, `subjects` the tokens of whom they were about, sorted; for `temporal_ordered` without what
+        window, in order, `about` the tokens of whom they were about, sorted; for `temporal_ordered` without what
         came before a first event.
     """
     return advance(no_windows(), found, correlation)[1]

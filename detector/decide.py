@@ -18,6 +18,8 @@ LEVELS: Final = {"critical": 1.0, "high": 0.85, "medium": 0.55, "low": 0.3, "inf
 
 LARGEST_P: Final = 0.97
 LARGEST_FAMILY: Final = 0.985
+# What evidence of tampering weighs at least, whatever its rule says.
+EVIDENCE_RISK: Final = 0.9
 SECOND_SIGN: Final = 0.5
 FAMILY_OVER_LARGEST: Final = 1.5
 CONTEXT_ODDS: Final = (0.25, 4.0)
@@ -109,8 +111,12 @@ def risk(by_family: pl.DataFrame, context: pl.DataFrame) -> pl.DataFrame:
     plain = by_family.group_by("unit").agg((1 - (1 - pl.col("e")).product()).alias("plain"))
     odds = pl.col("odds").fill_null(1.0).clip(*CONTEXT_ODDS)
     out = plain.join(context.select("unit", "odds"), on="unit", how="left").with_columns(odds)
-    p = pl.col("plain")
-    return out.select("unit", (p * odds / (1 - p + p * odds)).alias("risk"), "plain", "odds").sort("unit")
+    return out.select("unit", with_odds(pl.col("plain"), odds).alias("risk"), "plain", "odds").sort("unit")
+
+
+def with_odds(p: pl.Expr, odds: pl.Expr) -> pl.Expr:
+    """A probability whose odds are multiplied by a factor."""
+    return p * odds / (1 - p + p * odds)
 
 
 def queue(risk: pl.Expr, thresholds: Thresholds) -> pl.Expr:

@@ -48,15 +48,12 @@ class Maker:
     code: str
 
 
-def publish(
-    judged: judge.Judged, incidents: pl.DataFrame, subjects: pl.DataFrame, maker: Maker
-) -> list[dict[str, Any]]:
+def publish(judged: judge.Judged, incidents: pl.DataFrame, maker: Maker) -> list[dict[str, Any]]:
     """Make the findings of a period.
 
     Args:
         judged: What was decided.
         incidents: Rows of `evidence.FINDINGS`.
-        subjects: `unit` and `subjects` (tokens concerned), for units that concern somebody.
         maker: What all findings share.
 
     Returns:
@@ -74,7 +71,7 @@ def publish(
         else {}
     )
     events = dict(judge.concerned(judged).group_by("unit").agg(pl.col("event.id").sort()).iter_rows())
-    tokens = dict(subjects.select("unit", "subjects").iter_rows()) if subjects.height else {}
+    tokens = dict(judge.about(judged).iter_rows())
     out = []
     for unit in judged.units.iter_rows(named=True):
         name = unit["unit"]
@@ -111,7 +108,8 @@ def _one(parts: _Parts, subjects: list[str], rules: Mapping[str, Rule], maker: M
     analytics = _analytics(parts, used)
     texts = {language: _text(parts, used, language, maker) for language in LANGUAGES}
     titles = {language: _title(parts, used, language) for language in LANGUAGES}
-    first = unit["event.id"] or ""
+    # What is told at the first event that came is named by no event: an older one may come later.
+    first = "" if unit["kind"] == "event" else unit["event.id"] or ""
     uid = finding.finding_uid(unit["kind"], _naming(parts), unit["group"] or "", first)
     return {
         "class_uid": 2004,
@@ -130,7 +128,7 @@ def _one(parts: _Parts, subjects: list[str], rules: Mapping[str, Rule], maker: M
             "uid": uid,
             "title": titles["ja"],
             "desc": texts["en"],
-            "created_time": unit["last"],
+            "created_time": unit["first"] if unit["kind"] == "event" else unit["last"],
             "first_seen_time": unit["first"] if unit["first"] is not None else unit["last"],
             "last_seen_time": unit["last"],
             "analytic": analytics[0],
@@ -171,7 +169,7 @@ def _naming(parts: _Parts) -> str:
     """The analytic in the finding's uid: fixed for units that may gather further hits."""
     if parts.incident is not None:
         return str(parts.incident["check"])
-    if parts.unit["kind"] == "group" and parts.hits:
+    if parts.unit["kind"] in ("group", "event") and parts.hits:
         return str(parts.hits[0]["rule"])
     return "risk"
 

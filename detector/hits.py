@@ -13,13 +13,15 @@ from detector.features import UNEXPLAINED
 # One row per match. `unit` is the session, day or group that it counts for.
 HITS: Final = {
     "unit": pl.String(), "rule": pl.String(), "time": pl.Int64(), "event.id": pl.String(),
-    "related": pl.List(pl.String()), "values": pl.String(), "observed": pl.Float64(), "excused": pl.Boolean(),
+    "related": pl.List(pl.String()), "about": pl.List(pl.String()), "values": pl.String(), "observed": pl.Float64(),
+    "excused": pl.Boolean(),
 }  # fmt: skip
 
 # One row per unit and rule.
 SUMS: Final = {
     "unit": pl.String(), "rule": pl.String(), "n": pl.Int64(), "time": pl.Int64(), "event.id": pl.String(),
-    "related": pl.List(pl.String()), "values": pl.String(), "observed": pl.Float64(), "excused": pl.Boolean(),
+    "related": pl.List(pl.String()), "about": pl.List(pl.String()), "values": pl.String(), "observed": pl.Float64(),
+    "excused": pl.Boolean(),
 }  # fmt: skip
 
 # A unit of more events than this lists the first ones; nobody reads more, and one finding stays under a megabyte.
@@ -80,7 +82,8 @@ def match(rows: pl.DataFrame, rules: Iterable[rulebook.Rule], unit: str, event: 
     """Match plain rules against rows.
 
     Args:
-        rows: Rows of one category; for units also `related` (event ids concerned).
+        rows: Rows of one category; for units also `related` (event ids concerned) and `about` (tokens of whom they
+            are about).
         rules: Plain rules of that category.
         unit, event, time: Columns that hold the unit, the id of the (first) event, and the moment in UTC ms.
 
@@ -101,12 +104,19 @@ def match(rows: pl.DataFrame, rules: Iterable[rulebook.Rule], unit: str, event: 
                 pl.col(time).alias("time"),
                 pl.col(event).alias("event.id"),
                 pl.col("related") if has_related else pl.concat_list(pl.col(event)).alias("related"),
+                pl.col("about") if has_related else _about(chosen.columns),
                 _values(rule, chosen.schema).alias("values"),
                 _observed(rule, chosen.schema).alias("observed"),
                 _excused(rule).alias("excused"),
             )
         )
     return pl.concat(parts)
+
+
+def _about(columns: Sequence[str]) -> pl.Expr:
+    """The person whom an event is about, as a list."""
+    subject = pl.col("subject.token") if "subject.token" in columns else pl.lit(None, dtype=pl.String)
+    return pl.concat_list(subject).list.drop_nulls().alias("about")
 
 
 def correlated(rows: pl.DataFrame, edges: pl.DataFrame, rule: rulebook.Rule) -> pl.DataFrame:
@@ -119,7 +129,7 @@ def correlated(rows: pl.DataFrame, edges: pl.DataFrame, rule: rulebook.Rule) -> 
     """
     if edges.is_empty():
         return none()
-    joined = edges.select("event.id", "count", "first", "related").join(rows, on="event.id", how="inner")
+    joined = edges.select("event.id", "count", "first", "related", "about").join(rows, on="event.id", how="inner")
     observed = pl.col("count").cast(pl.Float64)
     return joined.select(
         pl.col("session").alias("unit"),
@@ -127,6 +137,7 @@ def correlated(rows: pl.DataFrame, edges: pl.DataFrame, rule: rulebook.Rule) -> 
         pl.col("time.occurred").alias("time"),
         "event.id",
         "related",
+        "about",
         _values(rule, joined.schema, ("count", "first")).alias("values"),
         observed.alias("observed"),
         _excused(rule).alias("excused"),
@@ -167,7 +178,10 @@ def _summed(found: pl.DataFrame) -> pl.DataFrame:
             pl.col("n").sum(),
             pl.col("time").min(),
             pl.col("event.id").sort_by("time", "event.id").first(),
-            pl.col("related").list.explode(keep_nulls=False, empty_as_null=False).unique().sort().head(MOST_RELATED),
+            *(
+                pl.col(name).list.explode(keep_nulls=False, empty_as_null=False).unique().sort().head(MOST_RELATED)
+                for name in ("related", "about")
+            ),
             pl.col("values").first(),
             pl.col("observed").first(),
             pl.col("excused").first(),
@@ -182,16 +196,19 @@ def concerned(rows: pl.DataFrame, group: Sequence[str]) -> pl.DataFrame:
     Where something has no recorded reason, that and what was taken out or deleted; else everything.
 
     Args:
-        rows: Events with `explained`, in event order.
+        rows: Events with `explained` and `subject.token`, in event order.
         group: Columns that name the unit.
 
     Returns:
-        One row per unit: `group`, `related`.
+        One row per unit: `group`, `related` (event ids) and `about` (tokens of whom they are about, sorted).
     """
     core = UNEXPLAINED | (_TAKEN_OUT & UNEXPLAINED.any().over(group))
     some = UNEXPLAINED.any().over(group)
     return (
         rows.filter(core | ~some)
         .group_by(group, maintain_order=True)
-        .agg(pl.col("event.id").head(MOST_RELATED).alias("related"))
+        .agg(
+            pl.col("event.id").head(MOST_RELATED).alias("related"),
+            pl.col("subject.token").head(MOST_RELATED).drop_nulls().unique().sort().alias("about"),
+        )
     )

@@ -8,31 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Final
 
 import polars as pl
 
-from detector import correlate, decide, delivery, features, hits
-from detector.baseline import Baseline
+from detector import correlate, decide, delivery, features, hits, moments, repeats
+from detector.baseline import STRANGER, Baseline
 from detector.model import Model
 from detector.rulebook import RuleBook
+from registers.calendar import day_end
 
 UNIT: Final = {
     "unit": pl.String(), "kind": pl.String(), "group": pl.String(), "actors": pl.List(pl.String()),
     "session": pl.String(), "session.id": pl.String(), "system.id": pl.String(), "src.device": pl.String(),
-    "src.ip": pl.String(), "first": pl.Int64(), "last": pl.Int64(), "related": pl.List(pl.String()),
-    "event.id": pl.String(), "explained": pl.Float64(), "n.accesses": pl.Int64(), "n.unexplained": pl.Int64(),
+    "src.ip": pl.String(), "first": pl.Int64(), "last": pl.Int64(), "closes": pl.Int64(),
+    "related": pl.List(pl.String()), "about": pl.List(pl.String()), "event.id": pl.String(), "explained": pl.Float64(), "n.accesses": pl.Int64(), "n.unexplained": pl.Int64(),
     "n.to_check": pl.Int64(), "n.protected": pl.Int64(), "person.type": pl.String(), "person.days_to_end": pl.Int64(),
     "emergency.active": pl.Boolean(),
 }  # fmt: skip
 
-# Families that bypass the risk: whoever blinds the watch is always seen (design §9).
-ALWAYS_PAGES: Final = "evidence"
 MODEL: Final = "peer_surprise"
-# Prefix of a rule's name in the baseline, for hits of accounts that the staff register does not know.
-STRANGER: Final = "strangers/"
-# What says of a person what was said of him before is a repetition for so long.
-REPEAT_MS: Final = 7 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +38,8 @@ class Period:
     Attributes:
         sessions, days: Rows of `step.Output`.
         hits: Rows of `hits.SUMS`.
+        moments: Rows of `moments.PAGING`: all that is known of the moments to be judged.
+        told: Rows of `moments.PAGING` in these sessions, whether they are to be judged or were.
         groups: Rows of `correlate.HITS` of stage two.
         incidents: Rows of `evidence.FINDINGS`.
     """
@@ -49,6 +47,8 @@ class Period:
     sessions: pl.DataFrame
     days: pl.DataFrame
     hits: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=hits.SUMS))
+    told: pl.DataFrame = field(default_factory=moments.none)
+    moments: pl.DataFrame = field(default_factory=moments.none)
     groups: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=correlate.HITS))
     incidents: pl.DataFrame = field(default_factory=pl.DataFrame)
 
@@ -59,7 +59,7 @@ class Judged:
 
     Attributes:
         units: Rows of `UNIT` that are published, with `risk`, `plain`, `odds`, `reasons`, `queue`, `severity_id`,
-            `suppressed`, `learning`, `repeated`, `over`; sorted by (last, unit).
+            `suppressed`, `learning`, `repeated`, `over` (the budget); sorted by (last, unit).
         families: Rows of `decide.families` of these units.
         hits: Rows of `hits.SUMS` of these units (also those that were excused).
         scores: One row per session: `session`, and `model.SCORES`; empty without a model.
@@ -90,14 +90,15 @@ def _units(period: Period) -> pl.DataFrame:
     )  # fmt: skip
     groups = period.groups.with_columns(
         group_unit().alias("unit"), pl.lit("group").alias("kind"), pl.col("time.occurred").alias("last"),
-        pl.col("related").list.first().alias("event.id"),
+        pl.col("time.occurred").alias("closes"), pl.col("related").list.first().alias("event.id"),
     )  # fmt: skip
-    parts = [_unit(sessions), _unit(days), _unit(groups)]
+    parts = [_unit(sessions), _unit(days), _unit(groups), _unit(moments.units(period.moments))]
     if period.incidents.width:
         incidents = period.incidents.with_columns(
             incident_unit().alias("unit"), pl.lit("evidence").alias("kind"), pl.col("who").alias("group"),
             pl.concat_list("who").alias("actors"), pl.coalesce("from", "time").alias("first"),
-            pl.col("time").alias("last"), pl.col("related").list.first().alias("event.id"),
+            pl.col("time").alias("last"), pl.col("time").alias("closes"),
+            pl.col("related").list.first().alias("event.id"),
         )  # fmt: skip
         parts.append(_unit(incidents))
     return pl.concat(parts)
@@ -140,25 +141,13 @@ def apart(found: pl.DataFrame, units: pl.Series) -> pl.DataFrame:
 
 
 def _from_rules(found: pl.DataFrame, rules: RuleBook, usual: Baseline, units: pl.Series) -> pl.DataFrame:
-    weights = pl.DataFrame(
-        [
-            (who + rule.name, rule.name, rule.family, rule.level, rule.block.precision * usual.factor(who + rule.name))
-            for rule in rules.rules
-            for who in ("", STRANGER)
-        ],
-        schema={
-            "rule": pl.String, "name": pl.String, "family": pl.String, "level": pl.String, "precision": pl.Float64,
-        },
-        orient="row",
-    )  # fmt: skip
+    stranger = pl.col("unit").is_in(units.implode()).alias("stranger")
     return (
-        apart(found.filter(~pl.col("excused")), units)
-        .join(weights, on="rule", how="inner")
-        .select(
-            "unit", "family", pl.col("name").alias("analytic"),
-            decide.hit_p(pl.col("level"), pl.col("precision")).alias("p"),
-        )
-    )  # fmt: skip
+        found.filter(~pl.col("excused"))
+        .with_columns(stranger)
+        .join(moments.weights(rules.rules, usual), on=["rule", "stranger"], how="inner")
+        .select("unit", "family", pl.col("rule").alias("analytic"), "p")
+    )
 
 
 def all_hits(period: Period) -> pl.DataFrame:
@@ -172,7 +161,7 @@ def _group_hits(groups: pl.DataFrame) -> pl.DataFrame:
                        pl.col("time.occurred")).struct.json_encode()  # fmt: skip
     return groups.select(
         group_unit().alias("unit"), "rule", pl.lit(1, dtype=pl.Int64).alias("n"), pl.col("time.occurred").alias("time"),
-        "event.id", "related", values.alias("values"), pl.col("count").cast(pl.Float64).alias("observed"),
+        "event.id", "related", "about", values.alias("values"), pl.col("count").cast(pl.Float64).alias("observed"),
         pl.lit(False).alias("excused"),
     )  # fmt: skip
 
@@ -203,30 +192,33 @@ def judge(
     rules: RuleBook,
     model: Model | None,
     usual: Baseline,
-    staff_by_day: Sequence[tuple[object, int]],
-    zone: str,
     thresholds: decide.Thresholds | None = None,
-    budget: delivery.Budget | None = None,
-) -> Judged:
-    """Decide every unit of a period.
+    said: pl.DataFrame | None = None,
+) -> tuple[Judged, pl.DataFrame]:
+    """Decide every unit of a period. Deciding a long one at once, or part by part as units close, is the same.
 
     Args:
         period: What is to be judged.
         rules: The rule book whose hits these are.
         model: The fitted model, or None: then only rules speak.
         usual: How often each rule hits in this office.
-        staff_by_day: (calendar day, people of type staff employed that day), ascending, for the budget.
-        zone: The site's time zone, for the day on which a finding is delivered.
-        thresholds, budget: Pinned; the defaults of their classes.
+        thresholds: Pinned; the defaults of their class.
+        said: What was raised before (`repeats.SAID`); nothing at first.
+
+    Returns:
+        What was decided, and what is said now.
     """
-    thresholds, budget = thresholds or decide.Thresholds(), budget or delivery.Budget()
+    thresholds = thresholds or decide.Thresholds()
     scored = scores(period.sessions, model)
     found = all_hits(period)
     surprise = scored.filter(pl.col("p") < thresholds.surprise_floor).select(
         pl.col("session").alias("unit"), pl.lit(MODEL).alias("family"), pl.lit(MODEL).alias("analytic"),
         decide.surprise_p(pl.col("p"), thresholds).alias("p"),
     )  # fmt: skip
-    by_family = decide.families(pl.concat([_from_rules(found, rules, usual, strangers(period)), surprise]))
+    contributions = [_from_rules(found, rules, usual, strangers(period)), surprise]
+    contributions.append(moments.contributions(period.moments))
+    by_family = decide.families(pl.concat([part.select(list(decide.CONTRIBUTIONS)) for part in contributions]))
+    found = pl.concat([found, hits.total(period.moments.select(list(hits.HITS)))])
     units = _units(period)
     concerned = pl.concat([by_family["unit"], found["unit"]]).unique()
     units = units.filter(pl.col("unit").is_in(concerned.implode()) | (pl.col("kind") == "evidence"))
@@ -237,11 +229,13 @@ def judge(
         context.select("unit", "reasons"), on="unit", how="left"
     )
     units = _queues(units, by_family, found, rules, model, thresholds)
-    units = _repeated(units, by_family)
-    units = _budgeted(units, staff_by_day, zone, budget)
-    units = units.sort("last", "unit")
+    units, after = repeats.mark(units, by_family, repeats.nothing() if said is None else said)
+    units = _told(units, by_family, period.told).with_columns(pl.lit(False).alias("over")).sort("last", "unit")
     kept = units["unit"].implode()
-    return Judged(units, by_family.filter(pl.col("unit").is_in(kept)), found.filter(pl.col("unit").is_in(kept)), scored)
+    judged = Judged(
+        units, by_family.filter(pl.col("unit").is_in(kept)), found.filter(pl.col("unit").is_in(kept)), scored
+    )
+    return judged, after
 
 
 def _queues(
@@ -252,7 +246,7 @@ def _queues(
     model: Model | None,
     thresholds: decide.Thresholds,
 ) -> pl.DataFrame:
-    pages = by_family.filter(pl.col("family") == ALWAYS_PAGES)["unit"].implode()
+    pages = by_family.filter(pl.col("family") == moments.ALWAYS_PAGES)["unit"].implode()
     only_model = by_family.group_by("unit").agg((pl.col("family") == MODEL).all().alias("only_model"))
     worth_keeping = [rule.name for rule in rules.rules if decide.LEVELS[rule.level] >= decide.LEVELS["medium"]]
     excused = found.filter(pl.col("excused") & pl.col("rule").is_in(worth_keeping))["unit"].implode()
@@ -262,7 +256,7 @@ def _queues(
     )
     always = (pl.col("kind") == "evidence") | pl.col("unit").is_in(pages)
     units = units.with_columns(
-        pl.when(always).then(pl.max_horizontal("risk", pl.lit(0.9))).otherwise("risk").alias("risk"),
+        pl.when(always).then(pl.max_horizontal("risk", pl.lit(decide.EVIDENCE_RISK))).otherwise("risk").alias("risk"),
         pl.col("plain").fill_null(0.0),
         pl.col("odds").fill_null(1.0),
         always.alias("always"),
@@ -283,63 +277,98 @@ def with_events(judged: Judged, find: Callable[[pl.Series], pl.DataFrame]) -> Ju
 
     Args:
         judged: What was decided.
-        find: Archived events of sessions: names in, `session`, `event.id`, `event.action` and `explained` out, in event
-            order.
+        find: Events of sessions: names in, the columns of `step.CLOSED` out, in event order.
     """
     lacking = (pl.col("kind") == "session") & pl.col("related").is_null()
     names = judged.units.filter(lacking)["unit"]
     if names.is_empty():
         return judged
-    events = hits.concerned(find(names.sort()), ["session"]).rename({"session": "unit", "related": "_found"})
+    events = hits.concerned(find(names.sort()), ["session"])
+    events = events.rename({"session": "unit", "related": "_related", "about": "_about"})
     units = judged.units.join(events, on="unit", how="left", maintain_order="left")
-    units = units.with_columns(pl.coalesce("related", "_found").alias("related")).drop("_found")
-    return replace(judged, units=units)
+    units = units.with_columns(pl.coalesce(name, f"_{name}").alias(name) for name in ("related", "about"))
+    return replace(judged, units=units.drop("_related", "_about"))
 
 
-def concerned(judged: Judged) -> pl.DataFrame:
-    """The events that each finding is about: those of its hits (of excused ones where there are no others); where the
-    model speaks or nothing hit, those of the unit as a whole.
-
-    Returns:
-        One row per unit and event, sorted: `unit`, `event.id`.
-    """
+def _of_unit(judged: Judged, column: str) -> pl.DataFrame:
+    """What a list says of each unit: of its hits (of excused ones where there are no others); where the model speaks or
+    nothing hit, of the unit as a whole."""
     counted = judged.hits.filter(~pl.col("excused") | pl.col("excused").all().over("unit"))
     surprised = judged.families.filter(pl.col("family") == MODEL)["unit"].implode()
     hit = pl.col("unit").is_in(counted.filter(pl.col("related").list.len() > 0)["unit"].implode())
     whole = judged.units.filter(~hit | pl.col("unit").is_in(surprised))
-    events = pl.concat([counted.select("unit", "related"), whole.select("unit", "related")]).explode("related")
-    return events.drop_nulls().unique().sort("unit", "related").rename({"related": "event.id"})
+    every = pl.concat([counted.select("unit", column), whole.select("unit", column)])
+    return every.explode(column, empty_as_null=True).drop_nulls().unique().sort("unit", column)
 
 
-def _repeated(units: pl.DataFrame, by_family: pl.DataFrame) -> pl.DataFrame:
-    """Send to the digest what says the same of a person as something of the last week did.
+def concerned(judged: Judged) -> pl.DataFrame:
+    """The events that each finding is about: one row per unit and event, sorted: `unit`, `event.id`."""
+    return _of_unit(judged, "related").rename({"related": "event.id"})
 
-    What looks back 30 days holds on the next day too, and a habit shows in every session: it is one thing to look at,
-    not one a day. An alert of a session always stands, and so does evidence.
-    """
+
+def about(judged: Judged) -> pl.DataFrame:
+    """Whom each finding is about: `unit`, `about` (tokens, sorted), for units that concern somebody."""
+    return _of_unit(judged, "about").group_by("unit", maintain_order=True).agg("about")
+
+
+def _told(units: pl.DataFrame, by_family: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
+    """Send sessions to the digest whose strongest sign was told as a moment, unless they are more serious than it."""
     top = by_family.group_by("unit", maintain_order=True).agg(
-        pl.concat_str(pl.col("family").first(), pl.col("analytics").first().list.first(), separator="/").alias("_says")
+        pl.col("analytics").first().list.first().alias("analytic")
     )
-    who = pl.col("actors").list.first()
-    raised = pl.col("queue").is_in(["alert", "review"]) & pl.col("kind").is_in(["day", "session"])
-    since = (pl.col("last") - pl.col("last").shift(1).over(who, "kind", "_says")) <= REPEAT_MS
-    seen = units.filter(raised).join(top, on="unit", how="left").sort("last", "unit")
-    kept = pl.col("always") | ((pl.col("kind") == "session") & (pl.col("queue") == "alert"))
-    # What nobody in particular did is not the habit of a person.
-    again = seen.filter(since & who.is_not_null() & ~kept)["unit"].implode()
+    known = top.join(moments.told(told), on=["unit", "analytic"], how="inner").select("unit", "told")
+    units = units.join(known, on="unit", how="left", maintain_order="left")
+    again = (pl.col("severity_id") <= pl.col("told")).fill_null(False) & pl.col("queue").is_in(["alert", "review"])
     return units.with_columns(
-        pl.col("unit").is_in(again).alias("repeated"),
-        pl.when(pl.col("unit").is_in(again)).then(pl.lit("digest")).otherwise("queue").alias("queue"),
+        (pl.col("repeated") | again).alias("repeated"),
+        pl.when(again).then(pl.lit("digest")).otherwise("queue").alias("queue"),
+    ).drop("told")
+
+
+def between(period: Period, after: int, upto: int, zone: str) -> Period:
+    """The units that closed in (after, upto], UTC ms. What was told stays whole.
+
+    Args:
+        period: Everything.
+        after, upto: UTC ms.
+        zone: The site's time zone: moments belong to a local day.
+    """
+    inside = pl.col("closes").is_between(after + 1, upto)
+    at = {"groups": "time.occurred", "incidents": "time"}
+    parts = {
+        name: getattr(period, name).filter(pl.col(column).is_between(after + 1, upto))
+        for name, column in at.items()
+        if getattr(period, name).width
+    }
+    return replace(
+        period,
+        sessions=period.sessions.filter(inside),
+        days=period.days.filter(inside),
+        moments=period.moments.filter(day_end(pl.col("date"), zone).is_between(after + 1, upto)),
+        **parts,
     )
 
 
-def _budgeted(
-    units: pl.DataFrame, staff_by_day: Sequence[tuple[object, int]], zone: str, budget: delivery.Budget
-) -> pl.DataFrame:
+def within_budget(
+    judged: Sequence[Judged], staff_by_day: Sequence[tuple[object, int]], zone: str, budget: delivery.Budget
+) -> list[Judged]:
+    """Keep within the daily budget: what is over it goes to the digest, with `over`.
+
+    Args:
+        judged: What was decided about whole days, in parts.
+        staff_by_day: (calendar day, people of type staff employed that day), ascending.
+        zone: The site's time zone, for the day on which a finding is delivered.
+        budget: How much may be spent.
+    """
+    units = pl.concat([part.units for part in judged])
     day = pl.from_epoch("last", time_unit="ms").dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.date()
     exempt = pl.col("always") | (pl.col("severity_id") == 5)
     items = units.select(
         pl.col("unit").alias("uid"), day.alias("date"), "queue", "risk", exempt.fill_null(False).alias("exempt")
     )
     spent = delivery.spend(items, staff_by_day, budget)
-    return units.with_columns(spent["queue"].alias("queue"), spent["over"].alias("over"))
+    units = units.with_columns(spent["queue"].alias("queue"), spent["over"].alias("over"))
+    ends = list(accumulate((part.units.height for part in judged), initial=0))
+    return [
+        replace(part, units=units.slice(start, part.units.height)) for part, start in zip(judged, ends, strict=False)
+    ]

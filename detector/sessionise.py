@@ -181,6 +181,14 @@ def _placed(rows: pl.DataFrame, limits: Limits) -> pl.DataFrame:
     )
 
 
+def closes(limits: Limits) -> pl.Expr:
+    """The first watermark (UTC ms) at which the session of each tail is closed, if nothing more happens in it."""
+    last = pl.col("time.occurred")
+    limit = pl.when("own").then(limits.own_gap_ms).otherwise(limits.gap_ms)
+    ended = pl.col("event.action").is_in(CLOSERS).fill_null(False)
+    return pl.when(pl.col("n") >= limits.events).then(last).when(ended).then(last + 1).otherwise(last + limit + 1)
+
+
 def is_closed(watermark: int, limits: Limits) -> pl.Expr:
     """Whether the session of each tail can get no further event, given that all events up to the watermark are here.
 
@@ -188,8 +196,5 @@ def is_closed(watermark: int, limits: Limits) -> pl.Expr:
         watermark: UTC ms; every event up to it (inclusive) has been seen.
         limits: When a session ends.
     """
-    last = pl.col("time.occurred")
-    limit = pl.when("own").then(limits.own_gap_ms).otherwise(limits.gap_ms)
-    ended = pl.col("event.action").is_in(CLOSERS).fill_null(False)
-    # An event of the very millisecond of a log-off may still come (see `order`), hence `<` there.
-    return ((last + limit) < watermark) | (ended & (last < watermark)) | (pl.col("n") >= limits.events)
+    # An event of the very millisecond of a log-off may still come (see `order`), so it takes one more.
+    return closes(limits) <= watermark

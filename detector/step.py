@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from contract import event
-from detector import correlate, evidence, features, history, hits, sessionise
+from detector import correlate, decide, evidence, features, history, hits, moments, sessionise
 from detector.enrich import Enricher
 from detector.explain import explain
 from detector.marks import Marks
 from detector.rulebook import RuleBook
+from registers.calendar import day_end
 from registers.site import Site
 
 
@@ -31,11 +33,13 @@ class Context:
         site: The organisation's registers.
         rules: The rule book.
         limits: When a session ends.
+        thresholds: From which risk on something is looked at.
     """
 
     site: Site
     rules: RuleBook
     limits: sessionise.Limits = field(default_factory=sessionise.Limits)
+    thresholds: decide.Thresholds = field(default_factory=decide.Thresholds)
     enricher: Enricher = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,7 +79,10 @@ class Output:
             `explained.by`.
         sessions: Sessions that closed (`features.sessions`, and `event.id`).
         days: Days that ended (`features.days`, and `unit`, `event.id`).
-            Both have `related`, the events concerned, where a rule hit the session or day.
+            Both have `closes` (UTC ms: when they were over), and where a rule hit them `related` and `about`, the
+            events concerned and whom these are about.
+        closed: Events of the sessions that closed (`CLOSED`), in event order.
+        moments: Hits that may page alone (`moments.MOMENTS`), of the events of this call.
         hits: Hits in these sessions and days, one row per unit and rule (`hits.SUMS`).
         candidates: Rows for stage two (`correlate.CANDIDATES`).
         notes: Columns of the events that `evidence.note` needs, for stage two.
@@ -84,6 +91,8 @@ class Output:
     rows: pl.DataFrame
     sessions: pl.DataFrame
     days: pl.DataFrame
+    closed: pl.DataFrame
+    moments: pl.DataFrame
     hits: pl.DataFrame
     candidates: pl.DataFrame
     notes: pl.DataFrame
@@ -105,12 +114,16 @@ def merge(outputs: Sequence[Output]) -> Output:
         rows=joined("rows", sessionise.order()),
         sessions=joined("sessions", ["last", "session"]),
         days=joined("days", ["time.date", "actor.id"]),
+        closed=joined("closed", ["session"]),
+        moments=joined("moments", ["time", "event.id", "rule"]),
         hits=joined("hits", ["unit", "rule"]),
         candidates=joined("candidates", ["rule", "time.occurred", "event.id", "base"]),
         notes=joined("notes", ["time.occurred", "event.id"]),
     )
 
 
+# What a finding needs of the events of a session.
+CLOSED: Final = ("event.id", "session", "event.action", "explained", "subject.token")
 ARCHIVE = (*event.KEYS, "session", "explained", "explained.by")
 NOTES = (
     "event.id", "event.class", "time.occurred", "time.date", "time.hour", "time.day_off", "agent.id", "agent.boot",
@@ -130,23 +143,36 @@ def step(state: State, events: pl.DataFrame, watermark: int, context: Context) -
         watermark: UTC ms; no event up to it will come any more.
         context: Registers and rules.
     """
-    new = explain(context.enricher(events))
-    new = new.sort(sessionise.order(), maintain_order=True)
+    return advance(state, prepare(events, context), watermark, context)
+
+
+def prepare(events: pl.DataFrame, context: Context) -> pl.DataFrame:
+    """What can be said of each event alone: it is enriched from the registers, and explained. Same rows, same order."""
+    return explain(context.enricher(events))
+
+
+def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Context) -> tuple[State, Output]:
+    """`step` with events that were prepared."""
+    new = prepared.sort(sessionise.order(), maintain_order=True)
     # A heartbeat is nobody's work: it proves that the agent lives, and belongs to no session.
     beat = (pl.col("event.class") == "heartbeat").fill_null(False)
     beats, new = new.filter(beat), new.filter(~beat)
     remembered, new = history.arrive(state.history, new)
     fresh, tails = sessionise.assign(state.tails, new, context.limits)
     found, windows = _event_hits(fresh, state.windows, context)
+    single = moments.of(found, fresh, context.rules.rules, context.thresholds)
 
     closed = sessionise.is_closed(watermark, context.limits)
-    gone, tails = tails.filter(closed)["session"], tails.filter(~closed)
+    ending, tails = tails.filter(closed), tails.filter(~closed)
+    gone = ending["session"]
     rows = fresh.select(features.SESSION_COLUMNS)
     if state.open_rows.width:
         rows = pl.concat([state.open_rows, rows])
     ended = pl.col("session").is_in(gone.implode())
     done, left = rows.filter(ended), rows.filter(~ended)
-    sessions, session_hits = _sessions(done, context)
+    sessions, session_hits = _sessions(
+        done, ending.select("session", closes=sessionise.closes(context.limits)), context
+    )
     found = pl.concat([state.open_hits, found])
     ended = pl.col("unit").is_in(gone.implode())
 
@@ -162,6 +188,8 @@ def step(state: State, events: pl.DataFrame, watermark: int, context: Context) -
         rows=heard.select(ARCHIVE),
         sessions=sessions,
         days=days,
+        closed=done.select(CLOSED),
+        moments=single,
         hits=hits.total(pl.concat([found.filter(ended), session_hits, day_hits])),
         candidates=_candidates(heard, context, stage=2),
         notes=heard.select(*NOTES, _SAID),
@@ -206,8 +234,8 @@ def _candidates(fresh: pl.DataFrame, context: Context, stage: int) -> pl.DataFra
     return pl.concat(parts)
 
 
-def _sessions(done: pl.DataFrame, context: Context) -> tuple[pl.DataFrame, pl.DataFrame]:
-    sessions = features.sessions(done)
+def _sessions(done: pl.DataFrame, ending: pl.DataFrame, context: Context) -> tuple[pl.DataFrame, pl.DataFrame]:
+    sessions = features.sessions(done).join(ending, on="session", how="left", maintain_order="left")
     sessions = sessions.join(hits.concerned(done, ["session"]), on="session", how="left", maintain_order="left")
     sessions = sessions.with_columns(pl.col("session").str.strip_prefix("w-").alias("event.id"))
     found = hits.match(sessions, context.rules.of("session"), "session", "event.id", "last")
@@ -217,10 +245,10 @@ def _sessions(done: pl.DataFrame, context: Context) -> tuple[pl.DataFrame, pl.Da
 def _only_where_hit(units: pl.DataFrame, unit: str, found: pl.DataFrame) -> pl.DataFrame:
     """Keep the ids of the events concerned where a rule hit: of ten million events those of all units fill the memory.
 
-    What a finding needs of other units is looked up in the archive (`core.Archive`).
+    What a finding needs of other units is looked up (`Output.closed`).
     """
     hit = pl.col(unit).is_in(found["unit"].unique().implode())
-    return units.with_columns(pl.when(hit).then("related").alias("related"))
+    return units.with_columns(pl.when(hit).then(name).alias(name) for name in ("related", "about"))
 
 
 def _days(
@@ -233,6 +261,7 @@ def _days(
     days = days.join(hits.concerned(rows, key), on=key, how="left", maintain_order="left").with_columns(
         pl.concat_str(pl.lit("d-"), pl.col("time.date").cast(pl.String), pl.lit("-"), "actor.id").alias("unit"),
         pl.col("related").list.first().alias("event.id"),
+        day_end(pl.col("time.date"), context.site.config.time_zone).alias("closes"),
     )
     found = hits.match(days, context.rules.of("actor_day"), "unit", "event.id", "last")
     return remembered, _only_where_hit(days, "unit", found), found

@@ -15,6 +15,20 @@ if TYPE_CHECKING:
 _EMERGENCIES: Final = {"system": pl.String, "from": pl.Int64, "to": pl.Int64, "name": pl.String}
 
 
+def day_end(day: pl.Expr, zone: str) -> pl.Expr:
+    """The last millisecond (UTC ms) of a local day.
+
+    Args:
+        day: Dates.
+        zone: IANA name.
+    """
+    midnight = (day + pl.duration(days=1)).cast(pl.Datetime("ms"))
+    # A zone may have midnight twice, or skip it, once a year.
+    there = midnight.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    later = (midnight + pl.duration(hours=1)).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    return pl.coalesce(there, later).dt.epoch("ms") - 1
+
+
 class Calendar:
     """Time as the organisation lives it.
 

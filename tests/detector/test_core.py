@@ -80,7 +80,7 @@ def kinds(result: core.Result) -> set[tuple[str, str]]:
 
 def test_the_office_gives_findings_of_every_kind():
     _, result = whole(1)
-    assert {kind for kind, _ in kinds(result)} == {"session", "day", "group", "evidence"}
+    assert {kind for kind, _ in kinds(result)} == {"event", "session", "day", "group", "evidence"}
     assert {"alert", "digest"} <= {queue for _, queue in kinds(result)}
     assert result.mode == "retrospective"
     assert len(result.findings) > 100

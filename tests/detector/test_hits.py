@@ -100,7 +100,9 @@ def test_two_rules_hit_the_same_row():
 
 
 def test_a_unit_names_the_events_that_it_is_about():
-    units = rows({}).with_columns(pl.Series("related", [["e7", "e8"]]), pl.lit(1.0).alias("explained"))
+    units = rows({}).with_columns(
+        pl.Series("related", [["e7", "e8"]]), pl.Series("about", [["s_1"]]), pl.lit(1.0).alias("explained")
+    )
     assert found(units, rule(category="session"))["related"].to_list() == [["e7", "e8"]]
 
 
@@ -195,7 +197,8 @@ def test_a_unit_of_very_many_events_lists_some_of_them():
 def events(*given: tuple[str, str | None, str]) -> pl.DataFrame:
     schema = {"session": pl.String, "explained": pl.String, "event.action": pl.String}
     return pl.DataFrame(given, schema=schema, orient="row").with_columns(
-        pl.format("e{}", pl.int_range(pl.len())).alias("event.id")
+        pl.format("e{}", pl.int_range(pl.len())).alias("event.id"),
+        pl.format("s_{}", pl.int_range(pl.len())).alias("subject.token"),
     )
 
 
@@ -206,11 +209,11 @@ def test_a_finding_of_a_session_is_about_what_has_no_reason_and_what_was_taken_o
         ),
         ["session"],
     )
-    assert got.to_dicts() == [{"session": "u", "related": ["e1", "e2"]}]
+    assert got.to_dicts() == [{"session": "u", "related": ["e1", "e2"], "about": ["s_1", "s_2"]}]
 
 
 def test_where_everything_has_a_reason_it_is_about_everything():
     got = hits.concerned(
         events(("u", "explained", "read"), ("u", None, "logon"), ("v", "unexplained", "read")), ["session"]
     )
-    assert dict(got.iter_rows()) == {"u": ["e0", "e1"], "v": ["e2"]}
+    assert dict(got.select("session", "related").iter_rows()) == {"u": ["e0", "e1"], "v": ["e2"]}

@@ -14,6 +14,7 @@ from detector.delivery import UNLIMITED
 from detector.judge import Judged, Period
 from detector.model import Model
 from detector.rulebook import Rule
+from registers.calendar import day_end
 from tests.detector.offices import at
 from tests.detector.rows import book, rule, with_sessions
 
@@ -35,7 +36,9 @@ def sessions(*given: dict[str, Any]) -> pl.DataFrame:
             for n, row in enumerate(given)]  # fmt: skip
     events = with_sessions(*rows)
     found = features.sessions(events).join(hits.concerned(events, ["session"]), on="session")
-    return found.with_columns(pl.col("session").str.strip_prefix("w-").alias("event.id"))
+    return found.with_columns(
+        pl.col("session").str.strip_prefix("w-").alias("event.id"), (pl.col("last") + 1).alias("closes")
+    )
 
 
 def days(*given: dict[str, Any]) -> pl.DataFrame:
@@ -45,14 +48,16 @@ def days(*given: dict[str, Any]) -> pl.DataFrame:
     return found.with_columns(
         pl.format("d-{}", "number").alias("unit"),
         pl.concat_list(pl.format("e{}", "number")).alias("related"),
+        pl.lit([], dtype=pl.List(pl.String)).alias("about"),
         pl.format("e{}", "number").alias("event.id"),
+        day_end(pl.col("time.date"), "Asia/Tokyo").alias("closes"),
     ).drop("number")
 
 
 def hit(unit: str, by: Rule = HIGH, **more: Any) -> dict[str, Any]:
     """A row of `hits.SUMS`; its event is the unit's first."""
     given = {"unit": unit, "rule": by.name, "n": 1, "time": START, "event.id": unit[2:], "related": [unit[2:]],
-             "values": "{}", "observed": None, "excused": False}  # fmt: skip
+             "about": [], "values": "{}", "observed": None, "excused": False}  # fmt: skip
     return given | more
 
 
@@ -73,8 +78,10 @@ def period(
 
 def judge(what: Period, model: Model | None = None, rules: tuple[Rule, ...] = EVERY, **more: Any) -> Judged:
     """Decide with rules of every level; nothing is usual and nothing held back unless said otherwise."""
-    given = {"usual": Baseline(), "staff_by_day": STAFF, "zone": "Asia/Tokyo", "budget": UNLIMITED} | more
-    return judging.judge(what, book(*rules), model, **given)
+    budget = more.pop("budget", UNLIMITED)
+    judged, _ = judging.judge(what, book(*rules), model, **({"usual": Baseline()} | more))
+    [kept] = judging.within_budget([judged], STAFF, "Asia/Tokyo", budget)
+    return kept
 
 
 def queues(judged: Judged) -> dict[str, str]:
@@ -98,5 +105,5 @@ def incidents(*given: dict[str, Any]) -> pl.DataFrame:
 def group(**more: Any) -> dict[str, Any]:
     """A row of `correlate.HITS`: four people looked at one subject."""
     given = {"rule": "high", "group": "s1", "time.occurred": START, "event.id": "e9", "first": START - 5, "count": 4,
-             "related": ["e1", "e9"], "actors": ["a", "b"]}  # fmt: skip
+             "related": ["e1", "e9"], "actors": ["a", "b"], "about": ["s1"]}  # fmt: skip
     return given | more
