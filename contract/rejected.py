@@ -30,13 +30,10 @@ class Reason(StrEnum):
     VALUE = "value"
     DUPLICATE = "duplicate"
     TOO_LONG = "too_long"
-<<<<<<< HEAD
     TOO_LARGE = "too_large"
     SCHEMA = "schema"
     SEAL = "seal"
-=======
     UNDELIVERED = "undelivered"
->>>>>>> 8b2d1fb (wip)
 
 
 OF_LINES: Final = tuple(reason for reason in Reason if reason != Reason.UNDELIVERED)
@@ -52,13 +49,10 @@ MEANING: Final[dict[Reason, str]] = {
     Reason.VALUE: "A value is outside its range or its set of words",
     Reason.DUPLICATE: "A key is given twice",
     Reason.TOO_LONG: "The line is longer than is read",
-<<<<<<< HEAD
     Reason.TOO_LARGE: "The record on Kafka is larger than is read",
     Reason.SCHEMA: "It was written by a newer version than reads it",
     Reason.SEAL: "The record is not what its headers say, or an event claims to be from an agent that did not send it",
-=======
     Reason.UNDELIVERED: "A notice that a channel would not have, or could not be given in time",
->>>>>>> 8b2d1fb (wip)
 }
 
 
