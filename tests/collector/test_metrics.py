@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from collector.follow.events import GapReason
 from collector.metrics import PREFIX, Declared, Metrics
-from contract.rejected import Reason
+from contract.rejected import OF_LINES
 
 COLLECTOR = Path(__file__).parents[2] / "collector"
 # Words that no name may hold: kinds of metric, and units that are not base units (https://prometheus.io/docs/practices/naming).
@@ -93,7 +93,7 @@ def test_every_reason_for_a_refusal_or_a_gap_has_its_series_from_the_start() -> 
 
     refused = {sample.labels["reason"] for sample in shown[f"{PREFIX}_rejected_lines"].samples}
     gaps = {sample.labels["reason"] for sample in shown[f"{PREFIX}_gaps"].samples}
-    assert refused == {str(reason) for reason in Reason}
+    assert refused == {str(reason) for reason in OF_LINES}
     assert gaps == set(get_args(GapReason))
     assert {sample.value for sample in shown[f"{PREFIX}_gaps"].samples} == {0}
 

@@ -12,7 +12,6 @@ from email.parser import BytesParser
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 
 from contract import notice
 from detector.channels.channel import LaterError
@@ -20,6 +19,9 @@ from detector.channels.message import Message, Pace
 from tests.detector.channels.hostile import HOSTILE, with_text
 from tests.detector.channels.receivers import Receiver, receiver
 from tests.detector.channels.test_inert import acts
+
+Controller = pytest.importorskip("aiosmtpd.controller", reason="needs aiosmtpd: type make venv").Controller
+pytest.importorskip("apprise", reason="needs apprise: type make venv")
 
 
 class Mailbox:
