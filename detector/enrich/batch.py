@@ -160,4 +160,4 @@ def encode_present(codes: Codes, texts: pl.Series) -> Ints:
 def _masked(series: pl.Series, known: Bools) -> pl.Series:
     if known.all():
         return series
-    return series.to_frame("value").select(pl.when(pl.Series(known)).then(pl.col("value")))["value"]
+    return series.zip_with(pl.Series(known), pl.Series([None], dtype=series.dtype))

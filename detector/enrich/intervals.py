@@ -70,6 +70,16 @@ def ends(moments: pl.Series) -> Ints:
     return moments.cast(pl.Int64).fill_null(FOREVER).to_numpy()
 
 
+def search(table: Ints, sought: Ints) -> Ints:
+    """`numpy.searchsorted`. A large table is walked in order: jumping about in it misses the cache at every step."""
+    if len(table) < 4096:
+        return np.searchsorted(table, sought)
+    order = np.argsort(sought)
+    found = np.empty(len(sought), dtype=np.int64)
+    found[order] = np.searchsorted(table, sought[order])
+    return found
+
+
 class Index:
     """Entries ordered by (key, moment, row); finds the last one of a key at or before a moment."""
 
@@ -92,7 +102,7 @@ class Index:
         asked = np.flatnonzero(rank >= 0)
         rank = rank[asked]
         sought = (rank << 32) | np.searchsorted(self._moments, times[asked], side="right")
-        place = np.searchsorted(self._place, sought) - 1
+        place = search(self._place, sought) - 1
         found[asked] = np.where(place >= self._first[rank], place, -1)
         return found
 
@@ -108,7 +118,7 @@ class Index:
             return self._table[np.clip(keys, -1, len(self._table) - 2)]
         found = np.full(len(keys), -1, dtype=np.int64)
         asked = np.flatnonzero(keys >= 0)
-        rank = np.minimum(np.searchsorted(self._keys, keys[asked]), len(self._keys) - 1)
+        rank = np.minimum(search(self._keys, keys[asked]), len(self._keys) - 1)
         found[asked] = np.where(self._keys[rank] == keys[asked], rank, -1)
         return found
 
