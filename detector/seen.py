@@ -218,15 +218,24 @@ def _merged(runs: Sequence[Ids]) -> Ids:
 
 def _places(events: pl.DataFrame) -> pl.DataFrame:
     """`file`, `offset` and `at` of each event; null where it has no place."""
-    name = pl.col("source.position").str.strip_chars_end("0123456789")
-    number = pl.col("source.position").str.slice(name.str.len_chars()).cast(pl.Int64, strict=False)
-    placed = name.str.ends_with(":") & number.is_not_null()
-    file = pl.concat_str("agent.id", "source.id", pl.when(placed).then(name), separator="\x1f")
+    position, name = pl.col("source.position"), pl.col("name")
+    # Step by step: what stands twice in one selection is computed twice.
+    named = events.select(
+        "agent.id", "agent.boot", "agent.seq", "source.id", position,
+        name=position.str.strip_chars_end("0123456789"), at="time.occurred",
+    )  # fmt: skip
+    placed = named.with_columns(
+        number=position.str.tail(position.str.len_bytes() - name.str.len_bytes()).cast(pl.Int64, strict=False),
+        file=pl.when(name.str.ends_with(":")).then(pl.concat_str("agent.id", "source.id", name, separator="\x1f")),
+    )
+    if not placed.select((pl.col("file").is_null() | pl.col("number").is_null()).any()).item():
+        return placed.select("file", "at", offset="number")
+    known = pl.col("file").is_not_null() & pl.col("number").is_not_null()
     start = pl.concat_str("agent.id", "agent.boot", separator="\x1f")
-    return events.select(
-        pl.coalesce(file, start).alias("file"),
-        pl.when(file.is_not_null()).then(number).otherwise("agent.seq").alias("offset"),
-        pl.col("time.occurred").alias("at"),
+    return placed.select(
+        "at",
+        file=pl.when(known).then("file").otherwise(start),
+        offset=pl.when(known).then("number").otherwise("agent.seq"),
     )
 
 
@@ -235,7 +244,7 @@ def _behind(files: Mapping[str, tuple[Stretch, ...]], events: pl.DataFrame) -> N
     return np.array(
         [
             name is not None and offset is not None and _is_read(files.get(name, ()), offset, at)
-            for name, offset, at in _places(events).iter_rows()
+            for name, offset, at in _places(events).select("file", "offset", "at").iter_rows()
         ],
         np.bool_,
     )
@@ -272,7 +281,7 @@ def _read_on(files: Mapping[str, tuple[Stretch, ...]], new: pl.DataFrame) -> Map
             read[name] = (*stretches[:-1], Stretch(last.first_ms, max(last.last_ms, last_ms), high))
         else:
             odd.append(name)
-    for name, offset, at in rows.filter(pl.col("file").is_in(odd)).iter_rows() if odd else ():
+    for name, offset, at in rows.filter(pl.col("file").is_in(odd)).select("file", "offset", "at").iter_rows():
         read[name] = _noted(read.get(name, ()), offset, at)
     too_many = max(0, len(read) - MOST_FILES)
     for name in sorted(read, key=lambda name: (read[name][-1].last_ms, name))[:too_many] if too_many else ():
