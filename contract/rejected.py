@@ -13,6 +13,9 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+# Header of an empty record that stands for others that could not be unpacked; its value says why.
+UNREAD: Final = "sekimori-unread"
+
 KEPT_CHARS: Final = 500
 DETAIL_CHARS: Final = 300
 

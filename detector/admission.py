@@ -70,7 +70,7 @@ def read(records: Sequence[Arrived], trust: Trust) -> Read:
     claims: dict[int, Claim] = {}
     whole: dict[int, Refusal] = {}
     for number, record in enumerate(records):
-        found = _too_large(record, trust) or claim(record)
+        found = _unreadable(record, trust) or claim(record)
         if isinstance(found, Refusal):
             whole[number] = found
         elif found is not None:
@@ -88,11 +88,16 @@ def read(records: Sequence[Arrived], trust: Trust) -> Read:
     return Read(events, letters, _heard(events, record_of, records), batch.unknown)
 
 
-def _too_large(record: Arrived, trust: Trust) -> Refusal | None:
+def _unreadable(record: Arrived, trust: Trust) -> Refusal | None:
     if len(record.value) > trust.max_bytes:
         detail = f"the record has {len(record.value):,} bytes, at most {trust.max_bytes:,} are read"
         return Refusal(Reason.TOO_LARGE, detail, shown(record.value))
-    return None if record.value else Refusal(Reason.FORMAT, "the record is empty", "")
+    if record.value:
+        return None
+    unread = [value for name, value in record.headers if name == rejected.UNREAD]
+    if unread:
+        return Refusal(Reason.TOO_LARGE, unread[0].decode(errors="replace"), "")
+    return Refusal(Reason.FORMAT, "the record is empty", "")
 
 
 def _refused_events(batch: Batch, claims: Mapping[int, Claim], trust: Trust) -> tuple[NDArray[np.bool_], list[Refused]]:

@@ -16,7 +16,7 @@ from polars.testing import assert_frame_equal
 
 from contract import wire
 from contract.event import schema
-from contract.rejected import REJECTED_SCHEMA
+from contract.rejected import REJECTED_SCHEMA, UNREAD
 from contract.sealed import Record
 from detector.admission import Arrived, Read, Trust, read
 from detector.watermark import Heard
@@ -108,6 +108,15 @@ def test_a_record_that_is_too_large_is_refused_unread():
 
 def test_an_empty_record_is_told():
     assert reasons(read([arrived(b"")], TRUST)) == [("events/2/7:0", "format")]
+
+
+def test_what_could_not_be_unpacked_is_told():
+    stand_in = arrived(b"", headers=((UNREAD, b"records with offsets 3 to 7: why"),))
+    found = read([stand_in, arrived(line(1), 8)], TRUST)
+    assert found.rejected.select("source.position", "reason", "detail").rows() == [
+        ("events/2/7:0", "too_large", "records with offsets 3 to 7: why")
+    ]
+    assert found.events.height == 1
 
 
 @pytest.mark.parametrize("name", ["schema", "fmt"])
