@@ -90,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     _analyze(commands.add_parser("analyze", help="raw logs or archived events → findings, sessions, report"))
     _collect(commands.add_parser("collect", help="the agent: follow logs, stream sealed events to Kafka"))
     _verify(commands.add_parser("verify", help="was anything altered or lost between the agents and here?"))
+    _archive(commands.add_parser("archive", help="tables by day, made from the records that the detector archived"))
     _bundle(
         commands.add_parser("bundle", help="logs of a closed network in a signed file, carried to an agent by hand")
     )
@@ -243,6 +244,22 @@ def _verify(parser: argparse.ArgumentParser) -> None:
 
     parser.error = error  # type: ignore[method-assign]
     parser.set_defaults(run=run)
+
+
+def _archive(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(required=True, metavar="WHAT")
+    kind = kinds.add_parser("tables", help="go on with events and findings as Parquet by day")
+    kind.add_argument("folder", metavar="DIR", help="the archive: a folder, or the URL of an object store")
+    kind.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: into the archive's folder)")
+    kind.add_argument("--site", type=Path, metavar="DIR", help="whose days (site.toml); default: Asia/Tokyo")
+    kind.add_argument("--again", action="store_true", help="make them anew, from the first record on")
+
+    def run(options: argparse.Namespace) -> int:
+        from commands import tables
+
+        return tables.run(options)
+
+    kind.set_defaults(run=run)
 
 
 def _bundle(parser: argparse.ArgumentParser) -> None:

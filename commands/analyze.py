@@ -21,6 +21,7 @@ from commands.declared import Declared
 from commands.spool import Spool
 from contract import event
 from detector import core
+from detector.archive import parquet
 
 SHOWN_NAMES: Final = 5
 # Share of refused lines above which the exit status is 1, unless the operator says another.
@@ -178,7 +179,7 @@ def _remarks(result: core.Result, spool: Spool) -> list[str]:
 def _write(job: Job, done: Done, read: intake.Read, sources: list[str], started: float) -> None:
     result, out = done.result, job.out
     _ndjson(out / "findings.ndjson", result.findings)
-    disk.write_parquet(result.sessions, out / "sessions.parquet", compression="zstd")
+    parquet.write(result.sessions, out / "sessions.parquet", compression="zstd")
     if job.save_model is not None and result.model is not None:
         result.model.save(job.save_model)
         declared.baseline(job.save_model).write_bytes(result.usual.to_bytes())

@@ -14,9 +14,9 @@ from typing import Final
 
 import polars as pl
 
-from commands import disk
 from contract import event, rejected
 from detector import step
+from detector.archive import parquet
 
 PIECE_ROWS: Final = 50_000
 
@@ -135,13 +135,10 @@ class Archive:
         Raises:
             OSError: They could not be written.
         """
-        local = pl.from_epoch("time.occurred", time_unit="ms").dt.replace_time_zone("UTC")
-        days = rows.with_columns(local.dt.convert_time_zone(self.zone).dt.date().alias("_day"))
-        for (day,), group in days.group_by(["_day"], maintain_order=True):
-            assert isinstance(day, date)
+        for day, group in parquet.by_day(rows, "time.occurred", self.zone):
             known = self.parts.setdefault(day, [])
             path = self.folder / f".{day.isoformat()}.{len(known):04d}.parquet"
-            disk.write_parquet(group.drop("_day"), path, compression="zstd")
+            parquet.write(group, path, compression="zstd")
             known.append(path)
 
     def close(self) -> None:
@@ -151,7 +148,7 @@ class Archive:
             if len(parts) == 1:
                 shutil.move(parts[0], target)
             else:
-                disk.sink_parquet(pl.scan_parquet(parts, glob=False), target, compression="zstd", maintain_order=True)
+                parquet.sink(pl.scan_parquet(parts, glob=False), target, compression="zstd", maintain_order=True)
                 for part in parts:
                     part.unlink()
         self.parts.clear()

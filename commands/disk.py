@@ -8,9 +8,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
-
-import polars as pl
+from typing import Final
 
 from commands.failure import Failure
 
@@ -115,36 +113,6 @@ def clear(out: Path) -> None:
         shutil.rmtree(spool, ignore_errors=True)
     shutil.rmtree(out / EVENTS, ignore_errors=True)
     (out / EVENTS).mkdir()
-
-
-def write_parquet(rows: pl.DataFrame, path: Path, **options: Any) -> None:
-    """Write a Parquet file; options are those of Polars.
-
-    Raises:
-        OSError: It could not be written; says why.
-    """
-    try:
-        rows.write_parquet(path, **options)
-    except (pl.exceptions.ComputeError, OSError) as error:
-        raise reason(error, path) from error
-
-
-def sink_parquet(rows: pl.LazyFrame, path: Path, **options: Any) -> None:
-    """As `write_parquet`, without holding all rows at once."""
-    try:
-        rows.sink_parquet(path, **options)
-    except (pl.exceptions.ComputeError, OSError) as error:
-        raise reason(error, path) from error
-
-
-def reason(error: Exception, path: Path) -> OSError:
-    """Why Polars could not write: it does not always say so, hence the system is asked by writing once more."""
-    try:
-        with path.open("ab") as file:
-            file.write(bytes(1 << 16))
-    except OSError as plain:
-        return OSError(plain.errno, plain.strerror, str(path))
-    return OSError(errno.EIO, str(error).splitlines()[0], str(path))
 
 
 def failure(error: OSError, out: Path) -> Failure:

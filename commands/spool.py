@@ -14,8 +14,8 @@ from typing import Final
 
 import polars as pl
 
-from commands import disk
 from contract import event
+from detector.archive import parquet
 
 SLOT_MS: Final = 600_000
 # Rows of one group in a piece: small enough that a stretch of time reads little else.
@@ -63,7 +63,7 @@ class Spool:
         # Columns without any value are left out: most systems fill a third of them.
         filled = [name for name in events.columns if events[name].null_count() < events.height]
         path = self.folder / f"piece-{self.pieces:06d}.parquet"
-        disk.write_parquet(events.select(filled), path, compression="lz4", row_group_size=GROUP_ROWS)
+        parquet.write(events.select(filled), path, compression="lz4", row_group_size=GROUP_ROWS)
         self.pieces += 1
 
     def stretches(self, most: int) -> Iterator[tuple[int, pl.DataFrame]]:

@@ -17,6 +17,7 @@ from detector.archive.signing import Signer
 
 KIND: Final = "sekimori digest"
 VERSION: Final = 1
+_NONE: Final = "is no digest of an archive, or damaged"
 
 
 class DigestError(ValueError):
@@ -165,17 +166,49 @@ def decode(data: bytes) -> Newest:
     Raises:
         DigestError: It is none, or of a version that this program does not know.
     """
-    line, _, rest = data.partition(b"\n")
+    said = _read(data)
     try:
-        said = json.loads(line)
+        number, claim, following, to_ms = (int(said[name]) for name in ("number", "claim", "next", "to_ms"))
+        signature = data.partition(b"\n")[2].strip().decode("ascii")
+    except (ValueError, KeyError, TypeError, OverflowError):
+        raise DigestError(_NONE) from None
+    return Newest(number, claim, following, to_ms, hashlib.sha256(data).hexdigest(), signature)
+
+
+def segments(data: bytes) -> list[Listed]:
+    """The segments that a digest names; its signature is not looked at.
+
+    Raises:
+        DigestError: As `decode`.
+    """
+    said = _read(data)
+    try:
+        return [Listed(**one) for one in said["segments"]]
+    except (KeyError, TypeError):
+        raise DigestError(_NONE) from None
+
+
+def partitions(data: bytes) -> int:
+    """How many partitions the topic had when a digest was written.
+
+    Raises:
+        DigestError: As `decode`.
+    """
+    try:
+        return int(_read(data)["partitions"])
+    except (KeyError, TypeError, ValueError):
+        raise DigestError(_NONE) from None
+
+
+def _read(data: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(data.partition(b"\n")[0])
         if said["kind"] != KIND:
             raise DigestError("is no digest of an archive")
         if said["version"] != VERSION:
             raise DigestError(f"is a digest of version {said['version']}: this program knows {VERSION} only")
-        number, claim, following, to_ms = (int(said[name]) for name in ("number", "claim", "next", "to_ms"))
-        sha256, signature = hashlib.sha256(data).hexdigest(), rest.strip().decode("ascii")
-        return Newest(number, claim, following, to_ms, sha256, signature)
     except DigestError:
         raise
-    except (ValueError, KeyError, TypeError, OverflowError):
-        raise DigestError("is no digest of an archive, or damaged") from None
+    except (ValueError, KeyError, TypeError):
+        raise DigestError(_NONE) from None
+    return dict(said)

@@ -1,0 +1,191 @@
+"""Tables out of segments: events and findings by day, from what digests name; the same again whenever that is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from contract import topics, wire
+from detector.archive import digest, framing
+from detector.archive.days import EVENTS, FINDINGS, Days, Table
+from detector.archive.digest import DigestError
+from detector.archive.framing import FramingError, Segment
+from detector.archive.segments import folder
+from detector.archive.store import Store
+
+_MARK: Final = "derived.json"
+_ADVICE: Final = "type sekimori verify to see what happened"
+_COLUMNS: Final = pl.Schema(
+    {
+        "uid": pl.String(), "time": pl.Int64(), "created": pl.Int64(), "first": pl.Int64(), "last": pl.Int64(),
+        "rule": pl.String(), "severity": pl.Int64(), "risk": pl.Float64(), "queue": pl.String(), "is_alert": pl.Boolean(),
+        "status": pl.Int64(), "run": pl.String(), "title_en": pl.String(), "title_ja": pl.String(), "finding": pl.String(),
+    }
+)  # fmt: skip
+
+
+class DamagedError(ValueError):
+    """A file of the archive cannot be used; the message says which, why, and what to do."""
+
+
+@dataclass(slots=True)
+class Derived:
+    """What was done.
+
+    Attributes:
+        segments: Segments read.
+        rows: Rows found, by table.
+        refused: Lines that are no row, by table; an agent's are in the topic of dead letters.
+        days: Days whose file was written, by table, as YYYY-MM-DD.
+    """
+
+    segments: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    days: dict[str, list[str]] = field(default_factory=dict)
+
+
+def events(segment: Segment) -> tuple[pl.DataFrame, int]:
+    """The events in a segment, in `contract.event` columns and in the order of their coming; and how many lines are none."""
+    values = [one.value for one in segment.records if one.value]
+    decoded = wire.decode(b"".join(value if value.endswith(b"\n") else value + b"\n" for value in values))
+    return decoded.frame, decoded.rejected.height
+
+
+def findings(segment: Segment) -> tuple[pl.DataFrame, int]:
+    """The findings in a segment; in the column `finding` as they came. And how many records are none."""
+    rows = [_finding(one.value) for one in segment.records if one.value]
+    found = [row for row in rows if row is not None]
+    return pl.DataFrame(found, schema=_COLUMNS), len(rows) - len(found)
+
+
+def _finding(value: bytes) -> dict[str, Any] | None:
+    try:
+        said = json.loads(value)
+        info, ours = said["finding_info"], said["unmapped"]
+        title = ours.get("title", {})
+        row = {
+            "uid": info["uid"], "time": said["time"], "created": info["created_time"], "first": info["first_seen_time"],
+            "last": info["last_seen_time"], "rule": info["analytic"]["uid"], "severity": said["severity_id"],
+            "risk": float(said["risk_score"]), "queue": ours["queue"], "is_alert": said["is_alert"],
+            "status": said["status_id"], "run": ours["run"], "title_en": title.get("en"), "title_ja": title.get("ja"),
+            "finding": value.decode().rstrip("\n"),
+        }  # fmt: skip
+        pl.DataFrame([row], schema=_COLUMNS)  # a value of another type is no finding either
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, pl.exceptions.PolarsError):
+        return None
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A topic that a table is made from."""
+
+    topic: str
+    table: Table
+    read: Callable[[Segment], tuple[pl.DataFrame, int]]
+
+
+SOURCES: Final = (Source(topics.EVENTS.name, EVENTS, events), Source(topics.FINDINGS.name, FINDINGS, findings))
+
+
+def derive(
+    store: Store, out: Path, zone: str, *, again: bool = False, sources: tuple[Source, ...] = SOURCES
+) -> Derived:
+    """Go on with the tables from where they stand; from the beginning if nothing is there.
+
+    Args:
+        store: The archive.
+        out: Where the tables lie; local.
+        zone: The site's time zone.
+        again: Remove these tables first and make them from the beginning.
+        sources: Which tables.
+
+    Raises:
+        DamagedError: A segment or digest is not as it was signed; what it holds is in no table, and the next call tries again.
+        OSError: Something cannot be read or written.
+    """
+    done = Derived()
+    out.mkdir(parents=True, exist_ok=True)
+    if again:
+        (out / _MARK).unlink(missing_ok=True)
+        for source in sources:
+            Days(out, source.table, zone).clear()
+    marks = _marks(out)
+    for source in sources:
+        days = Days(out, source.table, zone)
+        for partition in range(_partitions(store, source.topic)):
+            place = folder(source.topic, partition)
+            for number, name in _named(store, place, marks.get(place, -1)):
+                marks[place] = number
+                if name is not None:
+                    _add(done, source, days, _segment(store, *name), partition)
+        done.days[source.table.name] = days.join()
+    unfinished = out / f".{_MARK}"
+    unfinished.write_text(json.dumps(marks, sort_keys=True), encoding="utf-8")
+    os.replace(unfinished, out / _MARK)
+    return done
+
+
+def _partitions(store: Store, topic: str) -> int:
+    """As the newest digest of the first partition says; 0 where the topic is not archived, or nothing is signed yet."""
+    place = folder(topic, 0)
+    names = store.names(f"{place}/digests")
+    if not names:
+        return 0
+    path = f"{place}/digests/{names[-1]}"
+    try:
+        return digest.partitions(store.read(path))
+    except DigestError as error:
+        raise DamagedError(f"{path}: {error}: {_ADVICE}") from None
+
+
+def _add(done: Derived, source: Source, days: Days, segment: Segment, partition: int) -> None:
+    rows, refused = source.read(segment)
+    name = source.table.name
+    done.segments += 1
+    done.rows[name] = done.rows.get(name, 0) + rows.height
+    done.refused[name] = done.refused.get(name, 0) + refused
+    days.add(rows, f"{partition:05}-{segment.first:020}")
+
+
+def _named(store: Store, place: str, mark: int) -> Iterator[tuple[int, tuple[str, str] | None]]:
+    """Number of each digest behind the mark, with path and hash of each segment in it, or None if it has none."""
+    for name in store.names(f"{place}/digests"):
+        number = name.removesuffix(".json")
+        if not number.isdigit() or int(number) <= mark:
+            continue
+        path = f"{place}/digests/{name}"
+        try:
+            listed = digest.segments(store.read(path))
+        except DigestError as error:
+            raise DamagedError(f"{path}: {error}: {_ADVICE}") from None
+        yield int(number), None
+        for one in listed:
+            yield int(number), (f"{place}/segments/{one.name}", one.sha256)
+
+
+def _segment(store: Store, path: str, sha256: str) -> Segment:
+    data = store.read(path)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise DamagedError(f"{path}: was altered since it was signed: {_ADVICE}")
+    try:
+        return framing.read(data)
+    except FramingError as error:
+        raise DamagedError(f"{path}: {error}: {_ADVICE}") from None
+
+
+def _marks(out: Path) -> dict[str, int]:
+    try:
+        return {str(place): int(number) for place, number in json.loads((out / _MARK).read_bytes()).items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, AttributeError, TypeError):
+        raise DamagedError(f"{out / _MARK}: cannot be read: make the tables again with --again") from None
