@@ -36,8 +36,8 @@ EVENTS: Final = Topic(
 )
 STATE: Final = Topic(
     "sekimori-state",
-    "input topic and partition",
-    "one state record per micro-batch, now and then a snapshot",
+    "run, input topic and partition",
+    "claims of owners, one step per micro-batch, now and then a snapshot in pieces",
     ("sekimori detect",),
     ("sekimori detect",),
     "The detector's chained state log, from which it recovers",

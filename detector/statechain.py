@@ -270,6 +270,12 @@ class Chain:
         snapshot, upto = self._snapshot or (None, -1)
         return Recovered(snapshot, upto, tuple(self._steps), self.next, self._done)
 
+    def release(self) -> None:
+        """Keep steps and snapshots no longer: who asked for them has them."""
+        self._keep = False
+        self._steps = []
+        self._snapshot = None if self._snapshot is None else (b"", self._snapshot[1])
+
     def _claimed(self, offset: int, body: Mapping[str, Any], value: bytes) -> Landed:
         if body["epoch"] <= self.epoch:
             return Landed.OUTDATED

@@ -146,13 +146,13 @@ class StateLog:
         self._pending = self._written = None
         self.epoch = 0
         with self._explained():
-            self._from_beginning(deadline)
             while not self.epoch:
-                wanted, owner = self._mine.epoch + 1, secrets.token_hex(8)
-                self._land(statechain.claim(wanted, owner), partial(self._is_claimed, wanted), deadline)
-                # Of two claims of one epoch the first counts; who lost that race claims once more.
-                self.epoch = wanted if self._mine.owner == owner else 0
-        return self._mine.recovered()
+                # Meanwhile the present owner, or that of another key, may delete what nobody needs: then all over again.
+                with contextlib.suppress(OffsetOutOfRangeError):
+                    self._claim(deadline)
+        found = self._mine.recovered()
+        self._mine.release()
+        return found
 
     def append(self, step: Step) -> None:
         """Write a step down; returns when it counts.
@@ -270,16 +270,16 @@ class StateLog:
             else:
                 self._read_to(offset + 1, deadline)
 
-    def _from_beginning(self, deadline: float) -> None:
-        """Read the partition as it stands now."""
-        while True:
-            # Meanwhile the owner of another key may delete what nobody needs.
-            with contextlib.suppress(OffsetOutOfRangeError):
-                self._chains, self._opaque = {}, set()
-                self.foreign = self.outdated = self.repeated = 0
-                self._read = self._log.first(deadline)
-                self._read_to(self._log.end(deadline), deadline)
-                return
+    def _claim(self, deadline: float) -> None:
+        """Read the partition as it stands, and claim the key; of two claims of one epoch only the first counts."""
+        self._chains, self._opaque = {}, set()
+        self.foreign = self.outdated = self.repeated = 0
+        self._read = self._log.first(deadline)
+        self._read_to(self._log.end(deadline), deadline)
+        while not self.epoch:
+            wanted, owner = self._mine.epoch + 1, secrets.token_hex(8)
+            self._land(statechain.claim(wanted, owner), partial(self._is_claimed, wanted), deadline)
+            self.epoch = wanted if self._mine.owner == owner else 0
 
     def _read_to(self, upto: int, deadline: float) -> None:
         """Take every record before an offset, and none after."""
@@ -328,9 +328,10 @@ class StateLog:
         try:
             yield
         except OffsetOutOfRangeError:
-            raise Broken(
-                f"{self._where}: records from offset {self._read} on were deleted that the state of {self.key} needs: "
-                "set retention.ms=-1 and cleanup.policy=delete, and start again"
+            # Only who claimed the key, and wrote a snapshot since, could do without them; else `take_over` finds out.
+            self.epoch = -1
+            raise Fenced(
+                f"{self._where}: records from offset {self._read} on were deleted: {self.key} has another owner"
             ) from None
         except TopicAuthorizationFailedError as error:
             what = f"does not let {trouble.user(self._settings)!r} use topic {self._log.topic}: allow READ and WRITE"

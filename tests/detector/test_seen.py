@@ -141,6 +141,17 @@ def test_what_is_remembered_is_bounded(monkeypatch):
     assert seen.ids <= 4
 
 
+def test_ids_of_an_hour_take_little_more_than_eight_bytes_for_each_event_of_an_hour():
+    seen, an_hour = Seen(), 6000
+    for start in range(0, 5 * an_hour, 250):
+        at = start * HOUR // an_hour
+        batch = events(*((start + n, at + n) for n in range(250)))
+        seen = after(seen, at - 5 * HOUR // 60, batch)
+        held = sum(run.nbytes for runs in seen.generations.values() for run in runs)
+        assert held <= 8 * an_hour * 5 // 3  # an hour, half of one until a generation is over, and what is ahead
+        assert max(len(runs) for runs in seen.generations.values()) <= 5
+
+
 def test_it_goes_to_bytes_and_back():
     seen = after(
         Seen(2 * HOUR), 0, *(events(*((20 * b + n, n * HOUR, f"{n}.log:{b}") for n in range(5))) for b in range(4))

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -333,6 +333,62 @@ def test_a_time_out_is_told_and_the_same_step_may_be_tried_again(broker: Broker,
     log.append(step(2, 3))
     found = opened(topic).take_over()
     assert [one.decision for one in found.steps] == [{}, {"n": 1}, {}]
+
+
+def test_an_owner_who_slept_through_the_deletion_of_what_he_had_not_read_is_fenced(kafka: Cluster, opened):
+    topic = kafka.topic(1)
+    zombie, heir = opened(topic), opened(topic)
+    zombie.take_over()
+    zombie.append(step(0, 5))
+    heir.take_over()
+    heir.append(step(5, 6))
+    heir.snapshot(6, b"s")
+    for _ in range(2):
+        with pytest.raises(Fenced, match="another owner"):
+            zombie.append(step(5, 6))
+    assert zombie.take_over().snapshot == b"s"
+    zombie.append(step(6, 7))
+
+
+def test_whoever_fights_for_a_key_what_was_accepted_is_recovered_in_order(kafka: Cluster, opened):
+    topic = kafka.topic(1)
+    accepted: list[Step] = []
+    errors: list[BaseException] = []
+
+    def fight(name: int) -> None:
+        try:
+            for turn in range(6):
+                log = opened(topic)
+                at = log.take_over().next or 0
+                with suppress(Fenced):
+                    for number in range(15):
+                        one = step(at, at + 1, by=name, turn=turn, n=number)
+                        log.append(one)
+                        accepted.append(one)
+                        at += 1
+                        if number == 7:
+                            log.snapshot(at, b"%d" % at * 200_000)
+                log.close()
+        except BaseException as error:  # for the test's own thread to tell
+            errors.append(error)
+            raise
+
+    threads = [threading.Thread(target=fight, args=(name,)) for name in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not errors
+    found = opened(topic).take_over()
+    everything = sorted(accepted, key=lambda one: one.start)
+    # What an owner was told is accepted, nobody else took in hand as well; a step may count of which its owner did not hear.
+    assert len({one.start for one in accepted}) == len(accepted) > 20
+    assert found.next is not None
+    assert found.next >= everything[-1].next
+    counted = {one.start: one for one in found.steps}
+    assert all(counted[one.start] == one for one in everything if one.start >= max(found.snapshot_next, 0))
+    if found.snapshot is not None:
+        assert found.snapshot == b"%d" % found.snapshot_next * 200_000
 
 
 def test_a_topic_or_partition_that_is_not_there_is_told(kafka: Cluster, opened):
