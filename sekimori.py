@@ -89,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     _simulate(commands.add_parser("simulate", help="raw logs of a fictional office, its site and the truth"))
     _analyze(commands.add_parser("analyze", help="raw logs or archived events → findings, sessions, report"))
     _collect(commands.add_parser("collect", help="the agent: follow logs, stream sealed events to Kafka"))
+    _detect(commands.add_parser("detect", help="the detector: sealed events from Kafka in, findings out"))
     _verify(commands.add_parser("verify", help="was anything altered or lost between the agents and here?"))
     _archive(commands.add_parser("archive", help="tables by day, made from the records that the detector archived"))
     _bundle(
@@ -189,6 +190,26 @@ def _collect(parser: argparse.ArgumentParser) -> None:
         from commands import collect
 
         return collect.run(options)
+
+    parser.set_defaults(run=run)
+
+
+def _detect(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="the detector's detector.toml")
+    parser.add_argument("--check", action="store_true", help="say all that is wrong with what is configured, and end")
+    parser.add_argument("--once", action="store_true", help="end when all that is there has been worked through")
+    parser.add_argument(
+        "--replay", nargs=2, metavar=("FROM", "TO"),
+        help="work through again what Kafka took from one date to another, under a group and a state of its own",
+    )  # fmt: skip
+    parser.set_defaults(version=__version__)
+
+    def run(options: argparse.Namespace) -> int:
+        # There are as many detectors as partitions: each is one core's.
+        os.environ.setdefault("POLARS_MAX_THREADS", "1")
+        from commands import detect
+
+        return detect.run(options)
 
     parser.set_defaults(run=run)
 

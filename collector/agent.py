@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import polars as pl
 
-from collector import deadletters, heartbeat
+from collector import heartbeat
 from collector.config import Config
 from collector.follow.events import Gap, Lag, Lines
 from collector.inputs import FILES, VAULT
@@ -28,6 +28,7 @@ from collector.tally import Counter
 from collector.ticks import Ticks
 from contract.partition import partition_of, partitions_of
 from contract.sealed import Record
+from service import deadletters
 from service.publish import Publisher
 
 if TYPE_CHECKING:

@@ -7,22 +7,18 @@ Counters begin at 0 with each start of the agent.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import product
 from typing import Final, Literal, get_args
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
-    Histogram,
     Info,
-    ProcessCollector,
-    disable_created_metrics,
 )
 
 from collector.follow.events import GapReason
 from contract.rejected import OF_LINES
+from service.vocabulary import Vocabulary
 
 Stage = Literal["read", "parse", "seal", "send", "checkpoint"]
 Transport = Literal["udp", "tcp", "tls"]
@@ -43,24 +39,7 @@ _SETS: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """A metric as it stands in the documentation.
-
-    Attributes:
-        name: With its suffix.
-        kind: counter, gauge, histogram or info.
-        text: What it says.
-        labels: Label = its values; none: the ids of the sources.
-    """
-
-    name: str
-    kind: str
-    text: str
-    labels: dict[str, tuple[str, ...]]
-
-
-class Metrics:
+class Metrics(Vocabulary):
     """The agent's metrics in a registry of their own. The main loop counts, once per batch; anybody may read.
 
     Args:
@@ -69,34 +48,12 @@ class Metrics:
     """
 
     def __init__(self, registry: CollectorRegistry, sources: Iterable[str] = ()) -> None:
-        # `_created` would double the number of series, and nothing asks for it.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = registry
-        self.declared: list[Declared] = []
-        self._made: list[tuple[Declared, Counter | Gauge]] = []
-        ProcessCollector(registry=registry)
+        super().__init__(registry, PREFIX, _SETS)
         self._read()
         self._arrive()
         self._send()
         self._run()
         self.declare(sources)
-
-    def _declare(self, kind: str, name: str, text: str, **sets: str) -> Declared:
-        labels = {label: () if of == "source" else _SETS[of] for label, of in sets.items()}
-        self.declared.append(Declared(f"{PREFIX}{name}", kind, text, labels))
-        return self.declared[-1]
-
-    def _counter(self, name: str, text: str, **sets: str) -> Counter:
-        declared = self._declare("counter", f"_{name}", text, **sets)
-        made = Counter(declared.name, text, tuple(declared.labels), registry=self.registry)
-        self._made.append((declared, made))
-        return made
-
-    def _gauge(self, name: str, text: str, **sets: str) -> Gauge:
-        declared = self._declare("gauge", f"_{name}", text, **sets)
-        made = Gauge(declared.name, text, tuple(declared.labels), registry=self.registry)
-        self._made.append((declared, made))
-        return made
 
     def _read(self) -> None:
         self.lines = self._counter(
@@ -147,8 +104,9 @@ class Metrics:
         self.acknowledged_events = self._counter("acknowledged_events_total", "Events in these records.")
         self.in_flight_bytes = self._gauge("in_flight_bytes", "Bytes sent and not yet acknowledged.")
         self.oldest = self._gauge("oldest_unacknowledged_seconds", "Age of the oldest record in flight, 0 if none is.")
-        latency = self._declare("histogram", "_send_latency_seconds", "From sending a record to its acknowledgement.")
-        self.latency = Histogram(latency.name, latency.text, buckets=_LATENCY_S, registry=self.registry)
+        self.latency = self._histogram(
+            "send_latency_seconds", "From sending a record to its acknowledgement.", _LATENCY_S
+        )
         self.rebuilds = self._counter("producer_rebuilds_total", "Producers given up for a new one, which sends again.")
         self.heartbeats = self._counter("heartbeats_total", "Heartbeats sealed, one per partition and turn.")
 

@@ -1,13 +1,18 @@
-"""Write docs/columns.md from the declarations in the code: `python -m detector.document`."""
+"""Write the pages that the code declares: `python -m detector.document`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
+from detector.config import Config
 from detector.enrich.columns import ENRICHED
 from detector.explain import PROOF, REASONS
+from detector.metrics import Metrics
+from service import document
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "columns.md"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 _HEAD = """\
 # Columns that the detector adds to an event
@@ -28,8 +33,50 @@ stands in `explained.by`; the actor's own record never has one.
 """
 
 
-def page() -> str:
-    """The page as text."""
+_CONFIGURATION = """\
+# Configuration of the detector
+
+Made by `python -m detector.document`; do not edit. The agent's is [configuration.md](configuration.md).
+
+One TOML file in UTF-8. Unknown keys are refused, and `sekimori detect -c FILE --check` prints every problem at once: also
+files that are missing, secrets that others may read, and rules that cannot be used. Relative paths start at the folder
+of the file. SIGHUP reads site, rules, model and baseline anew, under the same paths or others; everything else changes at a
+restart.
+"""
+
+_METRICS = """\
+# Metrics of the detector
+
+Made by `python -m detector.document`; do not edit. They are served at `/metrics` of the port in `[metrics]`, beside
+`/healthz` (200, or 503 with a line per problem), `/readyz` (503 until all partitions that are ours are at work) and `/live`
+(503 only when the main loop hangs).
+
+Labels are small closed sets, never a person, a path or an address; those without a list of values take names of rules or
+hashes of versions. Counters begin at 0 with each start of the detector.
+"""
+
+
+def files() -> dict[Path, str]:
+    """Every generated page: its path and its text."""
+    return {
+        DOCS / "columns.md": columns(),
+        DOCS / "configuration-detector.md": configuration(),
+        DOCS / "metrics-detector.md": metrics(),
+    }
+
+
+def configuration() -> str:
+    """The page of options, in the order of the models."""
+    return _CONFIGURATION + "\n" + document.options(Config)
+
+
+def metrics() -> str:
+    """The page of metrics, in the order in which the code declares them."""
+    return _METRICS + "\n" + document.vocabulary(Metrics(CollectorRegistry()).declared)
+
+
+def columns() -> str:
+    """The page of columns."""
     lines = [_HEAD, "| column | type | meaning | needs |", "|---|---|---|---|"]
     for name, column in ENRICHED.items():
         needs = ", ".join(f"`{need}`" for need in column.needs)
@@ -42,8 +89,9 @@ def page() -> str:
 
 
 def main() -> None:
-    """Write the page."""
-    PAGE.write_text(page(), encoding="utf-8")
+    """Write the pages."""
+    for path, text in files().items():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Whether the process does what it is for, and the port that says so.
 
-`/metrics` is for Prometheus. `/health` is green (200) or red (503) with a line per problem: for people, load balancers
-and an alert. `/live` is red only when the main loop hangs, which a restart may cure; a silent source it does not.
+`/metrics` is for Prometheus. `/health` (or `/healthz`) is green (200) or red (503) with a line per problem: for people, load
+balancers and an alert. `/readyz` says whether work may be sent here. `/live` is red only when the main loop hangs, which a restart may cure; a silent source it does not.
 """
 
 from __future__ import annotations
@@ -132,18 +132,26 @@ class Server:
         port: Port; 0 takes a free one.
         registry: The metrics.
         health: The health.
+        ready: Why work should not be sent here, one line each; without it nobody is told at `/readyz`.
 
     Raises:
         OSError: The address cannot be listened at; the message says which and why.
     """
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Health[Any]) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        health: Health[Any],
+        ready: Callable[[], tuple[str, ...]] | None = None,
+    ) -> None:
         try:
             self._server = (_Listener6 if ":" in host else _Listener)((host, port), _Handler)
         except OSError as error:
             reason = error.strerror or str(error)
             raise OSError(error.errno, f"metrics: {host} port {port} cannot be listened at: {reason}") from None
-        self._server.set_app(_app(registry, health))
+        self._server.set_app(_app(registry, health, ready))
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
         self._thread.start()
@@ -197,8 +205,15 @@ class _Handler(WSGIRequestHandler):
         """Requests every few seconds would bury the log."""
 
 
-def _app(registry: CollectorRegistry, health: Health[Any]) -> WSGIApplication:
+def _app(
+    registry: CollectorRegistry, health: Health[Any], ready: Callable[[], tuple[str, ...]] | None
+) -> WSGIApplication:
     metrics = make_wsgi_app(registry)
+    pages: dict[str, Callable[[], tuple[str, ...]]] = {
+        "/health": health.problems, "/healthz": health.problems, "/live": lambda: () if health.alive else ("hung",),
+    }  # fmt: skip
+    if ready is not None:
+        pages["/readyz"] = ready
 
     def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
@@ -207,13 +222,11 @@ def _app(registry: CollectorRegistry, health: Health[Any]) -> WSGIApplication:
             return found
         if method not in ("GET", "HEAD"):
             return _say(start, "405 Method Not Allowed", ("GET or HEAD only",), method)
-        if path == "/health":
-            lines = health.problems()
+        if path in pages:
+            lines = pages[path]()
             return _say(start, "503 Service Unavailable" if lines else "200 OK", lines or ("ok",), method)
-        if path == "/live":
-            alive = health.alive
-            return _say(start, "200 OK" if alive else "503 Service Unavailable", ("ok" if alive else "hung",), method)
-        return _say(start, "404 Not Found", ("/metrics, /health or /live",), method)
+        *others, last = ["/metrics", *(name for name in pages if name != "/healthz")]
+        return _say(start, "404 Not Found", (f"{', '.join(others)} or {last}",), method)
 
     return answer
 

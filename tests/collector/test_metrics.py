@@ -13,8 +13,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from collector.follow.events import GapReason
-from collector.metrics import PREFIX, Declared, Metrics
+from collector.metrics import PREFIX, Metrics
 from contract.rejected import OF_LINES
+from service.vocabulary import Declared
 
 COLLECTOR = Path(__file__).parents[2] / "collector"
 # Words that no name may hold: kinds of metric, and units that are not base units (https://prometheus.io/docs/practices/naming).

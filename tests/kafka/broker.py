@@ -240,6 +240,8 @@ _SMALL: Final = {
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
     "group.initial.rebalance.delay.ms": "0",
+    # Detectors that are killed in tests give their partitions back soon.
+    "group.min.session.timeout.ms": "1000",
     "log.cleaner.dedupe.buffer.size": "4194304",
     # A killed node may come back only when its session has run out: 9 s by default.
     "broker.session.timeout.ms": "2000",

@@ -6,9 +6,9 @@ import json
 
 import polars as pl
 
-from collector import deadletters
 from contract import rejected
 from contract.partition import partition_of
+from service import deadletters
 
 
 def refused(*sources: str | None, line: str = "x") -> pl.DataFrame:

@@ -14,12 +14,12 @@ from contract.sealed import Record
 MOST_BYTES: Final = 256 << 10
 
 
-def records(rejected: pl.DataFrame, agent: str, topic: str, partitions: int, at_ms: int) -> list[Record]:
+def records(rejected: pl.DataFrame, agent: str | None, topic: str, partitions: int, at_ms: int) -> list[Record]:
     """Pack refused lines into records.
 
     Args:
         rejected: Rows in `contract.rejected.REJECTED_SCHEMA`, in the order of reading.
-        agent: `agent.id`, added to every letter.
+        agent: `agent.id`, added to every letter; None where no agent refused them.
         topic: Where they go.
         partitions: How many that topic has, at least 1.
         at_ms: Now, UTC ms.
@@ -28,7 +28,7 @@ def records(rejected: pl.DataFrame, agent: str, topic: str, partitions: int, at_
         Records of newline-terminated JSON objects, keyed by source, in the order of the rows within a source.
     """
     out = []
-    named = rejected.with_columns(pl.lit(agent).alias("agent.id"))
+    named = rejected if agent is None else rejected.with_columns(pl.lit(agent).alias("agent.id"))
     for (source,), rows in named.group_by(["source.id"], maintain_order=True):
         key = str(source or "")
         place = partition_of(key, partitions)

@@ -1,0 +1,223 @@
+"""`sekimori detect`: the detector as a process: options, signals, exit status."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from commands import declared, rules, show
+from commands.failure import Failure
+from detector import config as settings
+from detector import versions
+from detector.channels.run import Post, Runner
+from detector.channels.settings import channels
+from detector.config import Config
+from detector.inputs import inputs
+from detector.partitions import LIVE, Span
+from detector.pins import Deployment
+from detector.run import Running
+from detector.versions import Kind, Library, MissingError, Store
+from registers.config import ConfigError
+from registers.tokens import SiteKey
+from service import logs
+from service.notify import Notify
+
+_log = logging.getLogger(__name__)
+# Of the ten seconds that a stop may take.
+_CHANNELS_S: Final = 2.0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the sub-command; returns the exit status: 0 ended in order, 1 with something left undone, 2 could not run."""
+    config = _load(options.config)
+    if options.check:
+        return _check(options.config, config)
+    logs.set_up(config.log, sys.stderr, os.environ)
+    asked = _Asked()
+    try:
+        detector = _Detector(options, config)
+    except ConfigError as error:
+        raise _failure(options.config, error.problems) from error
+    except (OSError, ValueError) as error:
+        raise Failure(f"{options.config}: cannot start\n{error}") from error
+    try:
+        while not asked.to_stop:
+            if asked.to_reload:
+                asked.to_reload = False
+                detector.reload()
+            detector.running.turn()
+            if (options.once or options.replay) and detector.running.finished:
+                break
+    finally:
+        arrived = detector.stop()
+    refused = detector.running.partitions.refused
+    for line in refused:
+        show.say(line, sys.stderr)
+    return 0 if arrived and not refused else 1
+
+
+class _Detector:
+    """What is deployed, and the detector that works with it."""
+
+    def __init__(self, options: argparse.Namespace, config: Config) -> None:
+        self._path, self._config = options.config, config
+        self._notify = Notify()
+        self._library = _library(config, config.detector.state_dir / "versions")
+        self._deployment = Deployment(self._library, self._library.deploy(_sources(config)))
+        self._refused: str | None = None
+        span = _span(options.replay, self._deployment.current.site.config.time_zone)
+        name = LIVE if span is None else f"{options.replay[0]}-{options.replay[1]}-{self._versions()[:8]}"
+        self.running = Running(
+            config, inputs(config, self._deployment, name), run=name, span=span, version=options.version,
+            notify=self._notify, troubles=self._troubles,
+        )  # fmt: skip
+        self._channels = _channels(config, name)
+        self._channels.start()
+        self._show()
+        _log.info("detector %s: run %s, metrics at port %d", config.detector.id, name, self.running.server.port)
+        self._notify.ready("detecting")
+
+    def stop(self) -> bool:
+        """End channels and detector; returns whether all that was published has arrived."""
+        self._channels.stop(_CHANNELS_S)
+        return self.running.stop()
+
+    def reload(self) -> None:
+        """Read the configuration and what it names anew; if something is wrong with it, all stays as it is."""
+        self._notify.reloading()
+        try:
+            config = settings.load(self._path)
+            if _fixed(config) != _fixed(self._config):
+                raise ConfigError(
+                    ["only site, rules, model and baseline change without a restart: restart the detector"]
+                )
+            self._deployment.current = self._library.deploy(_sources(config))
+        except (ConfigError, MissingError) as error:
+            problems = error.problems if isinstance(error, ConfigError) else [str(error)]
+            self._refused = f"{self._path.name}: not reloaded, the former one stays in use: {problems[0]}"
+            for problem in problems:
+                _log.error("%s: %s", self._path.name, problem)
+            self.running.metrics.reloaded.set(0)
+        else:
+            self._refused = None
+            self._config = config
+            self.running.metrics.reloaded.set(1)
+            self._show()
+            _log.warning("%s: reloaded", self._path.name)
+        finally:
+            self._notify.ready("detecting")
+
+    def _versions(self) -> str:
+        return versions.digest_of(self._deployment.current.hashes)
+
+    def _troubles(self) -> tuple[str, ...]:
+        own = (self._refused,) if self._refused else ()
+        return (*own, *versions.refused(self._deployment.current), *self._channels.problems())
+
+    def _show(self) -> None:
+        current = self._deployment.current
+        enabled = len(current.book.rules)
+        self.running.metrics.show_versions(current.hashes, enabled + len(current.book.refused), enabled)
+        for line in versions.refused(current):
+            _log.error("%s", line)
+
+
+def _check(path: Path, config: Config) -> int:
+    """Load all that is configured, and say what of it cannot be used."""
+    with tempfile.TemporaryDirectory(prefix="sekimori-check-") as folder:
+        try:
+            refused = versions.refused(_library(config, Path(folder)).deploy(_sources(config)))
+        except ConfigError as error:
+            raise _failure(path, error.problems) from error
+    for line in refused:
+        show.say(f"{path}: {line}", sys.stderr)
+    show.say(f"{path}: {'usable, but for what is refused' if refused else 'ok'}")
+    return 1 if refused else 0
+
+
+def _library(config: Config, folder: Path) -> Library:
+    key = SiteKey.read(config.detector.site_key) if config.detector.site_key else None
+    return Library(Store(folder), key)
+
+
+def _sources(config: Config) -> dict[Kind, Path]:
+    own = config.detector
+    sources: dict[Kind, Path] = {"rules": rules.folder(own.rules)}
+    if own.site is not None:
+        sources["site"] = own.site
+    if own.model is not None:
+        sources["model"] = own.model
+        beside = declared.baseline(own.model)
+        if own.baseline is not None or beside.exists():
+            sources["baseline"] = own.baseline or beside
+    return sources
+
+
+def _channels(config: Config, run: str) -> Runner:
+    """Who is told; by a re-run nobody."""
+    told = channels(config.alertmanager, config.webhooks, config.notify) if run == LIVE else []
+    post = Post(
+        config.kafka, config.topics.notices, config.topics.dead_letters, f"sekimori-{config.detector.id}-notices",
+        stuck_after_s=config.limits.stuck_after_s,
+    )  # fmt: skip
+    return Runner(told, post)
+
+
+def _fixed(config: Config) -> Config:
+    """What a reload cannot change."""
+    free = dict.fromkeys(("site", "rules", "model", "baseline"))
+    return config.model_copy(update={"detector": config.detector.model_copy(update=free)})
+
+
+def _span(given: list[str] | None, zone: str) -> Span | None:
+    if given is None:
+        return None
+    moments = []
+    for text in given:
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            raise Failure(f"--replay {text}: is no date: write 2026-04-01 or 2026-04-01T08:30+09:00") from None
+        at = at if at.tzinfo else at.replace(tzinfo=ZoneInfo(zone))
+        moments.append(int(at.astimezone(UTC).timestamp() * 1000))
+    if moments[0] >= moments[1]:
+        raise Failure(f"--replay {given[0]} {given[1]}: ends before it begins: give the earlier date first")
+    return Span(*moments)
+
+
+def _load(path: Path) -> Config:
+    try:
+        return settings.load(path)
+    except ConfigError as error:
+        raise _failure(path, error.problems) from error
+
+
+def _failure(path: Path, problems: Sequence[str]) -> Failure:
+    many = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    return Failure("\n".join([f"{path}: {many}", *(f"  {line}" for line in problems)]))
+
+
+class _Asked:
+    """What signals ask for; the main loop looks after every turn."""
+
+    def __init__(self) -> None:
+        self.to_stop = self.to_reload = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._reload)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.to_stop = True
+
+    def _reload(self, number: int, frame: FrameType | None) -> None:
+        self.to_reload = True

@@ -1,0 +1,330 @@
+"""The partitions that are ours: opens a worker for each, lets it go, and keeps one's trouble from the others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from detector.config import Config
+from detector.consumer import Fetcher, Member, Taken, client_id
+from detector.metrics import Metrics
+from detector.metrics import Stage as StageName
+from detector.observe import Observed
+from detector.outbox import Outbox
+from detector.place import Place
+from detector.stage import Moment, Stage
+from detector.statelog import Broken, Fenced, StateLog, Unreachable, key_of, partition_for
+from detector.worker import Tables, Worker
+
+_log = logging.getLogger(__name__)
+
+LIVE: Final = "live"
+# Longest that the log is waited for in one go, so that a stop is heard in between.
+_LOG_S: Final = 4.0
+_AGAIN_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many partitions the topics have that decide what goes where."""
+
+    events: int
+    correlate: int
+    findings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One kind of worker.
+
+    Attributes:
+        name: Of its stage.
+        topic: What it reads.
+        make: Its stage for a partition.
+        tables: Opens the archive of a partition that has so many siblings, from an offset on; None: it has none.
+    """
+
+    name: StageName
+    topic: str
+    make: Callable[[Place, Counts], Stage[Any, Any]]
+    tables: Callable[[Place, int, int], Tables] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a re-run works through: records from one Kafka time to another, UTC ms; the second is not in it."""
+
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Seconds that never go back, and UTC milliseconds."""
+
+    monotonic: Callable[[], float]
+    now_ms: Callable[[], int]
+
+
+@dataclass(slots=True)
+class _Held:
+    """A partition of ours.
+
+    Attributes:
+        worker: None while it cannot be opened.
+        retry_at: When to try again to open it.
+        trouble: Why it does not go on, in one line.
+        refused: It will not go on by itself.
+        end: Offset at which a re-run ends.
+    """
+
+    worker: Worker[Any, Any] | None = None
+    retry_at: float = 0.0
+    trouble: str | None = None
+    refused: bool = False
+    end: int | None = None
+
+
+class Partitions:
+    """Workers by partition. All methods belong to one thread."""
+
+    def __init__(
+        self,
+        config: Config,
+        inputs: Sequence[Input],
+        member: Member,
+        fetcher: Fetcher,
+        outbox: Outbox,
+        metrics: Metrics,
+        clocks: Clocks,
+        *,
+        run: str = LIVE,
+        span: Span | None = None,
+    ) -> None:
+        self._config = config
+        self._inputs = {one.topic: one for one in inputs}
+        self._member, self._fetcher, self._outbox = member, fetcher, outbox
+        self._metrics, self._clocks = metrics, clocks
+        self._run, self._span = run, span
+        self._held: dict[Place, _Held] = {}
+        self._counts: Counts | None = None
+        self._state_partitions = 0
+        self._missing: str | None = None
+        self._generation = -1
+        self._begun_at = clocks.monotonic()
+
+    @property
+    def workers(self) -> dict[Place, Worker[Any, Any]]:
+        """Those that are open."""
+        return {place: held.worker for place, held in sorted(self._held.items()) if held.worker is not None}
+
+    @property
+    def troubles(self) -> Iterator[str]:
+        """What keeps partitions from going on, one line each."""
+        if self._missing is not None:
+            yield self._missing
+        yield from (held.trouble for _, held in sorted(self._held.items()) if held.trouble)
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Why partitions are not worked on, one line each; nothing but a person changes that."""
+        return tuple(held.trouble or "" for _, held in sorted(self._held.items()) if held.refused)
+
+    @property
+    def waited_for(self) -> tuple[str, ...]:
+        """What is not at work yet, one line each."""
+        if self._generation < 1:
+            return ("group: no partitions were given to this detector yet",)
+        opening = [f"{place}: not taken over yet" for place, held in sorted(self._held.items()) if held.worker is None]
+        again = [
+            f"{place}: works through again what came after the last snapshot"
+            for place, worker in self.workers.items()
+            if worker.recovering
+        ]
+        return (*opening, *again)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all that is in Kafka, or in the span of a re-run, is worked through."""
+        if not self._held or self._generation != self._member.generation:
+            return False
+        held = {place: one for place, one in self._held.items() if not one.refused}
+        if any(one.worker is None or not one.worker.settled for one in held.values()):
+            return False
+        ends = self._fetcher.ends(held)
+        return ends is not None and all(
+            one.worker is not None
+            and one.worker.next >= (ends[place] if one.end is None else min(one.end, ends[place]))
+            for place, one in held.items()
+        )
+
+    def follow(self) -> None:
+        """Let go of what is not ours any more, and open one partition that is: one a turn, so that a stop is heard."""
+        generation, assigned = self._member.generation, self._member.assigned
+        if generation != self._generation:
+            self._generation = generation
+            for place in [place for place in self._held if place not in assigned]:
+                self.let_go(place)
+            for place in assigned:
+                self._held.setdefault(place, _Held())
+        now_s = self._clocks.monotonic()
+        due = sorted(
+            place
+            for place, held in self._held.items()
+            if held.worker is None and not held.refused and held.retry_at <= now_s
+        )
+        if self._know_topics() and due:
+            self._open(due[0])
+
+    def take(self, place: Place, taken: Taken) -> None:
+        """Give a worker what came."""
+        held = self._held[place]
+        worker = held.worker
+        if worker is None:
+            return
+        if held.end is not None:
+            records = [one for one in taken.records if one.offset < held.end]
+            taken = Taken(records, max(worker.next, min(taken.next, held.end)))
+        self.guarded(place, lambda: worker.take(taken, self._moment(held, worker)))
+
+    def tick(self) -> None:
+        """Let every worker go on without records, and past what Kafka deleted."""
+        for place, worker in self.workers.items():
+            held = self._held[place]
+            first = self._fetcher.lost(place)
+            if first is None:
+                self.guarded(place, lambda held=held, one=worker: one.tick(self._moment(held, one)))  # type: ignore[misc]
+                continue
+            _log.error("%s: Kafka deleted offsets %d to %d before they were read", place, worker.next, first - 1)
+            self._metrics.lost.inc(max(0, first - worker.next))
+            self._fetcher.read(place, first)
+            self.guarded(
+                place, lambda held=held, one=worker, at=first: one.lose(at, self._moment(held, one))  # type: ignore[misc]
+            )  # fmt: skip
+
+    def guarded(self, place: Place, action: Callable[[], object]) -> None:
+        """Do something with a worker; what may fail there is its trouble alone."""
+        held = self._held[place]
+        try:
+            action()
+            held.trouble = None
+        except Fenced as error:
+            _log.warning("%s: another detector has taken over: %s", place, error)
+            self._metrics.fenced.inc()
+            self._drop(place, held)
+            self._put_off(held, f"{place}: another detector has taken over: waiting for the group")
+        except Broken as error:
+            # Who slept while others took over finds records deleted that he had not read; opening shows what is the matter.
+            self._drop(place, held)
+            self._put_off(held, f"{place}: {error}")
+        except (Unreachable, OSError) as error:
+            held.trouble = f"{place}: {error}"
+
+    def let_go(self, place: Place) -> None:
+        """Close a partition's worker; what it sent goes on being sent."""
+        held = self._held.pop(place)
+        if held.worker is not None:
+            self._drop(place, held)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for place in list(self._held):
+            self.let_go(place)
+
+    def _know_topics(self) -> bool:
+        """How many partitions there are; asked until all of them are known."""
+        if self._counts is not None:
+            return True
+        topics, known = self._config.topics, self._member.partitions
+        missing = sorted({topics.events, topics.correlate, topics.findings, topics.state} - known.keys())
+        if missing:
+            if self._clocks.monotonic() - self._begun_at > _AGAIN_S and self._member.trouble is None:
+                names = ", ".join(missing)
+                self._missing = (
+                    f"kafka: has no topic {names}, or does not let us read it: create it, or correct [topics]"
+                )
+            return False
+        self._missing = None
+        self._counts = Counts(known[topics.events], known[topics.correlate], known[topics.findings])
+        self._state_partitions = known[topics.state]
+        return True
+
+    def _open(self, place: Place) -> None:
+        held, config, one = self._held[place], self._config, self._inputs[place.topic]
+        assert self._counts is not None
+        state_log = StateLog(
+            config.kafka, config.topics.state, partition_for(place.partition, self._state_partitions),
+            key_of(self._run, place.topic, place.partition), client_id=client_id(config.detector.id, "log"),
+            timeout_s=_LOG_S,
+        )  # fmt: skip
+        try:
+            stage = one.make(place, self._counts)
+            worker = Worker(
+                place, stage, state_log, self._outbox, Observed(self._metrics, one.name),
+                snapshot_s=config.limits.snapshot_s, monotonic=self._clocks.monotonic,
+            )  # fmt: skip
+            worker.open(lambda: self._first(place), self._tables(one, place))
+            held.end = self._end(place)
+            self._check_end(worker)
+        except (Fenced, Unreachable, OSError) as error:
+            self._put_off(held, f"{place}: {error}")
+        except (Broken, ValueError) as error:
+            held.trouble, held.refused = f"{place}: {error}", True
+        else:
+            held.worker, held.trouble = worker, None
+            self._fetcher.read(place, worker.read_from)
+            _log.info("%s: taken over at offset %d", place, worker.next)
+            return
+        state_log.close()
+
+    def _tables(self, one: Input, place: Place) -> Callable[[int], Tables] | None:
+        if one.tables is None or self._counts is None:
+            return None
+        make, partitions = one.tables, self._counts.events
+        return lambda start: make(place, partitions, start)
+
+    def _first(self, place: Place) -> int:
+        """Where to begin on a partition of which nothing is known."""
+        if self._span is not None and place.topic == self._config.topics.events:
+            return _answered(self._fetcher.at_time([place], self._span.start_ms), place)
+        return _answered(self._fetcher.beginnings([place]), place)
+
+    def _end(self, place: Place) -> int | None:
+        """Where a re-run ends."""
+        if self._span is None or place.topic != self._config.topics.events:
+            return None
+        return _answered(self._fetcher.at_time([place], self._span.end_ms), place)
+
+    def _check_end(self, worker: Worker[Any, Any]) -> None:
+        """A topic that was made anew holds other records under the offsets that the state knows."""
+        end = _answered(self._fetcher.ends([worker.place]), worker.place)
+        if end < worker.next:
+            raise ValueError(
+                f"ends at offset {end}, the state was made up to {worker.next}: was the topic made anew? Restore it, or "
+                "give the detector another state topic, which begins from nothing"
+            )
+
+    def _moment(self, held: _Held, worker: Worker[Any, Any]) -> Moment:
+        over = held.end is not None and worker.next >= held.end
+        return Moment(self._clocks.now_ms(), over or self._fetcher.at_end(worker.place), None, over)
+
+    def _put_off(self, held: _Held, why: str) -> None:
+        held.trouble = why
+        held.retry_at = self._clocks.monotonic() + _AGAIN_S
+
+    def _drop(self, place: Place, held: _Held) -> None:
+        self._fetcher.leave(place)
+        worker, held.worker = held.worker, None
+        if worker is not None:
+            try:
+                worker.close(self._clocks.now_ms())
+            except OSError as error:
+                _log.warning("%s: its last segment is not in the archive, and comes from Kafka again: %s", place, error)
+
+
+def _answered(found: Mapping[Place, int] | None, place: Place) -> int:
+    if found is None:
+        raise Unreachable("Kafka does not say which offsets there are: see whether it is well")
+    return found[place]

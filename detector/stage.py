@@ -1,0 +1,77 @@
+"""What a worker asks of the stage that it feeds: pure functions of state, records and a recorded decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import polars as pl
+
+from contract.sealed import Record
+from detector.arrival import Arrived
+
+S = TypeVar("S")
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a decision may look at besides state and records. Nothing else of the outside reaches it.
+
+    Attributes:
+        now_ms: The wall clock, UTC.
+        at_end: All that Kafka has was taken.
+        lost: Stretch of offsets (first, behind the last) that Kafka deleted before they were read; else None.
+        ending: A re-run has read its last record: everything that is open is to be closed.
+    """
+
+    now_ms: int
+    at_end: bool
+    lost: tuple[int, int] | None = None
+    ending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What one turn brings forth.
+
+    Attributes:
+        records: To be published, in this order; equal whenever the turn is repeated.
+        rows, sessions: For the archive's tables; None where a stage has none.
+        counts: For the metrics, by name.
+    """
+
+    records: Sequence[Record] = ()
+    rows: pl.DataFrame | None = None
+    sessions: pl.DataFrame | None = None
+    counts: Mapping[str, float] = field(default_factory=dict)
+
+
+class Stage(Protocol[S, P]):
+    """What is done with the records of a partition. All of it is pure; the worker keeps the state."""
+
+    def begin(self) -> S:
+        """The state before the first record."""
+
+    def prepare(self, records: Sequence[Arrived]) -> P:
+        """Read records, which may be none."""
+
+    def decide(self, state: S, prepared: P, moment: Moment) -> dict[str, Any]:
+        """What is to be written to the log about them: JSON values; empty if all follows from the records."""
+
+    def advance(self, state: S, prepared: P, decision: Mapping[str, Any]) -> tuple[S, Sent]:
+        """Work the records out."""
+
+    def dump(self, state: S) -> bytes:
+        """The state as bytes; equal states give equal bytes."""
+
+    def load(self, data: bytes) -> S:
+        """The reverse of `dump`.
+
+        Raises:
+            ValueError: Damaged, or of a version that is not known; the message says which and how to go on.
+        """
+
+    def show(self, state: S) -> Mapping[str, float]:
+        """What the metrics show of a state: `watermark` (UTC ms, absent before the first), `open_sessions`, `silent`."""
