@@ -273,6 +273,12 @@ def _archive(parser: argparse.ArgumentParser) -> None:
     kind.add_argument("folder", metavar="DIR", help="the archive: a folder, or the URL of an object store")
     kind.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: into the archive's folder)")
     kind.add_argument("--site", type=Path, metavar="DIR", help="whose days (site.toml); default: Asia/Tokyo")
+    kind.add_argument(
+        "--topic", default="access-events", metavar="NAME", help="where events came from (default %(default)s)"
+    )
+    kind.add_argument(
+        "--findings-topic", default="findings", metavar="NAME", help="where findings came from (default %(default)s)"
+    )
     kind.add_argument("--again", action="store_true", help="make them anew, from the first record on")
 
     def run(options: argparse.Namespace) -> int:

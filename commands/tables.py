@@ -20,7 +20,9 @@ def run(options: argparse.Namespace) -> int:
     if out is None:
         raise Failure(f"{options.folder}: give --out a local folder for the tables")
     try:
-        made = derive.derive(store.opened(options.folder), out, _zone(options.site), again=options.again)
+        sources = derive.sources_of(options.topic, options.findings_topic)
+        where = store.opened(options.folder)
+        made = derive.derive(where, out, _zone(options.site), again=options.again, sources=sources)
     except (DamagedError, StoreError) as error:
         raise Failure(str(error)) from None
     except OSError as error:

@@ -85,6 +85,7 @@ class Partition:
         start, next: Offsets that they cover.
         newest_ms: Newest time of Kafka in a sealed record, UTC; None without one.
         records: How many were read.
+        newest_hash: SHA-256 of the newest digest's file, 64 hex digits; empty without one.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Partition:
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self.records = 0
+        self.newest_hash = ""
         self.digests = list(self._chain(keys, since_ms))
         self.start = self.digests[0].start if self.digests else 0
         self.next = self.digests[-1].next if self.digests else 0
@@ -134,6 +136,7 @@ class Partition:
                 self._check_link(name, before, read[0])
             expected, before = number + 1, read
             if read:
+                self.newest_hash = read[1].sha256
                 yield read[0]
 
     def _read_digest(self, name: str, number: int, keys: Keys) -> tuple[Digest, Link] | None:

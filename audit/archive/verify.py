@@ -108,7 +108,8 @@ class _Topic:
             return
         first, last = part.digests[0], part.digests[-1]
         span = f"from {_moment(first.from_ms)} to {_moment(last.to_ms)}"
-        self.notes.append(f"{folder}: {part.records:,} records, {len(part.digests):,} digests, {span}")
+        counts = f"{part.records:,} records, {len(part.digests):,} digests"
+        self.notes.append(f"{folder}: {counts}, {span}, the newest is {part.newest_hash}")
         if part.start:
             self.notes.append(f"{folder}: complete only from offset {part.start} on")
         if last.to_ms < self._terms.until_ms:

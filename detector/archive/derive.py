@@ -12,9 +12,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from contract import topics, wire
+from contract import topics
+from detector import admission
+from detector.admission import Arrived, Trust
 from detector.archive import digest, framing
-from detector.archive.days import EVENTS, FINDINGS, Days, Table
+from detector.archive.days import EVENTS, FINDINGS, SESSIONS, Days, Table
 from detector.archive.digest import DigestError
 from detector.archive.framing import FramingError, Segment
 from detector.archive.segments import folder
@@ -53,10 +55,16 @@ class Derived:
 
 
 def events(segment: Segment) -> tuple[pl.DataFrame, int]:
-    """The events in a segment, in `contract.event` columns and in the order of their coming; and how many lines are none."""
-    values = [one.value for one in segment.records if one.value]
-    decoded = wire.decode(b"".join(value if value.endswith(b"\n") else value + b"\n" for value in values))
-    return decoded.frame, decoded.rejected.height
+    """The events in a segment, in `contract.event` columns and in the order of their coming; and how many lines are none.
+
+    What counts as one is what the detector admits, but that any agent's events may come without a seal.
+    """
+    records = [
+        Arrived(segment.topic, segment.partition, one.offset, one.timestamp_ms, one.key, one.value or b"", one.headers)
+        for one in segment.records
+    ]
+    found = admission.read(records, Trust())
+    return found.events, found.rejected.height
 
 
 def findings(segment: Segment) -> tuple[pl.DataFrame, int]:
@@ -93,7 +101,12 @@ class Source:
     read: Callable[[Segment], tuple[pl.DataFrame, int]]
 
 
-SOURCES: Final = (Source(topics.EVENTS.name, EVENTS, events), Source(topics.FINDINGS.name, FINDINGS, findings))
+def sources_of(events_topic: str, findings_topic: str) -> tuple[Source, ...]:
+    """The tables that are made, from topics of these names."""
+    return Source(events_topic, EVENTS, events), Source(findings_topic, FINDINGS, findings)
+
+
+SOURCES: Final = sources_of(topics.EVENTS.name, topics.FINDINGS.name)
 
 
 def derive(
@@ -128,6 +141,7 @@ def derive(
                 if name is not None:
                     _add(done, source, days, _segment(store, *name), partition)
         done.days[source.table.name] = days.join()
+    done.days[SESSIONS.name] = Days(out, SESSIONS, zone).join()  # parts are the detector's own
     unfinished = out / f".{_MARK}"
     unfinished.write_text(json.dumps(marks, sort_keys=True), encoding="utf-8")
     os.replace(unfinished, out / _MARK)

@@ -61,6 +61,11 @@ class Heads:
     unsealed: int = 0
     _newest: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
 
+    @property
+    def starts(self) -> int:
+        """How many starts of agents."""
+        return len(self._newest)
+
     def take(self, partition: int, record: Arrived) -> None:
         """Look at a record, in the order of offsets."""
         own = [(name, text) for name, text in record.headers if name in HEADERS]

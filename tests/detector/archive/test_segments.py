@@ -20,7 +20,8 @@ from audit.archive.digest import Keys
 from audit.archive.place import Folder as Place
 from audit.archive.verify import Terms, verify
 from audit.chains.verdict import OK, Verdict
-from detector.archive import framing
+from contract.sealed import HEADERS
+from detector.archive import framing, segments
 from detector.archive.framing import Kept
 from detector.archive.segments import ArchiveError, Segments, Superseded
 from detector.archive.signing import Signer, SigningKeyError, new_pair
@@ -135,6 +136,19 @@ def test_an_archive_may_begin_in_the_middle_of_a_topic(tmp_path: Path):
     into.close(NOON + 1)
     assert writer(tmp_path, start=5).next == 1010
     assert kept(tmp_path) == records(1000, 1010)
+
+
+def test_invented_agents_do_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(segments, "MOST_STARTS", 4)
+    into = writer(tmp_path)
+    for n in range(10):
+        said = {"agent": b"ag-%d" % n, "first": b"0", "last": b"0"}
+        headers = tuple((name, said.get(name, b"")) for name in HEADERS)
+        into.append([Kept(n, NOON, None, b"x", headers)], NOON)
+    into.close(NOON + 1)
+
+    assert [len(one["agents"]) for one in digests(tmp_path)] == [4, 4, 2]
+    assert judged(tmp_path).status == OK
 
 
 def test_a_clock_that_goes_back_does_no_harm(tmp_path: Path):
