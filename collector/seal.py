@@ -195,7 +195,7 @@ class Sealer:
 
     def _short(self, lines: pl.Series, events: pl.DataFrame) -> pl.Series:
         """The lines; those that fit no record with their texts cut."""
-        large = lines.str.len_bytes() >= MAX_BYTES
+        large = lines.str.len_bytes() > MAX_BYTES
         if not large.any():
             return lines
         texts = pl.col([known.key for known in FIELDS if known.kind == "str"])
@@ -218,7 +218,7 @@ class Sealer:
     def _cuts(self, partitions: np.ndarray, lines: pl.Series) -> list[tuple[int, int]]:
         """First and last place (exclusive) of each record; no record is over its limits or in two partitions."""
         most = 1 if self._fmt == EVENT else MAX_EVENTS
-        ends = np.cumsum(lines.str.len_bytes().to_numpy().astype(np.int64) + 1)
+        ends = np.cumsum(lines.str.len_bytes().to_numpy().astype(np.int64))
         borders = [*(np.flatnonzero(np.diff(partitions)) + 1).tolist(), len(partitions)]
         cuts = []
         first = 0

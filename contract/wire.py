@@ -186,7 +186,7 @@ def _fast(body: bytes, lines: pl.Series) -> _Fast:
         if todo.is_empty():
             break
         if buffer is None:
-            buffer = joined(todo["line"])
+            buffer = joined(todo["line"] + "\n")
         frame = pl.read_ndjson(buffer, schema={key: BY_KEY[key].dtype for key in keys})
         taken, odd = _accounted(buffer, todo["line"], frame)
         frame = _completed(frame)
