@@ -184,9 +184,10 @@ def _collect(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(version=__version__)
 
     def run(options: argparse.Namespace) -> int:
-        # The agent is a guest on the host: one thread, and memory given back at once. Both are read when Polars loads.
+        # The agent is a guest on the host: one thread, and memory given back two seconds after it was needed; given back at
+        # once, every turn would have to ask for it again. Both are read when Polars loads.
         os.environ.setdefault("POLARS_MAX_THREADS", "1")
-        os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:50,muzzy_decay_ms:0,narenas:1")
+        os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:2000,muzzy_decay_ms:0,narenas:1")
         from commands import collect
 
         return collect.run(options)

@@ -5,7 +5,6 @@ Signals and the command line are the command's affair (`commands.collect`).
 
 from __future__ import annotations
 
-import ctypes
 import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from prometheus_client import CollectorRegistry
 
 from collector import config as options
+from collector import memory
 from collector.agent import Agent, Clocks, Input
 from collector.checkpoint import StateFolder
 from collector.config import Config
@@ -102,7 +102,7 @@ class Running:
         done = self.agent.turn(wait)
         self._quiet_turns = self._quiet_turns + 1 if self.agent.exhausted else 0
         if self._quiet_turns == _QUIET_TURNS:
-            _give_back()
+            memory.give_back()
         if self._clocks.monotonic() - self._pulsed_s >= _PULSE_S:
             self._pulse()
         return done
@@ -280,16 +280,6 @@ class Running:
         if self._drop is not None:
             for result, count in self._drop.results().items():
                 metrics.bundles.labels(result).inc(count)
-
-
-def _give_back() -> None:
-    """Return memory that is free in glibc's allocator to the system; with another C library nothing happens.
-
-    While there is work it would be taken again at once, which costs a fifth of the time; at rest it is 7 MB.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def _limits(config: Config) -> Limits:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from collector import config as settings
+from collector import memory
 from collector.config import Config
 from collector.run import Running
 from commands.failure import Failure
@@ -29,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
         say(f"{options.config}: ok")
         return 0
     logs.set_up(config.log, sys.stderr, os.environ)
+    memory.keep()
     notify = Notify()
     asked = _Asked()
     try:
