@@ -28,6 +28,10 @@ from registers.mask import mask_my_numbers
 
 # How far ahead of Kafka's time an event may move the clock of its input; brokers refuse records further ahead themselves.
 AHEAD_MS: Final = 3_600_000
+# The heartbeat with which a start begins comes before what the agent finds to be read from the time that it was away.
+_BEGINS: Final = (
+    (pl.col("event.class") == "heartbeat") & pl.col("message").str.contains('"previous":', literal=True)
+).fill_null(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ def _heard(events: pl.DataFrame, record_of: NDArray[np.int64], records: Sequence
     told = events.select(
         pl.lit(pl.Series(record_of)).alias("record"),
         pl.coalesce("agent.id", pl.concat_str(pl.lit("source:"), "source.id"), pl.lit("?")).alias("input"),
-        pl.col("time.occurred").alias("newest"),
+        pl.when(_BEGINS).then(-1).otherwise("time.occurred").alias("newest"),
     )
     found = told.group_by("record", "input", maintain_order=True).agg(pl.col("newest").max())
     heard = []

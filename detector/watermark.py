@@ -21,7 +21,8 @@ class Heard:
 
     Attributes:
         input: `agent.id`, else `source:` and `source.id`, else `?`.
-        newest: Its greatest `time.occurred`, and at most an hour after the record's timestamp; UTC ms.
+        newest: Its greatest `time.occurred`, and at most an hour after the record's timestamp; UTC ms. −1 where it does not
+            say how far it has come: it holds up the others until it does.
         timestamp_ms: Kafka's time of the record.
         offset: Place of the record in the partition.
     """
@@ -95,7 +96,7 @@ def hear(clocks: Clocks, heard: Sequence[Heard]) -> Clocks:
         if slowest is None or (before is not None and not before.away and before.newest <= slowest):
             slowest = _slowest(inputs.values())
         slowest = newest if slowest is None else min(slowest, newest)
-        reached = slowest if reached is None else max(reached, slowest)
+        reached = _further(reached, slowest)
     return Clocks(inputs, reached, latest_ms)
 
 
@@ -130,7 +131,7 @@ def leave(clocks: Clocks, names: Iterable[str]) -> Clocks:
     }
     present = _slowest(inputs.values())
     least = max(one.newest for one in inputs.values()) if present is None else present
-    reached = least if clocks.reached is None else max(clocks.reached, least)
+    reached = _further(clocks.reached, least)
     return Clocks(_remembered(inputs), reached, clocks.latest_ms)
 
 
@@ -142,6 +143,12 @@ def watermark(clocks: Clocks, lateness_ms: int) -> int | None:
         lateness_ms: How much later than a newer event of the same input an event may come.
     """
     return None if clocks.reached is None else clocks.reached - lateness_ms
+
+
+def _further(reached: int | None, slowest: int) -> int | None:
+    if slowest < 0:
+        return reached
+    return slowest if reached is None else max(reached, slowest)
 
 
 def _slowest(clocks: Iterable[Clock]) -> int | None:

@@ -45,6 +45,16 @@ def test_an_input_that_joins_holds_the_others_up_and_takes_nothing_back():
     assert reached(hear(clocks, heard(("new", 150, 4)))) == 150
 
 
+def test_an_input_that_does_not_say_how_far_it_has_come_holds_the_others_up():
+    assert reached(hear(Clocks(), heard(("a", -1, 1)))) is None
+    clocks = hear(Clocks(), heard(("a", 100, 1), ("b", -1, 2), ("a", 200, 3)))
+    assert reached(clocks) == 100
+    assert reached(hear(clocks, heard(("b", 150, 4)))) == 150
+    assert reached(hear(clocks, heard(("a", -1, 4)))) == 100  # known already
+    assert reached(leave(clocks, ["b"])) == 200
+    assert reached(leave(hear(Clocks(), heard(("a", -1, 1))), ["a"])) is None
+
+
 def test_an_older_event_of_an_input_does_not_move_it_back():
     clocks = hear(Clocks(), heard(("a", 100, 1), ("b", 100, 1), ("a", 40, 2), ("b", 130, 3)))
     assert clocks.inputs["a"].newest == 100
@@ -93,7 +103,7 @@ def test_clocks_go_to_json_and_back():
 
 RECORDS = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from("abc"), st.integers(0, 50), st.integers(0, 50)),
+        st.tuples(st.sampled_from("abc"), st.integers(-1, 50), st.integers(0, 50)),
         st.sets(st.sampled_from("abc"), max_size=2),
     ),
     max_size=30,
@@ -130,8 +140,9 @@ def test_it_never_goes_back_and_is_the_least_of_those_present(script: list[tuple
                 continue
         else:
             clocks = hear(clocks, [Heard(*told, number)])
-            newest[told[0]], away = max(told[1], newest.get(told[0], 0)), away - {told[0]}
+            newest[told[0]], away = max(told[1], newest.get(told[0], -1)), away - {told[0]}
         present = [newest[name] for name in newest.keys() - away]
         least = min(present) if present else max(newest.values())
-        best = least if best is None else max(best, least)
+        if least >= 0:
+            best = least if best is None else max(best, least)
         assert reached(clocks) == best
