@@ -71,7 +71,7 @@ def decode(data: bytes, *, source_id: str | None = None, name: str = "", offset:
     if len(fast.rows) == len(lines) and fast.rows.is_sorted():
         return Decoded(fast.frame, rejected.empty(), _counted(fast.unknown))
     rest = np.setdiff1d(np.arange(len(lines)), fast.rows.to_numpy(), assume_unique=True).tolist()
-    slow = _slow(body, rest)
+    slow = _slow(body, rest) if rest else _Slow(empty(), [], [], [], Counter())
     rows = pl.concat([fast.rows, pl.Series(slow.rows, dtype=pl.Int64)])
     frame = pl.concat([fast.frame, slow.frame])[rows.arg_sort()]
     positions = [f"{name}:{offset + start + byte}" for byte in slow.bytes]
@@ -182,7 +182,7 @@ def _fast(body: bytes, lines: pl.Series) -> _Fast:
     frames: list[pl.DataFrame] = []
     rows = [pl.Series([], dtype=pl.Int64)]
     unknown: Counter[str] = Counter()
-    for keys in (_sampled(todo["line"]), KEYS):
+    for keys in dict.fromkeys((_sampled(todo["line"]), KEYS)):
         if todo.is_empty():
             break
         if buffer is None:
@@ -200,23 +200,24 @@ def _fast(body: bytes, lines: pl.Series) -> _Fast:
     return _Fast(pl.concat(frames) if frames else empty(), pl.concat(rows), unknown)
 
 
-def _sampled(lines: pl.Series, sample: int = 256) -> list[str]:
-    """The required keys and those in some of the lines, in the contract's order."""
+def _sampled(lines: pl.Series, sample: int = 256) -> tuple[str, ...]:
+    """The required keys and those in some of the lines, in the contract's order; all, where these are many."""
     # Steps by the golden ratio: even, and without a period that the lines might have too.
     picked = sorted({int(len(lines) * (n * 0.618033988749895 % 1)) for n in range(min(sample, len(lines)))})
     found = {key for line in lines.gather(picked) for key in json.loads(line)} | set(REQUIRED)
-    return [key for key in KEYS if key in found]
+    known = tuple(key for key in KEYS if key in found)
+    # Beside many columns the rest costs less than a second round for the few lines that have them.
+    return KEYS if 2 * len(known) > len(KEYS) else known
 
 
 def _accounted(buffer: bytes, lines: pl.Series, frame: pl.DataFrame) -> tuple[pl.Series, pl.Series | None]:
     """Which rows hold all that their lines say: no key twice, and none that was not read.
 
     A key has two quotes and a text two more, so where every line has just the quotes that its row accounts for, all
-    is well at once. Other lines have nulls, unknown keys or escaped quotes, which is no harm, or the two things looked
-    for: these lines (the second result) have their keys counted.
+    is well at once. Other lines have nulls or unknown keys, which is no harm, or the two things looked for: these lines
+    (the second result), and those with escaped quotes if there are any others, have their keys counted.
     """
-    quotes = buffer.count(b'"')
-    if quotes == sum((len(frame) - column.null_count()) * _quotes(column.dtype) for column in frame):
+    if _quotes_in(buffer) == sum((len(frame) - column.null_count()) * _quotes(column.dtype) for column in frame):
         return pl.repeat(True, len(frame), eager=True, dtype=pl.Boolean), None
     present = [pl.col(column.name).is_not_null().cast(pl.Int64) for column in frame]
     counts = frame.select(
@@ -229,6 +230,20 @@ def _accounted(buffer: bytes, lines: pl.Series, frame: pl.DataFrame) -> tuple[pl
     taken = (~odd).to_numpy(writable=True)
     taken[odd.to_numpy()] = counts.filter(odd).select(_given_once()).to_series().to_numpy()
     return pl.Series(taken), odd
+
+
+def _quotes_in(buffer: bytes) -> int:
+    """Quotes that open or close a text, in proven lines."""
+    signs = np.frombuffer(buffer, np.uint8)
+    quotes = int(np.count_nonzero(signs == ord('"')))
+    slashes = np.flatnonzero(signs == ord("\\"))
+    if not len(slashes):
+        return quotes
+    # Of backslashes in a row every other one is escaped itself.
+    place = np.arange(len(slashes))
+    begins = np.append(True, np.diff(slashes) != 1)
+    escapes = (place - np.maximum.accumulate(np.where(begins, place, 0))) % 2 == 0
+    return quotes - int(np.count_nonzero(signs[slashes[escapes] + 1] == ord('"')))
 
 
 def _given_once() -> pl.Expr:

@@ -138,6 +138,19 @@ def test_escapes_are_read_as_json_means_them():
     assert value(with_raw('"message": "\u2028\x7f\ufeff髙①"'), "message") == "\u2028\x7f\ufeff髙①"
 
 
+@pytest.mark.parametrize("text", [r"\\", r"\"", r"\\\"", r"\\\\", r"a\\b\"c\n\\"])
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_backslashes_hide_no_key_that_comes_twice(text: str, times: int):
+    twice = with_raw('"event.schema":1')
+    lines_ = [line(message="")[:-1] + f',"op.name":"{text}"}}' for _ in range(times)]
+
+    decoded = both("\n".join([*lines_, twice, *lines_]).encode())
+
+    assert decoded.frame.height == 2 * times
+    assert decoded.rejected.height == 1
+    assert decoded.frame["op.name"].to_list() == [json.loads(f'"{text}"')] * 2 * times
+
+
 def test_text_that_looks_like_keys_is_text():
     for text in ('"actor.id": "2"', '","actor.id":"2', ':"amount":null', '\\","event.id":null,"'):
         assert value(line(message=text, actor__id="1"), "message") == text
