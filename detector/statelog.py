@@ -117,7 +117,7 @@ class StateLog:
             topic, partition: Where the log is kept (`partition_for`).
             key: Whose log (`key_of`).
             client_id: What Kafka knows us as.
-            timeout_s: Longest that a call waits for Kafka; for each piece of a snapshot anew.
+            timeout_s: Longest that Kafka is waited for: until something is read, or one record is written.
             trim: After a snapshot, delete records that no log in the partition needs any more.
             clock: Seconds, never back.
         """
@@ -142,14 +142,13 @@ class StateLog:
             Unknown: There are records of a version that this program does not know.
             Broken: What is there does not add up.
         """
-        deadline = self._clock() + self._timeout_s
         self._pending = self._written = None
         self.epoch = 0
         with self._explained():
             while not self.epoch:
                 # Meanwhile the present owner, or that of another key, may delete what nobody needs: then all over again.
                 with contextlib.suppress(OffsetOutOfRangeError):
-                    self._claim(deadline)
+                    self._claim()
         found = self._mine.recovered()
         self._mine.release()
         return found
@@ -223,7 +222,6 @@ class StateLog:
         """Have a record of ours accepted; `what` tells it from others."""
         if not self.epoch:
             raise ValueError("take_over comes first")
-        deadline = self._clock() + self._timeout_s
         again = self._pending is not None
         if self._pending is None:
             link = self._mine.link()
@@ -233,8 +231,8 @@ class StateLog:
             raise ValueError("what could not be finished is to be tried again before anything else")
         with self._explained():
             if again:
-                self._read_to(self._log.end(deadline), deadline)
-            self._land(self._pending.value, partial(self._counts, self._pending), deadline)
+                self._read_to(self._log.end(self._deadline))
+            self._land(self._pending.value, partial(self._counts, self._pending))
         self._pending = None
 
     def _is_claimed(self, epoch: int) -> bool:
@@ -253,8 +251,9 @@ class StateLog:
             )
         return True
 
-    def _land(self, value: bytes, done: Callable[[], bool], deadline: float) -> None:
+    def _land(self, value: bytes, done: Callable[[], bool]) -> None:
         """Write a record, as often as it takes, until something holds that reading the log tells."""
+        deadline = self._deadline
         while not done():
             try:
                 offset = self._log.write(self.key, value, deadline)
@@ -262,28 +261,33 @@ class StateLog:
                 raise
             except KafkaError:
                 time.sleep(min(_PAUSE_S, self._log.left_s(deadline)))
-                self._read_to(self._log.end(deadline), deadline)  # it may have been written all the same
+                self._read_to(self._log.end(deadline))  # it may have been written all the same
                 continue
             if offset == self._read:  # nothing lies between, so there is nothing to read
                 self._take(offset, self.key.encode(), value)
                 self._read += 1
             else:
-                self._read_to(offset + 1, deadline)
+                self._read_to(offset + 1)
 
-    def _claim(self, deadline: float) -> None:
+    def _claim(self) -> None:
         """Read the partition as it stands, and claim the key; of two claims of one epoch only the first counts."""
         self._chains, self._opaque = {}, set()
         self.foreign = self.outdated = self.repeated = 0
-        self._read = self._log.first(deadline)
-        self._read_to(self._log.end(deadline), deadline)
+        self._read = self._log.first(self._deadline)
+        self._read_to(self._log.end(self._deadline))
         while not self.epoch:
             wanted, owner = self._mine.epoch + 1, secrets.token_hex(8)
-            self._land(statechain.claim(wanted, owner), partial(self._is_claimed, wanted), deadline)
+            self._land(statechain.claim(wanted, owner), partial(self._is_claimed, wanted))
             self.epoch = wanted if self._mine.owner == owner else 0
 
-    def _read_to(self, upto: int, deadline: float) -> None:
+    @property
+    def _deadline(self) -> float:
+        """Of what begins now."""
+        return self._clock() + self._timeout_s
+
+    def _read_to(self, upto: int) -> None:
         """Take every record before an offset, and none after."""
-        for offset, key, value in self._log.records(self._read, upto, deadline):
+        for offset, key, value in self._log.records(self._read, upto, self._timeout_s):
             self._take(offset, key, value)
             self._read = offset + 1
         self._read = max(self._read, upto)

@@ -71,8 +71,12 @@ class StatePartition:
         """Offset of the record that will be written next."""
         return int(self._reader().end_offsets([self._place], timeout_ms=self._left_ms(deadline))[self._place])
 
-    def records(self, first: int, upto: int, deadline: float) -> Iterator[tuple[int, bytes | None, bytes | None]]:
+    def records(self, first: int, upto: int, patience_s: float) -> Iterator[tuple[int, bytes | None, bytes | None]]:
         """Offset, key and value of all records from `first` on and before `upto`, in their order.
+
+        Args:
+            first, upto: Which.
+            patience_s: How long to wait for the next ones; a long log may take longer as long as it comes.
 
         Raises:
             OffsetOutOfRangeError: Records from `first` on were deleted.
@@ -80,7 +84,7 @@ class StatePartition:
         consumer = self._reader()
         if self._at != first and first < upto:
             consumer.seek(self._place, first)
-        at = first
+        at, deadline = first, self._clock() + patience_s
         while at < upto:
             # Not known until all that was polled was given out: the caller may stop before.
             self._at = -1
@@ -88,6 +92,7 @@ class StatePartition:
             for record in polled:
                 if record.offset < upto:
                     yield record.offset, record.key, record.value
+            deadline = self._clock() + patience_s if polled else deadline
             # Marks of transactions hold offsets and are not given out.
             at = polled[-1].offset + 1 if polled else max(at, consumer.position(self._place, timeout_ms=1000) or 0)
             self._at = at

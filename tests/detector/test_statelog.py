@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -333,6 +334,19 @@ def test_a_time_out_is_told_and_the_same_step_may_be_tried_again(broker: Broker,
     log.append(step(2, 3))
     found = opened(topic).take_over()
     assert [one.decision for one in found.steps] == [{}, {"n": 1}, {}]
+
+
+def test_a_long_log_may_take_longer_than_kafka_is_waited_for(kafka: Cluster, opened):
+    topic = kafka.topic(1)
+    with closing(KafkaProducer(bootstrap_servers=kafka.address.split(","))) as producer:
+        for _ in range(10_000):
+            producer.send(topic, b"somebody else's", partition=0)
+        producer.flush(60)
+    seconds = itertools.count(0.0, 0.5)
+    log = opened(topic, timeout_s=5.0, clock=lambda: next(seconds))
+    log.take_over()
+    assert log.foreign == 10_000
+    assert next(seconds) > 20
 
 
 def test_an_owner_who_slept_through_the_deletion_of_what_he_had_not_read_is_fenced(kafka: Cluster, opened):
