@@ -23,6 +23,8 @@ from service.settings import Kafka
 _BOOTSTRAP_MS: Final = 10_000
 _CALL_MS: Final = 10_000
 _FETCH_BYTES: Final = 1 << 20
+# How long the partitions of a process that was killed wait for another one.
+_SESSION_MS: Final = 10_000
 _log = logging.getLogger(__name__)
 
 
@@ -83,6 +85,7 @@ class Feed:
         self._consumer = KafkaConsumer(
             group_id=place.group,
             enable_auto_commit=False,
+            session_timeout_ms=_SESSION_MS,
             auto_offset_reset="none",  # never a jump that nobody hears of
             **self._arguments,
         )

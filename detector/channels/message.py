@@ -137,6 +137,8 @@ def _service(url: str) -> Any:
     made = Apprise(asset=asset)
     if not made.add(url) or len(made) != 1:
         raise ValueError("is no address that apprise knows: see its documentation of the service")
+    for service in made:
+        service.request_rate_per_sec = 0  # it would sleep 5 s between two messages; the pace is ours to keep
     return made
 
 

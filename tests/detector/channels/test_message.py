@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import email.policy
 import json
 import logging
-import socket
 from collections.abc import Iterator
 from email.message import EmailMessage
-from email.parser import BytesParser
-from typing import Any
 
 import pytest
 
@@ -17,37 +13,11 @@ from contract import notice
 from detector.channels.channel import LaterError
 from detector.channels.message import Message, Pace
 from tests.detector.channels.hostile import HOSTILE, with_text
+from tests.detector.channels.pagers import Mailbox
 from tests.detector.channels.receivers import Receiver, receiver
 from tests.detector.channels.test_inert import acts
 
-Controller = pytest.importorskip("aiosmtpd.controller", reason="needs aiosmtpd: type make venv").Controller
 pytest.importorskip("apprise", reason="needs apprise: type make venv")
-
-
-class Mailbox:
-    """Keeps the messages it is given."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[list[str], EmailMessage]] = []
-        self.status = "250 OK"
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        if self.status.startswith("250"):
-            parser = BytesParser(policy=email.policy.default)
-            self.got.append((envelope.rcpt_tos, parser.parsebytes(envelope.content)))
-        return self.status
-
-
-@pytest.fixture
-def mailbox() -> Iterator[tuple[Mailbox, str]]:
-    """A mail server, and the address that apprise sends to it with."""
-    box = Mailbox()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    controller = Controller(box, hostname="127.0.0.1", port=port)
-    controller.start()
-    yield box, f"mailto://127.0.0.1:{port}?from=sekimori@office.example&to=soc@office.example&mode=insecure"
-    controller.stop()
 
 
 @pytest.fixture

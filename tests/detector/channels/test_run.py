@@ -97,11 +97,6 @@ def warm(kafka: Cluster, topic: str, *sinks: Sink) -> None:
         sink.got.clear()
 
 
-@pytest.fixture
-def dead(kafka: Cluster) -> str:
-    return kafka.topic(1)
-
-
 def web(server: Receiver, name: str = "soc") -> Webhook:
     return Webhook(name, target(f"http://127.0.0.1:{server.port}/", HERE, 5), b"k" * 32)
 
