@@ -10,14 +10,18 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
 
 from contract import topics as known
+from detector.archive.signing import Signer, SigningKeyError
+from detector.archive.store import StoreError, opened
 from detector.channels.settings import Alertmanager, Notify, Webhook, names_problem
 from registers.config import ConfigError
 from service import settings
-from service.options import Folder, Ground, Name, ReadableFile, SiteKeyFile, Topic, WritableFolder
+from service.options import Folder, Ground, Name, PrivateFile, ReadableFile, SiteKeyFile, Topic, WritableFolder
+from service.private import read_private
 from service.settings import Log, Metrics, Section, refuse, told
 
 
@@ -97,6 +101,38 @@ class Topics(Section):
                 yield f"{option}: {name!r} is the topic of {first}: give each its own"
 
 
+def _place(value: str, info: ValidationInfo) -> str:
+    if "://" in value or not isinstance(info.context, Ground):
+        return value
+    return str(info.context.folder / value)
+
+
+class Archive(Section):
+    """Where the records are kept as they came, in segments under signed digests (docs/operations/archive.md)."""
+
+    folder: Annotated[str, Field(min_length=1), AfterValidator(_place)] = Field(
+        description="Local folder, made if missing, or the URL of an object store such as `s3://bucket/folder`; the same for "
+        "every detector of a group."
+    )
+    key: PrivateFile = Field(description="Signs the digests; `sekimori keys archive` makes it.")
+
+    @model_validator(mode="after")
+    def _consistent(self, info: ValidationInfo) -> Archive:
+        if isinstance(info.context, Ground):
+            refuse(self._unusable())
+        return self
+
+    def _unusable(self) -> Iterator[str]:
+        try:
+            Signer(read_private(self.key))
+        except SigningKeyError as error:
+            yield f"key: {self.key}: {error}"
+        try:
+            opened(self.folder)
+        except StoreError as error:
+            yield f"folder: {error}"
+
+
 class Limits(Section):
     """How much is worked on at a time, and how often the state is written down whole."""
 
@@ -124,6 +160,7 @@ class Config(Section):
     limits: Limits = Limits()
     metrics: Metrics = Metrics(port=9766)
     log: Log = Log()
+    archive: Archive | None = None
     alertmanager: Alertmanager | None = None
     webhooks: list[Webhook] = Field([])
     notify: list[Notify] = Field([])

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
+from detector.archive.segments import Segments
+from detector.archive.signing import Signer
+from detector.archive.store import opened
 from detector.config import Config
 from detector.partitions import LIVE, Counts, Input
 from detector.pins import Deployment
 from detector.place import Place
 from detector.stage_notices import Notices
+from service.private import read_private
 
 
 def inputs(config: Config, deployment: Deployment, run: str) -> list[Input]:
@@ -18,8 +25,24 @@ def inputs(config: Config, deployment: Deployment, run: str) -> list[Input]:
         run: `live`, or the name of a re-run, which tells nobody.
     """
     topics = config.topics
+    tables = _archive(config) if config.archive is not None and run == LIVE else None
 
     def notices(place: Place, counts: Counts) -> Notices:
         return Notices(topics, deployment, counts.findings, run)
 
-    return [Input("notices", topics.findings, notices)] if run == LIVE else []
+    return [Input("notices", topics.findings, notices, tables)] if run == LIVE else []
+
+
+def _archive(config: Config) -> Callable[[Place, int, int], Segments]:
+    """Opens the archive of a partition."""
+    assert config.archive is not None
+    store, signer = opened(config.archive.folder), Signer(read_private(config.archive.key))
+
+    def segments(place: Place, partitions: int, start: int) -> Segments:
+        now_ms = time.time_ns() // 1_000_000
+        return Segments(
+            store, place.topic, place.partition, signer, now_ms, partitions=partitions, start=start,
+            writer=config.detector.id,
+        )  # fmt: skip
+
+    return segments

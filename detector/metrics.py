@@ -64,6 +64,10 @@ class Metrics(Vocabulary):
         self.lost = self._counter(
             "lost_offsets_total", "Offsets that Kafka had deleted before they were read; each range is a finding."
         )
+        self.gaps = self._counter(
+            "relay_gaps_total",
+            "Stretches from a stage one that followed one that never came; look at lost_offsets_total.",
+        )
         self.lag = self._gauge("lag_records", "Records in Kafka that were not taken yet.", stage="stage")
         self.turn = self._histogram("turn_records", "Records in a turn.", _BATCH, stage="stage")
         self.seconds = self._histogram("turn_seconds", "Time of a turn.", _SECONDS, stage="stage")

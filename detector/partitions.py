@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from detector.archive.segments import Superseded
 from detector.config import Config
 from detector.consumer import Fetcher, Member, Taken, client_id
 from detector.metrics import Metrics
@@ -210,7 +211,7 @@ class Partitions:
         try:
             action()
             held.trouble = None
-        except Fenced as error:
+        except (Fenced, Superseded) as error:
             _log.warning("%s: another detector has taken over: %s", place, error)
             self._metrics.fenced.inc()
             self._drop(place, held)
@@ -268,7 +269,7 @@ class Partitions:
             worker.open(lambda: self._first(place), self._tables(one, place))
             held.end = self._end(place)
             self._check_end(worker)
-        except (Fenced, Unreachable, OSError) as error:
+        except (Fenced, Superseded, Unreachable, OSError) as error:
             self._put_off(held, f"{place}: {error}")
         except (Broken, ValueError) as error:
             held.trouble, held.refused = f"{place}: {error}", True
@@ -282,7 +283,8 @@ class Partitions:
     def _tables(self, one: Input, place: Place) -> Callable[[int], Tables] | None:
         if one.tables is None or self._counts is None:
             return None
-        make, partitions = one.tables, self._counts.events
+        make, topics = one.tables, self._config.topics
+        partitions = self._counts.findings if place.topic == topics.findings else self._counts.events
         return lambda start: make(place, partitions, start)
 
     def _first(self, place: Place) -> int:
@@ -320,7 +322,7 @@ class Partitions:
         if worker is not None:
             try:
                 worker.close(self._clocks.now_ms())
-            except OSError as error:
+            except (OSError, Superseded) as error:
                 _log.warning("%s: its last segment is not in the archive, and comes from Kafka again: %s", place, error)
 
 

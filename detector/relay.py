@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Any, Final, Protocol
 
 from contract.partition import partition_of
@@ -142,6 +143,14 @@ def read(record: Arrived) -> Received:
     )
 
 
+class Heard(Enum):
+    """What a record is to who receives it."""
+
+    NEW = "new"
+    BEFORE = "before"
+    AFTER_A_GAP = "after a gap"  # new, but something before it never came
+
+
 @dataclass(frozen=True, slots=True)
 class Upstream:
     """How far one stage one has come, as this partition has heard.
@@ -169,29 +178,22 @@ class Reach:
     upstreams: Mapping[int, Upstream] = field(default_factory=dict)
     reached: int = NEVER
 
-    def accept(self, received: Received) -> tuple[Reach, bool]:
-        """Take a record.
+    def accept(self, received: Received) -> tuple[Reach, Heard]:
+        """Take a record, which may have come before.
 
         Returns:
-            How far they have come with it, and whether its rows are new.
-
-        Raises:
-            ValueError: Something before it is missing: the message says what.
+            How far they have come with it, and what it is to us.
         """
         number = received.sender.upstream
         upstreams = {each: Upstream() for each in range(received.sender.upstreams)} | dict(self.upstreams)
         known = upstreams[number]
         if received.upto <= known.upto or (received.after == known.upto and received.part <= known.parts):
-            return self, False
-        if received.after != known.upto or received.part != known.parts + 1:
-            raise ValueError(
-                f"stage one of partition {number} goes on after {received.after}, part {received.part}, but was heard up to "
-                f"{known.upto}, part {known.parts}: records between are missing"
-            )
+            return self, Heard.BEFORE
+        follows = received.after == known.upto and received.part == known.parts + 1
         whole = received.part == received.parts
         upstreams[number] = Upstream(received.upto, 0, received.idle) if whole else replace(known, parts=received.part)
         waited = [one.upto for one in upstreams.values() if not one.idle] or [one.upto for one in upstreams.values()]
-        return Reach(upstreams, max(self.reached, min(waited))), True
+        return Reach(upstreams, max(self.reached, min(waited))), Heard.NEW if follows else Heard.AFTER_A_GAP
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for a state."""

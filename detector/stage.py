@@ -10,6 +10,7 @@ import polars as pl
 
 from contract.sealed import Record
 from detector.arrival import Arrived
+from detector.relay import Row
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -46,6 +47,25 @@ class Sent:
     rows: pl.DataFrame | None = None
     sessions: pl.DataFrame | None = None
     counts: Mapping[str, float] = field(default_factory=dict)
+
+
+class Effects(Protocol):
+    """What the core decided about a stretch of event time.
+
+    `findings` are OCSF objects, `relays` what goes on to stage two; `rows` and `sessions` are for the archive's tables,
+    `counts` for the metrics (`hits:rule`).
+    """
+
+    @property
+    def findings(self) -> Sequence[Mapping[str, Any]]: ...
+    @property
+    def relays(self) -> Sequence[Row]: ...
+    @property
+    def rows(self) -> pl.DataFrame: ...
+    @property
+    def sessions(self) -> pl.DataFrame: ...
+    @property
+    def counts(self) -> Mapping[str, int]: ...
 
 
 class Stage(Protocol[S, P]):

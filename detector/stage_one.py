@@ -1,0 +1,227 @@
+"""Stage one: sealed events of one partition → findings, and what goes on to stage two.
+
+What the records say of time, who is waited for, what came before and which versions decide stands here; what is decided
+is the core's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import polars as pl
+
+from detector import admission, letters, lost, parcel, pins, published, relay, watermark
+from detector.admission import Seen, Trust
+from detector.arrival import Arrived
+from detector.config import Config
+from detector.partitions import Counts
+from detector.pins import Deployment, Pins
+from detector.place import Place
+from detector.relay import NEVER, Sender
+from detector.stage import Effects, Moment, Sent
+from detector.versions import Loaded
+from detector.watermark import Clocks
+
+C = TypeVar("C")
+
+_KIND: Final = "stage one"
+_VERSION: Final = 1
+# How far beyond its end a re-run moves time, to close what is open: longer than any session or day.
+_CLOSING_MS: Final = 3 * 86_400_000
+Schedule = tuple[tuple[int, Loaded], ...]
+"""Versions with the event time (UTC ms, inclusive) from which they decide, ascending; the first from the beginning."""
+
+
+class Core(Protocol[C]):
+    """What decides. Pure: same state, events and schedule, same effects."""
+
+    def begin(self) -> C: ...
+    def advance(
+        self, state: C, new: pl.DataFrame, again: pl.DataFrame, watermark: int, schedule: Schedule
+    ) -> tuple[C, Effects]: ...
+    def dump(self, state: C) -> bytes: ...
+    def load(self, data: bytes) -> C: ...
+    def open_sessions(self, state: C) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class State(Generic[C]):
+    """What the stage remembers.
+
+    Attributes:
+        core: What the core does.
+        clocks: How far each input has come.
+        seen: Which events came before.
+        pinned: Versions that decide.
+        counts: How many partitions the topics had when the state was begun; None before the first decision.
+        watermark: Event time up to which all is decided, UTC ms; −1 before the first event.
+        relayed: Event time up to which stage two has been told.
+        idle: Stage two does not wait for this partition.
+        closed: A re-run has come to its end.
+    """
+
+    core: C
+    clocks: Clocks = field(default_factory=Clocks)
+    seen: Seen = field(default_factory=Seen)
+    pinned: Pins = ()
+    counts: Counts | None = None
+    watermark: int = -1
+    relayed: int = NEVER
+    idle: bool = False
+    closed: bool = False
+
+
+class One(Generic[C]):
+    """The stage.
+
+    Args:
+        core: What decides.
+        config: Topics, lateness, heartbeat.
+        deployment: What is deployed.
+        place: The partition.
+        counts: How many partitions the topics have.
+        run: `live`, or the name of a re-run.
+        code: Version of the product.
+        trust: Whom to believe what.
+    """
+
+    def __init__(
+        self,
+        core: Core[C],
+        config: Config,
+        deployment: Deployment,
+        place: Place,
+        counts: Counts,
+        run: str,
+        code: str,
+        trust: Trust,
+    ) -> None:
+        self._core, self._config, self._deployment = core, config, deployment
+        self._place, self._counts, self._run, self._code, self._trust = place, counts, run, code, trust
+        self._sender = Sender(run, place.partition, counts.events)
+
+    def begin(self) -> State[C]:
+        """Nothing is known."""
+        return State(self._core.begin())
+
+    def prepare(self, records: Sequence[Arrived]) -> admission.Read:
+        """Read records."""
+        return admission.read(records, self._trust)
+
+    def decide(self, state: State[C], prepared: admission.Read, moment: Moment) -> dict[str, Any]:
+        """Who is waited for no longer, which versions decide from when, and what was lost."""
+        decision: dict[str, Any] = {}
+        if state.counts is None:
+            decision["counts"] = asdict(self._counts)
+        if moment.lost is not None:
+            decision["lost"] = list(moment.lost)
+        clocks = watermark.hear(state.clocks, prepared.heard)
+        # In a backlog everybody would seem silent by the clock on the wall.
+        now_ms = moment.now_ms if moment.at_end else clocks.latest_ms
+        if left := watermark.silent(clocks, now_ms, self._config.detector.heartbeat_s):
+            decision["left"] = list(left)
+        if moment.at_end and not clocks.inputs and not state.idle:
+            decision["idle"] = True
+        if moment.ending and not state.closed:
+            decision["close"] = max(clocks.reached or 0, 0) + _CLOSING_MS
+        return decision | self._deployment.decide(state.pinned, state.watermark)
+
+    def advance(self, state: State[C], prepared: admission.Read, decision: Mapping[str, Any]) -> tuple[State[C], Sent]:
+        """Work events out."""
+        counts = state.counts or Counts(**decision["counts"])
+        clocks = watermark.leave(watermark.hear(state.clocks, prepared.heard), decision.get("left", ()))
+        reached = watermark.watermark(clocks, self._config.detector.lateness_s * 1000)
+        mark = max(state.watermark, -1 if reached is None else reached, decision.get("close", -1))
+        pinned = pins.extended(state.pinned, decision, state.watermark)
+        schedule = tuple((pin.since, self._deployment.load(pin)) for pin in pinned)
+        seen, new, again = admission.admit(state.seen, prepared.events, mark)
+        core, effects = self._core.advance(state.core, new, again, mark, schedule)
+        found = [*self._lost(state, decision, schedule), *effects.findings]
+        after = replace(
+            state, core=core, clocks=clocks, seen=seen, pinned=pinned, counts=counts, watermark=mark,
+            closed=state.closed or "close" in decision,
+        )  # fmt: skip
+        after, relays = self._relayed(after, effects, decision)
+        topics = self._config.topics
+        records = [
+            *published.records(found, topics.findings, counts.findings),
+            *relays,
+            *letters.records(prepared.rejected, topics.dead_letters),
+        ]
+        counted = {"events": float(new.height), "repeated": float(again.height)}
+        counted |= {name: float(count) for name, count in effects.counts.items()}
+        counted |= published.counts(found) | letters.counts(prepared.rejected)
+        return after, Sent(records, effects.rows, effects.sessions, counted)
+
+    def _lost(self, state: State[C], decision: Mapping[str, Any], schedule: Schedule) -> list[dict[str, Any]]:
+        if "lost" not in decision:
+            return []
+        first, behind = decision["lost"]
+        at = max(0, state.watermark)
+        return [lost.lost(self._place, first, behind, at, self._run, self._code, schedule[-1][1].hashes)]
+
+    def _relayed(self, state: State[C], effects: Effects, decision: Mapping[str, Any]) -> tuple[State[C], list[Any]]:
+        """What stage two is told: always when time has moved or anything is to be said, or nobody speaks here any more."""
+        inputs = state.clocks.inputs.values()
+        idle = all(one.away for one in inputs) and (bool(inputs) or state.idle or bool(decision.get("idle")))
+        idle = idle or state.closed
+        if state.watermark <= state.relayed and not effects.relays and idle == state.idle:
+            return state, []
+        # A stretch is never empty, so that it is known again when it comes again.
+        upto = max(state.watermark, state.relayed + 1)
+        topics, counts = self._config.topics, state.counts
+        assert counts is not None
+        records = relay.records(
+            effects.relays, self._sender, state.relayed, upto, topics.correlate, counts.correlate, idle=idle
+        )
+        return replace(state, relayed=upto, idle=idle), records
+
+    def dump(self, state: State[C]) -> bytes:
+        """The state as bytes."""
+        header = {
+            "clocks": state.clocks.to_json(), "pins": pins.as_json(state.pinned),
+            "counts": None if state.counts is None else asdict(state.counts), "watermark": state.watermark,
+            "relayed": state.relayed, "idle": state.idle, "closed": state.closed,
+        }  # fmt: skip
+        return parcel.pack(
+            _KIND, _VERSION, header, {}, {"core": self._core.dump(state.core), "seen": state.seen.dump()}
+        )
+
+    def load(self, data: bytes) -> State[C]:
+        """The reverse of `dump`.
+
+        Raises:
+            ValueError: Damaged, of an unknown version, or of other numbers of partitions.
+        """
+        header, _, blobs = parcel.unpack(data, _KIND, _VERSION)
+        counts = None if header["counts"] is None else Counts(**header["counts"])
+        check_counts(counts, self._counts)
+        return State(
+            self._core.load(blobs["core"]), Clocks.from_json(header["clocks"]), Seen.load(blobs["seen"]),
+            pins.from_json(header["pins"]), counts, header["watermark"], header["relayed"], header["idle"],
+            header["closed"],
+        )  # fmt: skip
+
+    def show(self, state: State[C]) -> Mapping[str, float]:
+        """Watermark, silent inputs, open sessions."""
+        away = sum(one.away for one in state.clocks.inputs.values())
+        shown = {"silent": float(away), "open_sessions": float(self._core.open_sessions(state.core))}
+        return shown if state.watermark < 0 else shown | {"watermark": float(state.watermark)}
+
+
+def check_counts(made: Counts | None, now: Counts) -> None:
+    """Refuse a state that was made when the topics had other numbers of partitions.
+
+    Raises:
+        ValueError: They had; the message says which and what to do.
+    """
+    if made is None or made == now:
+        return
+    then, here = asdict(made), asdict(now)
+    changed = ", ".join(f"{name} {then[name]} → {here[name]}" for name in then if then[name] != here[name])
+    raise ValueError(
+        f"the number of partitions has changed since this state was made ({changed}): it changes by a re-run only. Give the "
+        "topics back their numbers, or work through the past again with a state topic of its own (docs/operations/detector.md)"
+    )
