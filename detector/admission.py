@@ -28,10 +28,12 @@ from registers.mask import mask_my_numbers
 
 # How far ahead of Kafka's time an event may move the clock of its input; brokers refuse records further ahead themselves.
 AHEAD_MS: Final = 3_600_000
-# The heartbeat with which a start begins comes before what the agent finds to be read from the time that it was away.
-_BEGINS: Final = (
-    (pl.col("event.class") == "heartbeat") & pl.col("message").str.contains('"previous":', literal=True)
-).fill_null(False)
+# An event that its agent read so soon after it occurred was not waiting to be caught up on.
+NEAR_MS: Final = 60_000
+
+_BEAT: Final = (pl.col("event.class") == "heartbeat").fill_null(False)
+# Only the first of a start speaks of the starts before.
+_BEGINS: Final = pl.col("message").str.contains('"previous":', literal=True).fill_null(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +137,36 @@ def _letters(records: Sequence[Arrived], whole: Mapping[int, Refusal], lines: Se
 def _heard(events: pl.DataFrame, record_of: NDArray[np.int64], records: Sequence[Arrived]) -> tuple[Heard, ...]:
     if events.is_empty():
         return ()
+    name = pl.col("agent.id")
+    if events.get_column("agent.id").null_count():  # a text for each row costs more than all else
+        name = pl.coalesce(name, pl.concat_str(pl.lit("source:"), "source.id"), pl.lit("?"))
     told = events.select(
         pl.lit(pl.Series(record_of)).alias("record"),
-        pl.coalesce("agent.id", pl.concat_str(pl.lit("source:"), "source.id"), pl.lit("?")).alias("input"),
-        pl.when(_BEGINS).then(-1).otherwise("time.occurred").alias("newest"),
+        name.alias("input"),
+        pl.col("time.occurred").alias("newest"),
+        (pl.col("time.received") - pl.col("time.occurred") <= NEAR_MS).fill_null(True).alias("near"),
+        _BEAT.alias("beat"),
+        pl.int_range(pl.len()).alias("row"),
     )
-    found = told.group_by("record", "input", maintain_order=True).agg(pl.col("newest").max())
+    beats = told.filter("beat")
+    if beats.height:
+        begins = events.filter(_BEAT).select(_BEGINS.alias("begins")).to_series()
+        beats = beats.with_columns(pl.when(begins).then(-1).otherwise("newest").alias("newest"))
+    found = _by_input(told if beats.is_empty() else told.filter(~pl.col("beat")))
+    if beats.height:
+        # Beside events of the same input a heartbeat says nothing more.
+        alone = _by_input(beats).join(found, on=["record", "input"], how="anti", maintain_order="left")
+        found = pl.concat([found, alone]).sort("row")
     heard = []
-    for number, name, newest in found.iter_rows():
+    for number, name, newest, near, beat, _ in found.iter_rows():
         at = records[number]
-        heard.append(Heard(name, min(newest, at.timestamp_ms + AHEAD_MS), at.timestamp_ms, at.offset))
+        heard.append(
+            Heard(name, min(newest, at.timestamp_ms + AHEAD_MS), at.timestamp_ms, at.offset, beat, near or beat)
+        )
     return tuple(heard)
+
+
+def _by_input(told: pl.DataFrame) -> pl.DataFrame:
+    return told.group_by("record", "input", maintain_order=True).agg(
+        pl.col("newest").max(), pl.col("near").last(), pl.col("beat").first(), pl.col("row").first()
+    )

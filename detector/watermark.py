@@ -8,7 +8,7 @@ decisions between them alone, not on how many records are handed over at a time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 # What has left is remembered for whom it may interest, and forgotten beyond so many: anybody can make up a name.
@@ -21,16 +21,20 @@ class Heard:
 
     Attributes:
         input: `agent.id`, else `source:` and `source.id`, else `?`.
-        newest: Its greatest `time.occurred`, and at most an hour after the record's timestamp; UTC ms. −1 where it does not
-            say how far it has come: it holds up the others until it does.
+        newest: Its greatest `time.occurred`, and at most an hour after the record's timestamp; UTC ms. −1 in the heartbeat
+            with which a start begins: it comes before what is to be read from the time that the agent was away.
         timestamp_ms: Kafka's time of the record.
         offset: Place of the record in the partition.
+        beat: It holds heartbeats only.
+        near: The agent read the last event soon after it occurred; of an agent that catches up this is false.
     """
 
     input: str
     newest: int
     timestamp_ms: int
     offset: int
+    beat: bool = False
+    near: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +42,19 @@ class Clock:
     """One input.
 
     Attributes:
-        newest: Event time that it has reached, UTC ms.
+        newest: Event time that it has reached, UTC ms; −1 while that is not known.
         heard_ms: When it was heard last: the greatest timestamp of all records up to its last one, for an agent whose clock
             is slow, or that sends what an outage held up, is not silent.
         away: It left, and holds nobody up.
+        behind: It catches up: its last event was read long after it occurred.
+        quiet: No event came since its last heartbeat.
     """
 
     newest: int
     heard_ms: int
     away: bool = False
+    behind: bool = False
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +73,24 @@ class Clocks:
 
     def to_json(self) -> dict[str, Any]:
         """As values that JSON knows."""
-        inputs = {name: [one.newest, one.heard_ms, one.away] for name, one in sorted(self.inputs.items())}
+        inputs = {
+            name: [one.newest, one.heard_ms, one.away, one.behind, one.quiet]
+            for name, one in sorted(self.inputs.items())
+        }
         return {"inputs": inputs, "reached": self.reached, "latest_ms": self.latest_ms}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Clocks:
         """The reverse of `to_json`."""
-        inputs = {name: Clock(newest, heard, away) for name, (newest, heard, away) in value["inputs"].items()}
+        inputs = {name: Clock(*one) for name, one in value["inputs"].items()}
         return cls(inputs, value["reached"], value["latest_ms"])
 
 
 def hear(clocks: Clocks, heard: Sequence[Heard]) -> Clocks:
     """Take in what records say, in their order.
+
+    A heartbeat moves time when nobody works: it counts as an event, unless the agent is catching up, for then its older
+    events are still to come. That is over when it reads events soon after they occur, or has none between two heartbeats.
 
     Args:
         clocks: So far.
@@ -91,13 +105,22 @@ def hear(clocks: Clocks, heard: Sequence[Heard]) -> Clocks:
     for one in heard:
         latest_ms = max(latest_ms, one.timestamp_ms)
         before = inputs.get(one.input)
-        newest = one.newest if before is None else max(one.newest, before.newest)
-        inputs[one.input] = Clock(newest, latest_ms)
+        inputs[one.input] = after = _told(before, one, latest_ms)
         if slowest is None or (before is not None and not before.away and before.newest <= slowest):
             slowest = _slowest(inputs.values())
-        slowest = newest if slowest is None else min(slowest, newest)
+        slowest = after.newest if slowest is None else min(slowest, after.newest)
         reached = _further(reached, slowest)
     return Clocks(inputs, reached, latest_ms)
+
+
+def _told(before: Clock | None, heard: Heard, latest_ms: int) -> Clock:
+    known = -1 if before is None else before.newest
+    if not heard.beat:
+        return Clock(max(known, heard.newest), latest_ms, behind=not heard.near)
+    if heard.newest < 0:
+        return Clock(known, latest_ms, behind=True, quiet=True)
+    behind = before is not None and before.behind and not before.quiet
+    return Clock(known if behind else max(known, heard.newest), latest_ms, behind=behind, quiet=True)
 
 
 def silent(clocks: Clocks, now_ms: int, heartbeat_s: int) -> tuple[str, ...]:
@@ -126,9 +149,7 @@ def leave(clocks: Clocks, names: Iterable[str]) -> Clocks:
     leaving = {name for name in names if name in clocks.inputs}
     if not leaving:
         return clocks
-    inputs = {
-        name: Clock(one.newest, one.heard_ms, True) if name in leaving else one for name, one in clocks.inputs.items()
-    }
+    inputs = {name: replace(one, away=True) if name in leaving else one for name, one in clocks.inputs.items()}
     present = _slowest(inputs.values())
     least = max(one.newest for one in inputs.values()) if present is None else present
     reached = _further(clocks.reached, least)

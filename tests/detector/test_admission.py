@@ -77,11 +77,24 @@ def test_what_an_agent_seals_comes_in_as_it_was(sealed: list[Record]):
     assert names[1:] == [(n, AGENT, NOON) for n in (1, 2)] + [(3, "away", NOON), (3, AGENT, NOON), (4, "away", NOON)]
 
 
-def test_the_heartbeat_of_a_start_does_not_say_how_far_the_agent_has_come(tmp_path: Path):
+def test_heartbeats_tell_how_far_the_agent_has_come_except_the_first(tmp_path: Path):
     enrolled(tmp_path)
     sealer = start(tmp_path)
     heard = [read([arrived(one)], TRUST).heard for one in (*beats(sealer, partitions=2), *beats(sealer, partitions=1))]
-    assert [one.newest for [one] in heard] == [-1, -1, NOON]
+    assert [(one.newest, one.beat) for [one] in heard] == [(-1, True), (-1, True), (NOON, True)]
+
+
+def test_an_event_read_long_after_it_occurred_was_caught_up_on():
+    def told(*received: int | None) -> list[tuple[bool, bool, int]]:
+        events = [line(n, **{"agent.id": "x", "time.received": at}) for n, at in enumerate(received)]
+        beat = line(9, **{"agent.id": "x", "event.class": "heartbeat", "time.occurred": NOON + 5})
+        return [
+            (one.near, one.beat, one.newest - NOON) for one in read([arrived(b"\n".join([*events, beat]))], TRUST).heard
+        ]
+
+    assert told(NOON + 60_000) == told(NOON + 90_000, NOON) == told(None) == [(True, False, 0)]
+    assert told(NOON + 60_001) == told(NOON, NOON + 10**9) == [(False, False, 0)]
+    assert told() == [(True, True, 5)]
 
 
 def test_third_parties_send_lines_without_headers():

@@ -55,6 +55,34 @@ def test_an_input_that_does_not_say_how_far_it_has_come_holds_the_others_up():
     assert reached(leave(hear(Clocks(), heard(("a", -1, 1))), ["a"])) is None
 
 
+def beat(name: str, at: int) -> Heard:
+    return Heard(name, at, at, 0, beat=True)
+
+
+def test_heartbeats_move_time_when_nobody_works():
+    clocks = hear(Clocks(), [*heard(("a", 100, 100)), beat("a", 500)])
+    assert reached(clocks) == 500
+    assert reached(hear(clocks, [beat("new", 450), beat("a", 900)])) == 500
+
+
+def test_heartbeats_of_an_agent_that_catches_up_do_not_run_ahead_of_its_events():
+    def old(at: int, now: int) -> Heard:
+        return Heard("a", at, now, 0, near=False)
+
+    clocks = hear(Clocks(), [*heard(("a", 100, 100)), Heard("a", -1, 5000, 0, beat=True)])
+    assert reached(clocks) == 100
+    clocks = hear(clocks, [old(150, 5000), beat("a", 5060), old(300, 5070), beat("a", 5120), old(310, 5120)])
+    assert reached(clocks) == 310
+    assert reached(hear(clocks, [*heard(("a", 5130, 5130)), beat("a", 5180)])) == 5180  # it has caught up
+    assert reached(hear(clocks, [beat("a", 5180)])) == 310
+    assert reached(hear(clocks, [beat("a", 5180), beat("a", 5240)])) == 5240  # there was nothing more to catch up on
+
+
+def test_a_start_with_nothing_to_catch_up_on_moves_time_with_its_second_heartbeat():
+    clocks = hear(Clocks(), [Heard("a", -1, 5000, 0, beat=True), beat("a", 5060)])
+    assert reached(clocks) == 5060
+
+
 def test_an_older_event_of_an_input_does_not_move_it_back():
     clocks = hear(Clocks(), heard(("a", 100, 1), ("b", 100, 1), ("a", 40, 2), ("b", 130, 3)))
     assert clocks.inputs["a"].newest == 100
@@ -96,7 +124,9 @@ def test_names_that_left_long_ago_are_forgotten(monkeypatch):
 
 
 def test_clocks_go_to_json_and_back():
-    clocks = leave(hear(Clocks(), heard(("関", 100, 1), ("b", 50, 2))), ["b"])
+    clocks = leave(
+        hear(Clocks(), [*heard(("関", 100, 1), ("b", 50, 2)), beat("b", 9), Heard("c", 1, 1, 1, near=False)]), ["b"]
+    )
     assert Clocks.from_json(json.loads(json.dumps(clocks.to_json()))) == clocks
     assert Clocks.from_json(Clocks().to_json()) == Clocks()
 
@@ -110,7 +140,16 @@ RECORDS = st.lists(
 )
 
 
-def in_steps(script: Sequence[tuple[str, int, int] | set[str]], cuts: set[int]) -> list[int | None]:
+MIXED = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from("abc"), st.integers(-1, 50), st.integers(0, 50), st.booleans(), st.booleans()),
+        st.sets(st.sampled_from("abc"), max_size=2),
+    ),
+    max_size=30,
+)
+
+
+def in_steps(script: Sequence[tuple[str, int, int, bool, bool] | set[str]], cuts: set[int]) -> list[int | None]:
     """What is reached before every departure and at the end, with records handed over up to each cut."""
     clocks, waiting, seen = Clocks(), [], []
     for number, told in enumerate(script):
@@ -118,14 +157,14 @@ def in_steps(script: Sequence[tuple[str, int, int] | set[str]], cuts: set[int]) 
             clocks, waiting = leave(hear(clocks, waiting), told), []
             seen.append(reached(clocks))
         else:
-            waiting.append(Heard(*told, number))
+            waiting.append(Heard(*told[:3], number, *told[3:]))
             if number in cuts:
                 clocks, waiting = hear(clocks, waiting), []
     return [*seen, reached(hear(clocks, waiting))]
 
 
-@given(RECORDS, st.sets(st.integers(0, 30)))
-def test_cuts_do_not_matter(script: list[tuple[str, int, int] | set[str]], cuts: set[int]):
+@given(MIXED, st.sets(st.integers(0, 30)))
+def test_cuts_do_not_matter(script: list[tuple[str, int, int, bool, bool] | set[str]], cuts: set[int]):
     assert in_steps(script, cuts) == in_steps(script, set(range(len(script))))
 
 
