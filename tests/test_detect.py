@@ -169,5 +169,15 @@ def test_an_archive_that_cannot_be_written_stops_the_work_turns_health_red_and_i
 
 
 def make_key(desk: Desk) -> None:
-    command = [sys.executable, "-W", "ignore", "-m", "sekimori", "keys", "archive", "--out", str(desk.folder / "archive.key")]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "sekimori",
+        "keys",
+        "archive",
+        "--out",
+        str(desk.folder / "archive.key"),
+    ]
     subprocess.run(command, cwd=ROOT, env=environment(desk.folder), check=True, capture_output=True, timeout=60)

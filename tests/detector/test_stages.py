@@ -1,0 +1,292 @@
+"""Stages one and two around small cores: time, duplicates, versions, what is lost, and any cut of the input."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from contract import finding
+from contract.sealed import Record
+from detector.admission import Trust
+from detector.arrival import Arrived
+from detector.config import parse
+from detector.partitions import Counts
+from detector.pins import Deployment
+from detector.place import Place
+from detector.stage import Moment
+from detector.stage_one import One
+from detector.stage_two import Two
+from tests.detector.small import CountActors, CountEverybody
+
+MINUTE = 60_000
+START = 1_775_000_000_000 // MINUTE * MINUTE
+COUNTS = Counts(2, 3, 2)
+CONFIG = parse(
+    '[detector]\nid = "d"\nstate_dir = "s"\nlateness_s = 60\nheartbeat_s = 600\n[kafka]\nbootstrap_servers = ["k:1"]\n',
+    Path("/"),
+)
+ONE, TWO = {"rules": "1" * 64}, {"rules": "2" * 64}
+
+
+class Versions:
+    """A library that holds what it is asked for; nothing is decided by it here."""
+
+    def load(self, hashes: Mapping[str, str]) -> Any:
+        return SimpleNamespace(hashes=dict(hashes))
+
+
+def deployment(hashes: Mapping[str, str] = ONE) -> Deployment:
+    library: Any = Versions()
+    current: Any = SimpleNamespace(hashes=hashes)
+    return Deployment(library, current)
+
+
+def one(partition: int = 0, deployed: Deployment | None = None, counts: Counts = COUNTS) -> One[dict[str, Any]]:
+    place = Place("access-events", partition)
+    return One(CountActors(), CONFIG, deployed or deployment(), place, counts, "live", "0.1.0", Trust())
+
+
+def two(partition: int) -> Two[dict[str, Any]]:
+    place = Place("sekimori-correlate", partition)
+    return Two(CountEverybody(), CONFIG.topics, deployment(), place, COUNTS, "live", "0.1.0")
+
+
+def event(number: int, at: int, actor: str = "a1", agent: str = "ag") -> dict[str, Any]:
+    return {
+        "event.id": f"{number:016x}", "event.schema": 1, "event.class": "access", "time.occurred": at, "actor.id": actor,
+        "agent.id": agent, "source.id": "web",
+    }  # fmt: skip
+
+
+def records(events: Sequence[dict[str, Any]], partition: int = 0, start: int = 0) -> list[Arrived]:
+    return [
+        Arrived(
+            "access-events", partition, start + number, one["time.occurred"] + 500, None,
+            json.dumps(one).encode() + b"\n", (),
+        )
+        for number, one in enumerate(events)
+    ]  # fmt: skip
+
+
+class Turns:
+    """Turns of a stage, one after another, as a worker makes them; and the state through bytes now and then."""
+
+    def __init__(self, stage: Any, draw: random.Random | None = None) -> None:
+        self.stage, self.state, self.draw = stage, stage.begin(), draw
+        self.sent: list[Record] = []
+        self.decisions: list[tuple[list[Arrived], dict[str, Any]]] = []
+
+    def take(self, arrived: Sequence[Arrived], **moment: Any) -> list[Record]:
+        told = Moment(**({"now_ms": START, "at_end": False} | moment))
+        prepared = self.stage.prepare(arrived)
+        decision = json.loads(json.dumps(self.stage.decide(self.state, prepared, told)))
+        self.decisions.append((list(arrived), decision))
+        self.state, sent = self.stage.advance(self.state, prepared, decision)
+        self.sent += sent.records
+        if self.draw is not None and self.draw.random() < 0.3:
+            self.state = self.stage.load(self.stage.dump(self.state))
+        return list(sent.records)
+
+    def found(self) -> dict[str, dict[str, Any]]:
+        """Findings by their names."""
+        made = [json.loads(record.value) for record in self.sent if record.topic == CONFIG.topics.findings]
+        for item in made:
+            assert finding.validate(item) == []
+        return {item["finding_info"]["uid"]: item for item in made}
+
+    def texts(self) -> list[str]:
+        return [item["unmapped"]["text"]["en"] for _, item in sorted(self.found().items())]
+
+
+def month(seed: int = 1) -> list[dict[str, Any]]:
+    draw = random.Random(seed)
+    times = sorted(START + draw.randrange(30 * MINUTE) for _ in range(300))
+    return [event(number, at, f"a{draw.randrange(4)}") for number, at in enumerate(times)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_however_the_input_is_cut_the_same_is_found_and_handed_on(seed: int):
+    events = month()
+    whole, pieces = Turns(one()), Turns(one(), random.Random(seed))
+    whole.take(records(events))
+    cuts = sorted(random.Random(seed).sample(range(1, 300), 20))
+    for start, end in zip([0, *cuts], [*cuts, 300], strict=True):
+        pieces.take(records(events[start:end], start=start))
+
+    assert pieces.found() == whole.found()
+    assert len(whole.found()) > 20
+    assert rows(pieces) == rows(whole)
+
+
+def rows(turns: Turns) -> list[str]:
+    """What was handed on, by partition and in its order."""
+    relayed = [record for record in turns.sent if record.topic == CONFIG.topics.correlate]
+    return [line.decode() for one in sorted(relayed, key=lambda one: one.partition) for line in one.value.splitlines()]
+
+
+def test_working_it_out_again_with_the_recorded_decisions_gives_the_same_bytes():
+    events = month()
+    first = Turns(one(deployed=deployment(ONE)))
+    for start in range(0, 300, 37):
+        first.take(records(events[start : start + 37], start=start), now_ms=START + start, at_end=start == 222)
+    # Whoever works it out again has other versions deployed and another clock.
+    stage = one(deployed=deployment(TWO))
+    state, again = stage.begin(), []
+    for arrived, decision in first.decisions:
+        state, sent = stage.advance(state, stage.prepare(arrived), decision)
+        again += sent.records
+
+    assert [(r.topic, r.partition, r.key, r.value, r.headers) for r in again] == [
+        (r.topic, r.partition, r.key, r.value, r.headers) for r in first.sent
+    ]
+    assert stage.dump(state) == first.stage.dump(first.state)
+
+
+def test_what_comes_again_counts_once():
+    events = month()
+    plain, twice = Turns(one()), Turns(one())
+    plain.take(records(events))
+    twice.take(records([*events[:200], *events[100:]]))
+
+    assert twice.found() == plain.found()
+
+
+def test_an_agent_that_fell_silent_is_waited_for_no_longer_and_stage_two_is_told():
+    turns = Turns(one())
+    turns.take(records([event(1, START, agent="x"), event(2, START + 5 * MINUTE, agent="y")]))
+    assert turns.texts() == []
+
+    turns.take([], now_ms=START + 12 * MINUTE, at_end=True)
+
+    assert [decision for _, decision in turns.decisions][-1] == {"left": ["x"]}
+    assert turns.texts() == ['{"a1": 1}']
+    assert dict(turns.sent[-1].headers)["idle"] == b"0"
+
+    turns.take([], now_ms=START + 40 * MINUTE, at_end=True)
+    assert dict(turns.sent[-1].headers)["idle"] == b"1"
+
+
+def test_in_a_backlog_nobody_seems_silent_by_the_clock_on_the_wall():
+    turns = Turns(one())
+    turns.take(records([event(1, START, agent="x"), event(2, START + 5 * MINUTE, agent="y")]), now_ms=START + 10**9)
+
+    assert "left" not in turns.decisions[-1][1]
+
+
+def test_a_partition_in_which_nobody_ever_spoke_holds_nobody_up():
+    turns = Turns(one())
+
+    told = turns.take([], at_end=True)
+
+    assert len(told) == COUNTS.correlate
+    assert {dict(record.headers)["idle"] for record in told} == {b"1"}
+    assert turns.take([], at_end=True) == []
+
+
+def test_new_versions_decide_from_the_next_minute_on():
+    deployed = deployment(ONE)
+    turns = Turns(one(deployed=deployed))
+    turns.take(records([event(1, START), event(2, START + 3 * MINUTE + 1)]))
+    deployed.current = SimpleNamespace(hashes=TWO)  # type: ignore[assignment]
+    turns.take(records([event(3, START + 10 * MINUTE)], start=2))
+
+    versions = {item["time"]: item["unmapped"]["versions"] for item in turns.found().values()}
+    assert versions == {START + MINUTE: ONE, START + 4 * MINUTE: TWO}
+
+
+def test_what_kafka_deleted_is_a_finding_that_pages():
+    turns = Turns(one())
+    turns.take(records([event(1, START)]))
+
+    turns.take([], lost=(1, 500))
+
+    [item] = turns.found().values()
+    assert item["is_alert"]
+    assert item["unmapped"]["kind"] == "evidence"
+    assert item["unmapped"]["text"]["en"] == (
+        "In partition 0 of access-events Kafka deleted 499 records (offsets 1 to 499) before they were analysed."
+    )
+
+
+def test_what_cannot_be_read_goes_to_the_dead_letters_and_holds_nobody_up():
+    turns = Turns(one())
+    bad = Arrived("access-events", 0, 1, START, None, b"{no json\n", ())
+    turns.take([*records([event(1, START)]), bad, *records([event(2, START + 5 * MINUTE)], start=2)])
+
+    [letter] = [json.loads(record.value) for record in turns.sent if record.topic == CONFIG.topics.dead_letters]
+    assert letter["source.position"] == "access-events/0/1:0"
+    assert turns.texts() == ['{"a1": 1}']
+
+
+def test_a_state_of_another_number_of_partitions_is_refused_with_what_to_do():
+    turns = Turns(one())
+    turns.take(records([event(1, START)]))
+
+    with pytest.raises(
+        ValueError, match=r"changed since this state was made \(events 2 → 4\): it changes by a re-run only"
+    ):
+        one(counts=Counts(4, 3, 2)).load(turns.stage.dump(turns.state))
+
+
+def test_a_rerun_closes_what_is_open_at_its_end():
+    turns = Turns(one())
+    turns.take(records([event(1, START)]))
+    turns.take([], at_end=True, ending=True)
+    turns.take([], at_end=True, ending=True)
+
+    assert turns.texts() == ['{"a1": 1}']
+    assert dict(turns.sent[-1].headers)["idle"] == b"1"
+    assert turns.decisions[-1][1] == {}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_stage_two_finds_the_same_however_the_stage_ones_work_and_die(seed: int):
+    draw = random.Random(seed)
+    events = month()
+    parts = [[item for item in events if item["actor.id"] in own] for own in (("a0", "a1"), ("a2", "a3"))]
+    relayed: list[list[Record]] = [[], []]
+    for number, mine in enumerate(parts):
+        turns = Turns(one(number))
+        start = 0
+        while start < len(mine):
+            end = start + draw.randrange(1, 40)
+            turns.take(records(mine[start:end], number, start))
+            start = end
+        turns.take([], at_end=True, ending=True)
+        relayed[number] = [record for record in turns.sent if record.topic == CONFIG.topics.correlate]
+
+    texts: dict[str, int] = {}
+    for partition in range(COUNTS.correlate):
+        queues = [[record for record in sent if record.partition == partition] for sent in relayed]
+        log = mixed(queues, draw)
+        turns = Turns(two(partition), draw)
+        at = 0
+        while at < len(log):
+            step = draw.randrange(1, 9)
+            turns.take(log[at : at + step])
+            at += step
+        for item in turns.found().values():
+            minute = item["time"] // MINUTE
+            texts |= {f"{minute}/{actor}": n for actor, n in json.loads(item["unmapped"]["text"]["en"]).items()}
+    wanted: dict[str, int] = {}
+    for item in events:
+        name = f"{item['time.occurred'] // MINUTE + 1}/{item['actor.id']}"
+        wanted[name] = wanted.get(name, 0) + 1
+    assert texts == wanted
+
+
+def mixed(queues: list[list[Record]], draw: random.Random) -> list[Arrived]:
+    """Several senders' records in one partition: each in its order, and some way back now and then."""
+    places, log = [0] * len(queues), []
+    while any(place < len(queue) for place, queue in zip(places, queues, strict=True)):
+        which = draw.choice([n for n, queue in enumerate(queues) if places[n] < len(queue)])
+        record = queues[which][places[which]]
+        log.append(Arrived(record.topic, record.partition, len(log), 0, None, record.value, tuple(record.headers)))
+        places[which] = max(0, places[which] - draw.randrange(4)) if draw.random() < 0.1 else places[which] + 1
+    return log
