@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import polars as pl
 
@@ -56,30 +58,28 @@ class Bases:
         subject, times, said = batch.subject, batch.times, batch.present("subject.token")
         batch.add("basis.known", booleans(known, stated))
         theirs, nobodys = self._pair(ref, subject + 1), self._pair(ref, np.where(known, 0, -1))
-        theirs = np.where(subject >= 0, theirs, -1)
-        fits = self._of_pair.has(theirs) | self._of_pair.has(nobodys)
+        own = self._of_pair.look(np.where(subject >= 0, theirs, -1), times)
+        common = self._of_pair.look(nobodys, times)
+        fits = own.has | common.has
         batch.add("basis.matches", booleans(fits, stated & known & said & (not self._no_subject)))
-        open_theirs = self._of_pair.open(theirs, times) | self._of_pair.open(nobodys, times)
-        opened = np.where(fits & said, open_theirs, self._of_ref.open(ref, times))
+        other = self._of_ref.look(np.where(fits & said, -1, ref), times)
+        opened = np.where(fits & said, own.open | common.open, other.open)
         batch.add("basis.open", booleans(opened, stated & known))
-        row = self._of_pair.row(theirs, times)
-        row = np.where(row >= 0, row, self._of_pair.row(nobodys, times))
-        row = np.where(row >= 0, row, self._of_ref.row(ref, times))
+        row = np.where(own.row >= 0, own.row, np.where(common.row >= 0, common.row, other.row))
         batch.add("basis.kind", take(self._kinds, np.where(known, row, -1)))
-        self._add_days(batch, ref, theirs, nobodys)
+        closed = np.where(fits, np.maximum(own.closed, common.closed), other.closed)
+        self._add_days(batch, np.where(known, closed, self._closed_before(subject, times)))
         self._add_any(batch, said)
         near = booleans(self._near.covers(subject, times), said & (not self._no_subject) & (not self.absent))
         batch.add("basis.within_30_days", near)
 
-    def _add_days(self, batch: Batch, ref: Ints, theirs: Ints, nobodys: Ints) -> None:
-        times = batch.times
-        closed = np.maximum(self._of_pair.closed(theirs, times), self._of_pair.closed(nobodys, times))
-        fits = self._of_pair.has(theirs) | self._of_pair.has(nobodys)
-        closed = np.where(fits, closed, self._of_ref.closed(ref, times))
-        row = self._closed.row(batch.subject, times)
-        of_subject = np.full(len(batch), BEGINNING, dtype=np.int64)
-        of_subject[row >= 0] = self._closed_at[row[row >= 0]]
-        closed = np.where(ref >= 0, closed, of_subject)
+    def _closed_before(self, subject: Ints, times: Ints) -> Ints:
+        row = self._closed.row(subject, times)
+        closed = np.full(len(subject), BEGINNING, dtype=np.int64)
+        closed[row >= 0] = self._closed_at[row[row >= 0]]
+        return closed
+
+    def _add_days(self, batch: Batch, closed: Ints) -> None:
         batch.add_int("basis.days_after_close", batch.days - local_days(closed, self._zone), closed > BEGINNING)
 
     def _add_any(self, batch: Batch, said: Bools) -> None:
@@ -101,8 +101,18 @@ class Bases:
         return pack((subject, len(self._subjects)), (place, len(self._depts) + 1))
 
 
+class _Looked(NamedTuple):
+    """Per query: whether there are rows at all, whether one is open (with grace), which row speaks (−1: none), and when
+    the last was closed (`BEGINNING` if none was, or if something is still open)."""
+
+    has: Bools
+    open: Bools
+    row: Ints
+    closed: Ints
+
+
 class _Opening:
-    """Rows of bases by one key: whether one is open (with grace), which row speaks, and when the last was closed."""
+    """Rows of bases by one key."""
 
     def __init__(self, keys: Ints, opened: Ints, closed: Ints, grace: Ints) -> None:
         self._open = Cover(keys, opened, grace)
@@ -111,18 +121,19 @@ class _Opening:
         self._last = last(np.where(closed < FOREVER, keys, -1), closed + 1)
         self._closed = closed
 
-    def has(self, keys: Ints) -> Bools:
-        return self._any.has(keys)
+    def look(self, keys: Ints, times: Ints) -> _Looked:
+        has = self._any.has(keys)
+        found = _Looked(has, np.zeros(len(keys), np.bool_), np.full(len(keys), -1), np.full(len(keys), BEGINNING))
+        asked = np.flatnonzero(has)
+        if len(asked):
+            keys, times = keys[asked], times[asked]
+            found.open[asked] = self._open.covers(keys, times)
+            rows = self._rows.row(keys, times)
+            found.row[asked] = np.where(rows >= 0, rows, self._any.row(keys, times))
+            found.closed[asked] = self._last_closed(keys, times)
+        return found
 
-    def open(self, keys: Ints, times: Ints) -> Bools:
-        return self._open.covers(keys, times)
-
-    def row(self, keys: Ints, times: Ints) -> Ints:
-        rows = self._rows.row(keys, times)
-        return np.where(rows >= 0, rows, self._any.row(keys, times))
-
-    def closed(self, keys: Ints, times: Ints) -> Ints:
-        """Latest closing before the time; `BEGINNING` if none, or if something is still open."""
+    def _last_closed(self, keys: Ints, times: Ints) -> Ints:
         row = self._last.row(keys, times)
         over = np.flatnonzero((row >= 0) & ~self._bare.covers(keys, times))
         result = np.full(len(keys), BEGINNING, dtype=np.int64)

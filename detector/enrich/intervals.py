@@ -7,7 +7,7 @@ All moments are Int64 UTC milliseconds, all intervals closed at both ends.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,18 @@ Bools = npt.NDArray[np.bool_]
 BEGINNING: Final = -(2**61)
 FOREVER: Final = 2**61
 DAY_MS: Final = 86_400_000
+# Tables up to this size stay in the processor's cache.
+SMALL: Final = 4096
+
+
+def search(table: npt.NDArray[Any], sought: npt.NDArray[Any]) -> Ints:
+    """`numpy.searchsorted`. A large table is walked in order: jumping about in it misses the cache at every step."""
+    if len(table) < SMALL:
+        return np.searchsorted(table, sought)
+    order = np.argsort(sought)
+    found = np.empty(len(sought), dtype=np.int64)
+    found[order] = np.searchsorted(table, sought[order])
+    return found
 
 
 class Codes:
@@ -28,6 +40,10 @@ class Codes:
         texts = [column.cast(pl.String) for column in columns] or [pl.Series([], dtype=pl.String)]
         self.texts: pl.Series = pl.concat([t.alias("text") for t in texts]).drop_nulls().unique().sort()
         self._frame = pl.DataFrame({"text": self.texts, "code": np.arange(len(self.texts), dtype=np.int64)})
+        hashes = self.texts.hash().to_numpy()
+        self._by_hash = np.argsort(hashes)
+        self._hashes = hashes[self._by_hash]
+        self._unlike = len(np.unique(self._hashes)) == len(self._hashes)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -36,18 +52,18 @@ class Codes:
         """One code per text, in order; −1 where the text is null or was never declared."""
         if not len(self.texts) or not len(texts):
             return np.full(len(texts), -1, dtype=np.int64)
-        left = texts.cast(pl.String).alias("text").to_frame()
-        if len(texts) * 8 < len(self.texts):
-            return self._search(left)
-        joined = left.join(self._frame, on="text", how="left", maintain_order="left")
+        texts = texts.cast(pl.String).alias("text")
+        if len(self.texts) > SMALL and self._unlike:
+            return self._search(texts)
+        joined = texts.to_frame().join(self._frame, on="text", how="left", maintain_order="left")
         return joined["code"].fill_null(-1).to_numpy()
 
-    def _search(self, left: pl.DataFrame) -> Ints:
-        """The same by binary search: a small batch must not pay for hashing a large register."""
-        found = self.texts.search_sorted(left["text"].fill_null("")).to_numpy().astype(np.int64)
-        at = pl.Series(np.minimum(found, len(self.texts) - 1)).cast(pl.UInt32)
-        same = (self.texts.gather(at) == left["text"]).fill_null(False).to_numpy()
-        return np.where(same, found, -1)
+    def _search(self, texts: pl.Series) -> Ints:
+        """The same by binary search: a batch must not pay for hashing a large register."""
+        found = np.minimum(search(self._hashes, texts.hash().to_numpy()), len(self._hashes) - 1)
+        code = self._by_hash[found]
+        same = (self.texts.gather(pl.Series(code).cast(pl.UInt32)) == texts).fill_null(False).to_numpy()
+        return np.where(same, code, -1)
 
 
 def pack(*columns: tuple[Ints, int]) -> Ints:
@@ -68,16 +84,6 @@ def starts(moments: pl.Series) -> Ints:
 def ends(moments: pl.Series) -> Ints:
     """Ends of validity, open ones as `FOREVER`."""
     return moments.cast(pl.Int64).fill_null(FOREVER).to_numpy()
-
-
-def search(table: Ints, sought: Ints) -> Ints:
-    """`numpy.searchsorted`. A large table is walked in order: jumping about in it misses the cache at every step."""
-    if len(table) < 4096:
-        return np.searchsorted(table, sought)
-    order = np.argsort(sought)
-    found = np.empty(len(sought), dtype=np.int64)
-    found[order] = np.searchsorted(table, sought[order])
-    return found
 
 
 class Index:

@@ -2,7 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from detector.enrich.intervals import BEGINNING, FOREVER, Codes, Cover, Timeline, last, pack
+from detector.enrich.intervals import BEGINNING, FOREVER, SMALL, Codes, Cover, Timeline, last, pack, search
 
 
 def arrays(*columns: list[int]) -> tuple[np.ndarray, ...]:
@@ -99,3 +99,21 @@ def test_packed_keys_differ_and_unknown_stays_unknown():
     first, second = arrays([0, 1, -1, 1], [1, 0, 0, -1])
 
     assert pack((first, 2), (second, 2)).tolist() == [1, 2, -1, -1]
+
+
+def test_a_large_table_is_searched_with_the_same_result():
+    texts = pl.Series([f"t{place}" for place in range(2 * SMALL)])
+    asked = pl.concat([texts.sample(fraction=0.2, seed=1, shuffle=True), pl.Series(["none", None, ""])])
+
+    codes = Codes(texts).encode(asked)
+
+    order = {text: place for place, text in enumerate(sorted(texts))}
+    assert codes.tolist() == [order.get(text, -1) for text in asked]
+
+
+def test_searching_in_order_finds_the_same_places():
+    draw = np.random.default_rng(1)
+    table = np.sort(draw.integers(0, 10**6, 2 * SMALL))
+    sought = draw.integers(-10, 10**6 + 10, 1000)
+
+    assert search(table, sought).tolist() == np.searchsorted(table, sought).tolist()
