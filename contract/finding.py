@@ -191,9 +191,14 @@ def example() -> dict[str, Any]:
     return _SHAPE.example()
 
 
-def validate(finding: object) -> list[str]:
-    """What is wrong with a finding, as lines `path: problem` in the order of `FIELDS`; empty if nothing is."""
-    problems = _SHAPE.problems(finding)
+def validate(finding: object, newer: bool = False) -> list[str]:
+    """What is wrong with a finding, as lines `path: problem` in the order of `FIELDS`; empty if nothing is.
+
+    Args:
+        finding: Anything.
+        newer: Let keys be that nobody knows here, as readers do: a newer program may have written them.
+    """
+    problems = _SHAPE.problems(finding, newer)
     if not problems and isinstance(finding, Mapping):
         problems += _inconsistent(finding)
     return problems

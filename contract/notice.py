@@ -75,6 +75,7 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("run", "str", "live", "`live`, or the name of a re-run"),
 )  # fmt: skip
 
+KEYS: Final[tuple[str, ...]] = tuple(dict.fromkeys(field.path.split(".")[0] for field in FIELDS))
 _SHAPE: Final = Shape("notice", FIELDS)
 
 
@@ -121,7 +122,7 @@ def from_json(data: bytes) -> dict[str, Any]:
         raise NoticeError("is no JSON") from None
     if isinstance(notice, dict) and isinstance(notice.get("version"), int) and notice["version"] > VERSION:
         raise NoticeError(f"version {notice['version']} of a newer program; this one knows {VERSION}")
-    problems = validate(notice)
+    problems = validate(notice, newer=True)
     if problems:
         raise NoticeError("; ".join(problems))
     return dict(notice)
@@ -132,9 +133,14 @@ def example() -> dict[str, Any]:
     return _SHAPE.example()
 
 
-def validate(notice: object) -> list[str]:
-    """What is wrong with a notice, as lines `path: problem` in the order of `FIELDS`; empty if nothing is."""
-    problems = _SHAPE.problems(notice)
+def validate(notice: object, newer: bool = False) -> list[str]:
+    """What is wrong with a notice, as lines `path: problem` in the order of `FIELDS`; empty if nothing is.
+
+    Args:
+        notice: Anything.
+        newer: Let keys be that nobody knows here, as readers do: a newer program may have written them.
+    """
+    problems = _SHAPE.problems(notice, newer)
     if not problems and isinstance(notice, Mapping):
         problems += _inconsistent(notice)
     return problems

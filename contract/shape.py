@@ -73,9 +73,14 @@ class Shape:
 
         return dict(built(self._root))
 
-    def problems(self, value: object) -> list[str]:
-        """What is wrong with single values, as lines `path: problem` in the order of the fields; empty if nothing is."""
-        return list(_checked(value, self._root, "", self._name))
+    def problems(self, value: object, newer: bool = False) -> list[str]:
+        """What is wrong with single values, as lines `path: problem` in the order of the fields; empty if nothing is.
+
+        Args:
+            value: Anything.
+            newer: Let keys be that nobody knows here: a newer program may have written them.
+        """
+        return list(_checked(value, self._root, "", self._name, newer))
 
 
 @dataclass(slots=True)
@@ -104,7 +109,7 @@ def _ordered(value: Any, node: _Node) -> Any:
     return {key: _ordered(value[key], node.children.get(key, _Node())) for key in (*first, *rest)}
 
 
-def _checked(value: object, node: _Node, path: str, what: str, item: bool = False) -> Iterator[str]:
+def _checked(value: object, node: _Node, path: str, what: str, newer: bool, item: bool = False) -> Iterator[str]:
     if node.known:
         problem = _problem(node.known, value)
         if problem:
@@ -114,17 +119,18 @@ def _checked(value: object, node: _Node, path: str, what: str, item: bool = Fals
             yield f"{path}: should be a list, got {shown(value)}"
             return
         for number, element in enumerate(value):
-            yield from _checked(element, node, f"{path}[{number}]", what, item=True)
+            yield from _checked(element, node, f"{path}[{number}]", what, newer, item=True)
     elif not isinstance(value, Mapping):
         yield f"{path or what}: should be an object, got {shown(value)}"
     else:
         dot = f"{path}." if path else ""
         for key, child in node.children.items():
             if key in value:
-                yield from _checked(value[key], child, dot + key, what)
+                yield from _checked(value[key], child, dot + key, what, newer)
             elif child.required:
                 yield f"{dot}{key}: missing"
-        yield from (f"{dot}{key}: unknown key" for key in sorted(map(str, value)) if key not in node.children)
+        if not newer:
+            yield from (f"{dot}{key}: unknown key" for key in sorted(map(str, value)) if key not in node.children)
 
 
 def _problem(known: Field, value: object) -> str:

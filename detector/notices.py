@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from contract import finding as contract
 from contract import notice
+from contract.event import MAX_TIME
 from contract.finding import Activity, Kind, Queue, Severity
 from contract.notice import Change, Ending
 from detector.ledger import Alert, Known, Ledger, Policy
@@ -78,13 +79,13 @@ def decode(value: bytes) -> dict[str, Any]:
         found = json.loads(value)
     except (ValueError, RecursionError):
         raise ValueError("is no JSON") from None
-    if problems := contract.validate(found):
+    if problems := contract.validate(found, newer=True):
         raise ValueError("; ".join(problems))
     return dict(found)
 
 
 def advance(
-    ledger: Ledger, findings: Iterable[Finding], closed: Sequence[Closed], policy: Policy
+    ledger: Ledger, findings: Iterable[Finding], closed: Sequence[Closed], policy: Policy, latest_ms: int = MAX_TIME
 ) -> tuple[Ledger, Effects]:
     """Go on by some findings.
 
@@ -93,11 +94,13 @@ def advance(
         findings: Valid ones, in the order of their topic. One that came already, byte by byte, changes nothing.
         closed: Cases that were closed since; they count before the findings.
         policy: What decides besides.
+        latest_ms: No finding counts as later than this, whatever it says: one event under a wrong clock would else end
+            all alerts and spend the budget of years. Kafka's time of the newest record and an hour, in a stream.
 
     Returns:
         The ledger after them, and what follows.
     """
-    turn = _Turn(ledger.copy(), policy)
+    turn = _Turn(ledger.copy(), policy, latest_ms)
     for decision in closed:
         turn.close(decision)
     for item in findings:
@@ -109,12 +112,16 @@ def advance(
 class _Turn:
     """One batch on its way through the ledger."""
 
-    def __init__(self, ledger: Ledger, policy: Policy) -> None:
+    def __init__(self, ledger: Ledger, policy: Policy, latest_ms: int) -> None:
+        self.latest_ms = latest_ms
         self.ledger = ledger
         self.policy = policy
         self.notices: list[dict[str, Any]] = []
         self.updates: list[dict[str, Any]] = []
         self.counts: Counter[str] = Counter()
+
+    def _at(self, item: Finding) -> int:
+        return min(int(item["time"]), self.latest_ms)
 
     def take(self, item: Finding) -> None:
         """One finding."""
@@ -123,7 +130,7 @@ class _Turn:
         if not self.ledger.is_new(_hash(item), self.policy.most_seen):
             self.counts["again"] += 1
             return
-        self.ledger.now = max(self.ledger.now, item["time"])
+        self.ledger.now = max(self.ledger.now, self._at(item))
         self._end()
         uid = item["finding_info"]["uid"]
         known = self.ledger.known.get(uid)
@@ -136,7 +143,7 @@ class _Turn:
             if pages:
                 self._changed(alert, item)
             else:
-                self._leave(alert, uid, Ending.WITHDRAWN, item["time"])
+                self._leave(alert, uid, Ending.WITHDRAWN, self._at(item))
         elif pages and item["severity_id"] > known.severity:
             self._page(item)
         elif pages and known.state == "over":
@@ -174,7 +181,7 @@ class _Turn:
         alert = self._open_alert(item)
         if alert is not None:
             self._merge(alert, item)
-        elif _exempt(item) or self.ledger.spend(item["time"], self.policy):
+        elif _exempt(item) or self.ledger.spend(self._at(item), self.policy):
             self._open(item)
         else:
             self._digest(item)
@@ -183,7 +190,7 @@ class _Turn:
         """The open alert that a finding belongs to: the one that it opened itself, else the newest that says the same."""
         own = self.ledger.alerts.get(notice.fingerprint(self.policy.run, item["finding_info"]["uid"]))
         alert = own or self.ledger.alerts.get(self.ledger.newest.get(_key(item), ""))
-        return alert if alert and (own or abs(item["time"] - alert.opened) <= self.policy.merge_ms) else None
+        return alert if alert and (own or abs(self._at(item) - alert.opened) <= self.policy.merge_ms) else None
 
     def _open(self, item: Finding) -> None:
         uid, key = item["finding_info"]["uid"], _key(item)
@@ -191,7 +198,7 @@ class _Turn:
         alert = Alert(
             fingerprint=notice.fingerprint(self.policy.run, uid),
             key=key,
-            opened=item["time"],
+            opened=self._at(item),
             last=item["finding_info"]["last_seen_time"],
             finding=uid,
             words=_words(item),
@@ -204,7 +211,7 @@ class _Turn:
         self.ledger.newest[key] = alert.fingerprint
         self.ledger.due = min(self.ledger.due, alert.opened + self.policy.merge_ms)
         self._note(item, ALERT, alert.fingerprint)
-        self._tell(alert, Change.OPENED, item["time"])
+        self._tell(alert, Change.OPENED, self._at(item))
 
     def _merge(self, alert: Alert, item: Finding) -> None:
         self.counts["merged"] += 1
@@ -230,11 +237,11 @@ class _Turn:
             self._note(item, ALERT, alert.fingerprint)
         if item["severity_id"] > alert.severity:
             alert = replace(alert, severity=item["severity_id"], risk=item["risk_score"], finding=uid, words=words)
-            self._tell(alert, Change.RAISED, item["time"])
+            self._tell(alert, Change.RAISED, self._at(item))
         elif uid == alert.finding and words != alert.words:
-            self._tell(replace(alert, words=words), Change.UPDATED, item["time"])
+            self._tell(replace(alert, words=words), Change.UPDATED, self._at(item))
         elif tell:
-            self._tell(alert, Change.UPDATED, item["time"])
+            self._tell(alert, Change.UPDATED, self._at(item))
 
     def _leave(self, alert: Alert, uid: str, ending: Ending, at: int) -> None:
         """A finding of an open alert pages no more; the last one that leaves resolves it."""
@@ -288,7 +295,7 @@ class _Turn:
         uid = item["finding_info"]["uid"]
         before = self.ledger.known.get(uid)
         severity = max(item["severity_id"], before.severity if before else 0)
-        self.ledger.note(uid, Known(item["time"], severity, state, alert, before.revision if before else 0))
+        self.ledger.note(uid, Known(self._at(item), severity, state, alert, before.revision if before else 0))
 
     def _tell(self, alert: Alert, change: Change, at: int, ending: Ending | None = None) -> None:
         alert = replace(alert, revision=alert.revision + 1, told=alert.count)

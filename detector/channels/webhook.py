@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from contract.notice import identity
+from contract.notice import KEYS, identity
 from detector.channels import http
 from detector.channels.channel import Notice
 from detector.channels.inert import inert
@@ -69,12 +69,11 @@ def signed(name: str, now_s: int, body: bytes, secret: bytes) -> dict[str, str]:
 
 
 def shown(notice: Notice) -> dict[str, Any]:
-    """The notice with its texts made inert; ids and numbers as they are, where they have the form of such."""
-    texts = {
-        key: {language: inert(text) for language, text in notice[key].items()}
-        for key in ("title", "text", "check_first")
-        if key in notice
-    }
-    words: dict[str, Any] = {key: inert(notice[key], _WORDS_CHARS) for key in ("analytic", "finding", "run")}
-    lists = {key: [inert(one, _WORDS_CHARS) for one in notice[key]] for key in ("findings", "controls")}
-    return {**notice, **words, **lists, **texts}
+    """The keys we know, texts made inert; ids and numbers as they are, where they have the form of such."""
+    made = {key: notice[key] for key in KEYS if key in notice}
+    made |= {key: inert(notice[key], _WORDS_CHARS) for key in ("analytic", "finding", "run")}
+    made |= {key: [inert(one, _WORDS_CHARS) for one in notice[key]] for key in ("findings", "controls")}
+    for key in ("title", "text", "check_first"):
+        if key in made:
+            made[key] = {language: inert(made[key][language]) for language in ("ja", "en") if language in made[key]}
+    return made

@@ -53,6 +53,11 @@ def test_what_contradicts_itself_is_named(change: dict[str, Any], said: str):
     assert problem.startswith(said)
 
 
+def test_a_key_of_a_newer_program_is_let_be():
+    later = notice.example() | {"mood": "odd"}
+    assert from_json(to_json(later).encode()) == later
+
+
 def test_only_what_is_new_or_worse_pages():
     assert {change for change in notice.Change if pages({"change": change})} == {"opened", "raised"}
 

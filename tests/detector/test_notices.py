@@ -236,6 +236,16 @@ def test_as_many_staff_count_as_were_there_on_the_day():
     assert [item["finding"] for item in told(*items, policy=grown).notices] == ["f-20", "f-21"]
 
 
+def test_one_event_under_a_wrong_clock_ends_nothing_and_spends_no_budget():
+    now = T0 + HOUR_MS
+    ledger, _ = advance(Ledger(), [found("1", who="a")], (), TIGHT, now)
+    ledger, wrong = advance(ledger, [found("2", T0 + 9999 * DAY_MS, who="b", severity=5)], (), TIGHT, now)
+    _, later = advance(ledger, [found("3", T0 + DAY_MS, who="c")], (), TIGHT, now + DAY_MS)
+    assert [(item["change"], item["opened"]) for item in wrong.notices] == [("opened", now)]
+    assert [item["change"] for item in later.notices] == ["opened"]
+    assert notice.fingerprint("live", "f-1") in ledger.alerts
+
+
 def test_an_alert_that_nobody_closes_expires():
     effects = told(found("1"), found("2", T0 + 14 * DAY_MS + 1, who="b"))
     assert [(item["change"], item["ending"]) for item in effects.notices] == [
@@ -291,6 +301,12 @@ def test_a_ledger_of_another_kind_is_refused(change: dict[str, Any], said: str):
 def test_a_record_that_is_no_finding_is_refused(value: bytes):
     with pytest.raises(ValueError, match=r"no JSON|missing|should be"):
         decode(value)
+
+
+def test_a_finding_of_a_newer_program_is_read():
+    later = found("1") | {"mood": "odd"}
+    assert decode(json.dumps(later).encode()) == later
+    assert told(later).notices[0]["finding"] == "f-1"
 
 
 def test_words_are_cut_to_what_a_notice_may_have():

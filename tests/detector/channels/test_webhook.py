@@ -81,7 +81,8 @@ def texts(value: Any) -> Iterator[str]:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_nothing_in_a_post_acts(server: Receiver, name: str):
     hostile = HOSTILE[name]
-    item = with_text(hostile, analytic=hostile, finding=hostile, findings=[hostile], run=hostile)
+    item = with_text(hostile, analytic=hostile, finding=hostile, findings=[hostile], run=hostile, newer=hostile)
+    item["text"] = item["text"] | {"fr": hostile}
     webhook(server).deliver([item])
     assert [acts(text) for text in texts(json.loads(server.got[0].body)) if acts(text)] == []
 
