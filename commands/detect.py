@@ -82,6 +82,7 @@ class _Detector:
             notify=self._notify, troubles=self._troubles,
         )  # fmt: skip
         self._channels = _channels(config, name)
+        self.running.metrics.show_channels(self._channels.states)
         self._channels.start()
         self._show()
         _log.info("detector %s: run %s, metrics at port %d", config.detector.id, name, self.running.server.port)

@@ -51,8 +51,8 @@ Made by `python -m detector.document`; do not edit. They are served at `/metrics
 `/healthz` (200, or 503 with a line per problem), `/readyz` (503 until all partitions that are ours are at work) and `/live`
 (503 only when the main loop hangs).
 
-Labels are small closed sets, never a person, a path or an address; those without a list of values take names of rules or
-hashes of versions. Counters begin at 0 with each start of the detector.
+Labels are small closed sets, never a person, a path or an address; those without a list of values take names of rules,
+hashes of versions or names of channels. Counters begin at 0 with each start of the detector.
 """
 
 

@@ -6,14 +6,16 @@ Counters begin at 0 with each start of the detector.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal, get_args
 
 from prometheus_client import CollectorRegistry, Info
 
 from contract.finding import Queue, Severity
 from contract.rejected import Reason
-from service.vocabulary import Vocabulary
+from detector.channels import gauges
+from detector.channels.run import State
+from service.vocabulary import Declared, Vocabulary
 
 Stage = Literal["one", "two", "notices"]
 Step = Literal["fetch", "prepare", "decide", "log", "advance", "publish", "archive", "commit", "snapshot", "recover"]
@@ -28,7 +30,7 @@ _SETS: Final[dict[str, tuple[str, ...]]] = {
     "kept": ("site", "rules", "model", "baseline"),
     "severity": tuple(severity.name.lower() for severity in Severity),
     "reason": tuple(reason.value for reason in Reason),
-    "change": ("opened", "raised", "merged", "over_budget", "resolved", "again"),
+    "change": ("opened", "raised", "updated", "merged", "over_budget", "resolved", "again"),
     "state": ("deployed", "enabled"),
     "queue": tuple(queue.value for queue in Queue),
 }
@@ -46,6 +48,7 @@ class Metrics(Vocabulary):
         self._read()
         self._decide()
         self._run()
+        self._tell()
         for declared, made in self._made:
             # So that a rate sees the first count too; what only operation knows (rules, partitions) comes as it comes.
             if declared.labels and all(declared.labels.values()):
@@ -115,6 +118,15 @@ class Metrics(Vocabulary):
             "Always 1; its labels are the detector's id, its version and the SHA-256 of its configuration.",
         )
         self._info = Info(PREFIX, info.text, registry=self.registry)
+
+    def _tell(self) -> None:
+        for name, kind, text, sets in gauges.METRICS:
+            labels: dict[str, tuple[str, ...]] = {"channel": ()}
+            self.declared.append(Declared(f"{PREFIX}_{name}", kind, text, labels | sets))
+
+    def show_channels(self, states: Callable[[], Sequence[State]]) -> None:
+        """Show from now on how the channels stand whenever somebody asks."""
+        self.registry.register(gauges.Channels(PREFIX, states))
 
     def identify(self, detector_id: str, version: str, configuration: str) -> None:
         """Say which detector this is, and the SHA-256 (hex) of the configuration in use."""

@@ -23,6 +23,8 @@ from registers.site import Site
 
 _KIND: Final = "notices"
 _VERSION: Final = 1
+# How much later than Kafka's time an event may say it is before it is its clock that is wrong.
+_CLOCKS_MS: Final = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,11 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Findings, in the order of their records, and the records that are none."""
+    """Findings, in the order of their records, the records that are none, and how late it can be at most."""
 
     findings: tuple[dict[str, Any], ...]
     refused: pl.DataFrame
+    latest_ms: int
 
 
 class Notices:
@@ -79,7 +82,9 @@ class Notices:
             except ValueError as error:
                 bad.append(one)
                 details.append(str(error))
-        return Prepared(tuple(findings), pl.concat([unread, letters.refused(bad, details, Reason.FORMAT)]))
+        refused = pl.concat([unread, letters.refused(bad, details, Reason.FORMAT)])
+        latest_ms = max((one.timestamp_ms for one in records), default=0) + _CLOCKS_MS
+        return Prepared(tuple(findings), refused, latest_ms)
 
     def decide(self, state: State, prepared: Prepared, moment: Moment) -> dict[str, Any]:
         """Which versions decide from when; what was lost is only counted, as findings stand in the archive too."""
@@ -95,7 +100,7 @@ class Notices:
         pinned = pins.extended(state.pinned, decision, state.ledger.now)
         partitions = state.partitions or int(decision["partitions"])
         policy = self._policy(self._deployment.load(pins.at(pinned, state.ledger.now)).site)
-        ledger, effects = notices.advance(state.ledger, prepared.findings, (), policy)
+        ledger, effects = notices.advance(state.ledger, prepared.findings, (), policy, prepared.latest_ms)
         told, updates = effects.records()
         records = [
             *(Record(self._topics.findings, partition_of(key, partitions), value, [], 0, key.encode()) for key, value in updates),
