@@ -90,8 +90,9 @@ test-all: venv system lint ## The long tests as well
 	$(BIN)/pytest -n 2
 
 .PHONY: chaos
-chaos: venv system ## A hundred random kills of an agent, while its log is written and rotated
+chaos: venv system ## A hundred random kills of an agent while its log is written, and forty of detectors
 	SEKIMORI_KILLS=100 $(BIN)/pytest tests/test_collect_chaos.py
+	SEKIMORI_KILLS=40 SEKIMORI_RECORDS=100000 $(BIN)/pytest tests/detector/test_run.py -k "killed or frozen"
 
 .PHONY: pins
 pins: venv ## Pin the requirements anew, with hashes

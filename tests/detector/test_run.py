@@ -22,6 +22,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:kafka")
 
 KILLS = int(os.environ.get("SEKIMORI_KILLS", "6"))
 SEED = int(os.environ.get("SEKIMORI_SEED", "1"))
+# In all; between two kills a share of them is sent.
+RECORDS = int(os.environ.get("SEKIMORI_RECORDS", "3000"))
 KEYS = [f"k{number}" for number in range(23)]
 
 
@@ -132,12 +134,13 @@ def test_detectors_killed_at_random_miss_nothing_and_get_nothing_wrong(desk: Des
     draw = random.Random(SEED)
     running = {name: desk.start(name=name) for name in ("a", "b")}
     running["a"].until(lambda: "taken over" in running["a"].said)
+    most = RECORDS // KILLS
     for number in range(KILLS):
-        desk.send(keys(draw.randrange(50, 400), draw))
+        desk.send(keys(draw.randrange(most // 4, most), draw))
         time.sleep(draw.random() * 2)
         name = draw.choice(("a", "b"))
         running[name].end(signal.SIGKILL)
-        desk.send(keys(draw.randrange(50, 400), draw))
+        desk.send(keys(draw.randrange(most // 4, most), draw))
         if number % 3 == 0:
             time.sleep(draw.random() * 2)
         running[name] = desk.start(name=name)
