@@ -272,11 +272,8 @@ def _header(lines: pl.DataFrame) -> str | None:
 
 def _without_cr(lines: pl.DataFrame) -> pl.DataFrame:
     """Take the CR of CR LF off; a lone CR inside a line is part of it."""
-    ends = pl.col("raw").bin.ends_with(b"\r")
-    bare = pl.col("raw").bin.head(pl.col("raw").bin.size().cast(pl.Int64) - 1)
-    return lines.with_columns(
-        raw=pl.when(ends).then(bare).otherwise(pl.col("raw")), line=pl.col("line").str.strip_suffix("\r")
-    )
+    size = pl.col("raw").bin.size().cast(pl.Int64) - pl.col("raw").bin.ends_with(b"\r")
+    return lines.with_columns(raw=pl.col("raw").bin.head(size), line=pl.col("line").str.strip_suffix("\r"))
 
 
 def _no_lines() -> pl.DataFrame:

@@ -34,9 +34,9 @@ def decode_lines(data: bytes, raws: pl.Series, encoding: str) -> tuple[pl.Series
             pass
     try:
         # By way of UTF-8, which Polars takes as it is: a list of as many strings would cost half as much again.
-        lines = text.decode(data, encoding)[0].encode().removesuffix(b"\n").split(b"\n")
-        if len(lines) == len(raws):
-            return pl.Series(lines, dtype=pl.Binary).cast(pl.String), encoding
+        lines = text.decode(data, encoding)[0].encode().split(b"\n")
+        if len(lines) == len(raws) + data.endswith(b"\n"):
+            return pl.Series(lines[: len(raws)], dtype=pl.Binary).cast(pl.String), encoding
     except UnicodeDecodeError:
         pass
     return pl.Series([decode(raw, encoding) for raw in raws.to_list()], dtype=pl.String), encoding

@@ -14,7 +14,6 @@ from collector.sources import Source
 # Names that no header's name can be mixed up with while lines are in work: columns are numbered until the end.
 _ROW: Final = "!row"
 _LINE: Final = "!line"
-_FEW: Final = 50
 
 
 def split(line: str, source: Source) -> list[str]:
@@ -64,15 +63,8 @@ def cut(lines: pl.Series, source: Source, header: str | None) -> pl.DataFrame:
 
 def _with_rows(frame: pl.DataFrame, places: pl.Series, rows: pl.DataFrame) -> pl.DataFrame:
     """The frame with other rows in these places."""
-    if rows.height > _FEW:
-        at = (places.cum_sum() - 1 + frame.height).zip_with(places, pl.int_range(frame.height, eager=True))
-        return pl.concat([frame, rows])[at]
-    parts = []
-    after = 0
-    for number, place in enumerate(places.arg_true()):
-        parts += [frame[after:place], rows[number : number + 1]]
-        after = place + 1
-    return pl.concat([*parts, frame[after:]], rechunk=True)
+    at = places.arg_true()
+    return pl.DataFrame([column.scatter(at, rows.get_column(column.name)) for column in frame])
 
 
 def _plain(frame: pl.DataFrame, numbers: list[str], delimiter: str) -> pl.DataFrame:
