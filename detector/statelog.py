@@ -275,10 +275,22 @@ class StateLog:
         self.foreign = self.outdated = self.repeated = 0
         self._read = self._log.first(self._deadline)
         self._read_to(self._log.end(self._deadline))
+        self._check_places(self._log.count())
         while not self.epoch:
             wanted, owner = self._mine.epoch + 1, secrets.token_hex(8)
             self._land(statechain.claim(wanted, owner), partial(self._is_claimed, wanted))
             self.epoch = wanted if self._mine.owner == owner else 0
+
+    def _check_places(self, count: int) -> None:
+        """Other logs here belong here still: a topic that was given more partitions would hide them from their owners."""
+        for name, chain in self._chains.items():
+            number = name.rpartition("/")[2]
+            if chain.since is None or not number.isdecimal() or partition_for(int(number), count) == self._log.number:
+                continue
+            raise Broken(
+                f"{self._where} holds state of {name}, which with {count} partitions belongs into another: the topic had "
+                "another number of them. That cannot be undone: set [topics] state to a new topic, which begins from nothing"
+            )
 
     @property
     def _deadline(self) -> float:

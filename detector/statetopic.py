@@ -67,6 +67,10 @@ class StatePartition:
         """
         return int(self._reader().beginning_offsets([self._place], timeout_ms=self._left_ms(deadline))[self._place])
 
+    def count(self) -> int:
+        """How many partitions the topic has."""
+        return len(self._reader().partitions_for_topic(self.topic) or ())
+
     def end(self, deadline: float) -> int:
         """Offset of the record that will be written next."""
         return int(self._reader().end_offsets([self._place], timeout_ms=self._left_ms(deadline))[self._place])

@@ -205,6 +205,29 @@ def test_no_line_of_files_in_order_is_ever_lost_however_late(seed: int, jump: in
     assert len(admitted) == len(lines)
 
 
+STAMPS = st.integers(0, 400).map(lambda at: at * HOUR // 20) | st.just(10**14)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 300), STAMPS, st.integers(0, 3)), max_size=30), max_size=8),
+    st.integers(0, 8),
+)
+def test_a_snapshot_in_between_changes_nothing(batches: list[list[tuple[int, int, int]]], cut: int):
+    straight = restored = Seen(HOUR)
+    watermark = -1
+    for number, batch in enumerate(batches):
+        frame = events(*((one, at, f"{file}.log:{one}") for one, at, file in batch))
+        if number == cut:
+            restored = Seen.load(restored.dump())
+        straight, new, again = admit(straight, frame, watermark)
+        restored, same_new, same_again = admit(restored, frame, watermark)
+        assert new.equals(same_new)
+        assert again.equals(same_again)
+        watermark = max([watermark, *(at - HOUR for _, at, _ in batch if at < 10**12)])
+    assert straight.dump() == restored.dump()
+
+
 def in_batches(rows: Sequence[tuple[object, ...]], size: int) -> list[str]:
     seen, found = Seen(), list[str]()
     for start in range(0, len(rows), size):

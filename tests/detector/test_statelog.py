@@ -336,6 +336,17 @@ def test_a_time_out_is_told_and_the_same_step_may_be_tried_again(broker: Broker,
     assert [one.decision for one in found.steps] == [{}, {"n": 1}, {}]
 
 
+def test_a_topic_that_was_given_more_partitions_is_noticed(kafka: Cluster, opened):
+    topic = kafka.topic(1)
+    log = opened(topic)
+    log.take_over()
+    log.append(step(0, 5))
+    with kafka.admin() as admin:
+        admin.create_partitions({topic: 2})
+    with pytest.raises(Broken, match=f"{topic} partition 0 holds state of {KEY}, which with 2 partitions belongs"):
+        opened(topic, key_of("live", "access-events", 4)).take_over()
+
+
 def test_a_long_log_may_take_longer_than_kafka_is_waited_for(kafka: Cluster, opened):
     topic = kafka.topic(1)
     with closing(KafkaProducer(bootstrap_servers=kafka.address.split(","))) as producer:
