@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -45,6 +45,21 @@ class State:
     sources: Mapping[str, bytes] = field(default_factory=dict)
     waiting: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SUMMARY))
 
+    def parts(self) -> tuple[dict[str, Any], dict[str, pl.DataFrame], dict[str, bytes]]:
+        """Header, frames and blobs for `parcel.pack`; equal for equal states, in whatever order rows came."""
+        blobs = {f"agent {name}": packed for name, packed in self.agents.items()}
+        blobs |= {f"source {name}": packed for name, packed in self.sources.items()}
+        return {"tick": self.tick}, {"waiting": self.waiting.sort(list(SUMMARY))}, blobs
+
+    @classmethod
+    def of(cls, header: Mapping[str, Any], frames: Mapping[str, pl.DataFrame], blobs: Mapping[str, bytes]) -> State:
+        """The inverse of `parts`."""
+        agents, sources = (
+            {name.removeprefix(kind): packed for name, packed in blobs.items() if name.startswith(kind)}
+            for kind in ("agent ", "source ")
+        )
+        return cls(header["tick"], agents, sources, frames["waiting"])
+
 
 def advance(state: State, rows: pl.DataFrame, watermark: int, limits: Limits) -> tuple[State, pl.DataFrame]:
     """Move the evidence forward.
@@ -63,6 +78,8 @@ def advance(state: State, rows: pl.DataFrame, watermark: int, limits: Limits) ->
         missing came later), `update` (false: said for the first time), `beside` (with check and who the identity).
     """
     tick = max(state.tick, (watermark + 1) // TICK_MS - 1)
+    if rows.is_empty() and tick == state.tick:
+        return state, frame([])
     kind = pl.col("kind")
     of_agents = rows.filter(kind.is_in([NUMBERS, DOUBT, BEAT]))
     late, new = _parted(of_agents, state.tick)

@@ -186,14 +186,13 @@ class Agent:
     def _is_due(self, boot: Boot, left: Run, right: Run, tick: int) -> bool:
         if tick >= boot.grace_tick(left, right):
             return True
-        before, edge = left.tick_hi, max(left.tick_hi, right.tick_lo)
-        behind_it = len(boot.beats) == 2 and all(top >= right.lo for _, top in boot.beats)
-        if behind_it and boot.beats[0][0] >= before and tick - edge >= self.ahead:
+        edge = max(left.tick_hi, right.tick_lo)
+        if tick - edge < self.ahead:
+            return False
+        if len(boot.beats) == 2 and all(top >= right.lo for _, top in boot.beats):
             return True
         newer = self.boots.get(self.current or "")
-        if newer is None or newer is boot or len(newer.beats) < 2:
-            return False
-        return newer.beats[0][0] > boot.beat_tick and newer.beats[0][0] >= edge
+        return newer is not None and newer is not boot and len(newer.beats) == 2 and newer.beats[0][0] >= edge
 
     def _say(self, boot: Boot, holes: list[tuple[Run, Run]], tick: int) -> Incident:
         # Numbers follow receipt, times follow occurrence: the line behind a hole may be the older one.

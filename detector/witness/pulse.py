@@ -67,7 +67,7 @@ class Pulse:
             return []
         since, event = self.beat
         self.silence = Incident(
-            "heartbeat_gap", who, at, since, at, (event,), (at - since) / 1000, self._usual(), OPEN, False, event
+            "heartbeat_gap", who, at, since, at, (event,), (at - 1 - since) / 1000, self._usual(), OPEN, False, event
         )
         return [self.silence]
 

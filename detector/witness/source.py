@@ -152,10 +152,11 @@ class Source:
             return []
         if slot >= self.done - TRAILING_DAYS * 24:
             self.hours[slot] = self.hours.get(slot, 0) + lines.n
-        if self.silence is None or lines.first <= (self.silence.said.start or 0):
-            return []
-        usual = dict(self.silence.hours).get(slot)
+        usual = dict(self.silence.hours).get(slot) if self.silence is not None else None
         if usual is not None and self.hours.get(slot, 0) <= SILENCE_SHARE * usual:
+            return []
+        self.spoken = max(self.spoken or (0, ""), (lines.last, lines.last_id))
+        if self.silence is None or lines.first <= (self.silence.said.start or 0):
             return []
         return [self._over(lines, max(lines.last, self.silence.said.time))]
 
@@ -249,7 +250,6 @@ class Source:
             raise ValueError("no silence lasts")
         said, hours = self.silence
         self.silence = None
-        self.spoken = max(self.spoken or (0, ""), (lines.last, lines.last_id))
         since = said.start or 0
         return said._replace(
             time=time, end=lines.first, related=(said.beside, lines.first_id), observed=(lines.first - since) / 1000,

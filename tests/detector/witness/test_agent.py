@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from detector.witness import State, advance
-from detector.witness.boot import GRACE, GRACE_BEATING
+from detector.witness.agent import MOST_AHEAD, MOST_BOOTS, MOST_SHOWN, Agent
+from detector.witness.boot import GRACE, GRACE_BEATING, MOST_RUNS
 from detector.witness.summary import summary
 from tests.detector.witness.tidings import MINUTE, beat, beats, checks, limits, line, opening, rows, told
 
@@ -115,6 +116,35 @@ def test_a_source_whose_clock_runs_far_ahead_is_learned():
     assert len(found) == 30
 
 
+def test_what_is_learned_of_a_clock_is_bounded():
+    found = [*kept(range(20), {41}), line(41, 300), *beats(range(20, 310), 80)]
+    state, _ = advance(State(), summary(rows(*found)), 310 * MINUTE, limits())
+    assert Agent.unpack(state.agents["ag"]).ahead == MOST_AHEAD
+
+
+def test_an_agent_that_runs_twice_under_one_name_is_heard_as_two_boots():
+    one = [row | {"time.occurred": row["time.occurred"] + 4 * MINUTE} if row["agent.seq"] % 4 == 1 else row
+           for row in kept(range(30))]  # fmt: skip
+    assert checks([*one, *beats([n + 0.95 for n in range(30)], boot="b2")], 30) == []
+
+
+def test_the_boot_before_tells_nothing_of_a_new_one():
+    new = [
+        line(0, 10.1, "b2"),
+        line(1, 18, "b2"),
+        line(2, 10.3, "b2"),
+        line(3, 16, "b2"),
+        *beats(range(20, 30), 4, "b2"),
+    ]
+    assert checks([*beats(range(10)), *new], 30) == []
+
+
+def test_lines_ahead_of_time_at_the_end_of_a_boot_make_no_gap():
+    one = [row | {"time.occurred": row["time.occurred"] + 4 * MINUTE} if row["agent.seq"] % 4 == 1 else row
+           for row in kept(range(30))]  # fmt: skip
+    assert checks([*one, *beats(range(30, 50), boot="b2")], 50) == []
+
+
 def test_a_file_that_comes_a_day_late_makes_no_gap():
     today = [row | {"time.occurred": row["time.occurred"] + 1440 * MINUTE} for row in kept(range(60))]
     late = [row | {"time.received": row["time.occurred"]} for row in today]
@@ -150,6 +180,39 @@ def test_a_late_line_that_fills_a_gap_in_time_leaves_nothing_to_say():
     assert after.is_empty()
 
 
+def test_a_heartbeat_that_comes_after_its_gap_was_told_makes_no_count_wrong():
+    state, first = advance(State(), summary(rows(*kept(range(20), {43}))), 20 * MINUTE - 1, limits())
+    _, late = advance(state, summary(rows(beat(43, 10.9, 3))), 20 * MINUTE - 1, limits())
+    assert [(one["check"], one["form"]) for one in (*first.to_dicts(), *late.to_dicts())] == [GAP[:2], FILLED[:2]]
+
+
+def test_what_was_told_four_weeks_ago_is_final():
+    day = 24 * 60
+    lives = beats(range(20, 30 * day, 30), 80)
+    state, _ = advance(State(), summary(rows(*kept(range(20), {41}), *lives)), 27 * day * MINUTE, limits(3600))
+    assert advance(state, summary(rows(line(41, 10.3))), 0, limits())[1]["form"].to_list() == ["filled"]
+    state, _ = advance(state, summary(rows()), 30 * day * MINUTE, limits(3600))
+    assert advance(state, summary(rows(line(41, 10.3))), 0, limits())[1].is_empty()
+
+
+def test_an_agent_that_loses_every_other_number_is_told_and_stays_small():
+    found = [line(2 * n, n / 100) for n in range(12_000)]
+    state, said = advance(State(), summary(rows(*found)), 5000 * MINUTE, limits())
+    assert said["observed"].sum() == 11_999
+    assert said["related"].list.len().max() == MOST_SHOWN
+    state, _ = advance(state, summary(rows(*beats([5001], 24_000))), 5002 * MINUTE, limits())
+    assert len(Agent.unpack(state.agents["ag"]).boots["b1"].seen) <= MOST_RUNS
+
+
+def test_an_agent_that_starts_anew_every_minute_stays_small():
+    found = [row for n in range(500) for row in (beat(0, n, 0, f"b{n:03}"), line(2, n + 0.5, f"b{n:03}"))]
+    state, said = advance(State(), summary(rows(*found)), 501 * MINUTE, limits())
+    boots = Agent.unpack(state.agents["ag"]).boots
+    assert len(boots) <= MOST_BOOTS + 1
+    # Nothing is forgotten untold: the newest boots wait.
+    assert said.filter(pl.col("check") == "sequence_gap").height == 500 - len(boots)
+
+
 # What a new boot says of the one before it, after a crash.
 
 
@@ -163,8 +226,8 @@ def test_numbers_that_a_crash_may_have_lost_are_no_gap():
 
 
 def test_numbers_beside_those_that_a_crash_may_have_lost_are_a_gap():
-    [found] = told(restarted({13, 14, 15, 17}, [[14, 15]]), 30)
-    assert (found["check"], found["observed"]) == ("sequence_gap", 2.0)
+    found = told(restarted({13, 14, 15, 17}, [[14, 15]]), 30)
+    assert [(one["check"], one["observed"]) for one in found] == [("sequence_gap", 1.0)] * 2
 
 
 def test_what_is_said_of_another_boot_excuses_nothing():
@@ -247,6 +310,12 @@ def test_an_agent_that_says_that_it_stops_is_not_silent():
     assert checks([*beats(range(0, 100, 10)), stop], 24 * 60) == []
     assert checks([*beats(range(0, 100, 10)), stop, *back]) == []
     assert checks([*beats(range(0, 100, 10)), stop, *back], 1020) == [("heartbeat_gap", "open", False)]
+
+
+def test_the_time_for_which_an_agent_was_stopped_is_no_pace():
+    stop = beat(0, 0, 0, message='{"stopping":true}')
+    silent = told([stop, beat(1, 900, 0)], 1000)
+    assert [(one["form"], one["time"], one["usual"]) for one in silent] == [("open", 911 * MINUTE + 1, None)]
 
 
 def test_a_text_that_speaks_of_stopping_stops_nothing():

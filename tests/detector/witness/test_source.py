@@ -124,17 +124,38 @@ def test_what_was_usual_long_ago_is_no_measure():
 
 def test_lines_that_come_late_end_a_silence_that_was_told():
     quiet = DAYS[12]
-    until = moment(quiet, 15)
+    until = moment(quiet, 15) + MINUTE
     seen = without(quiet, lines=59).filter(pl.col("time.occurred") < until)
     state, first = advance(State(), summary(seen), until, limits())
     few, lines = hours({quiet: range(9, 10)}, lines=1, tag="few"), hours({quiet: range(9, 15)}, tag="late")
     state, late_few = advance(state, summary(few), until, limits())
     state, late = advance(state, summary(lines), until, limits())
     _, after = advance(state, summary(hours({quiet: range(15, 17)}, tag="on")), moment(quiet, 24), limits())
+    _, again = advance(state, summary(hours({})), moment(quiet, 24), limits())
     assert [one["form"] for one in first.to_dicts()] == ["open"]
     assert late_few.is_empty()
     assert late.select("form", "update", "to").rows() == [("text", True, moment(quiet, 9))]
     assert after.is_empty()
+    assert again.select("form", "update", "from").rows() == [("open", False, moment(quiet, 14) + 39 * MINUTE)]
+
+
+def test_lines_from_before_a_silence_that_come_late_do_not_end_it():
+    quiet = DAYS[12]
+    seen = without(quiet).filter(pl.col("time.occurred") < moment(quiet))
+    state, first = advance(State(), summary(seen), moment(quiet, 12), limits())
+    _, late = advance(state, summary(hours({DAYS[11]: range(15, 16)}, tag="late")), moment(quiet, 12), limits())
+    assert first["form"].to_list() == ["open"]
+    assert late.is_empty()
+
+
+def test_a_source_that_comes_back_after_years_begins_anew_however_it_is_cut():
+    early = hours({day: span for day, span in working_days(4).items() if day < DAYS[12]})
+    later = hours({DAYS[0] + timedelta(days=800): range(9, 17)}, tag="later")
+    end = moment(DAYS[0], 24 * 900)
+    state, first = advance(State(), summary(early), moment(DAYS[0], 24 * 700), limits())
+    assert not state.sources
+    _, second = advance(state, summary(later), end, limits())
+    assert [*first.to_dicts(), *second.to_dicts()] == told(pl.concat([early, later]), end / MINUTE)
 
 
 def test_the_hours_are_those_of_the_site():
@@ -183,6 +204,13 @@ def test_a_declared_source_that_speaks_at_last_is_said():
     found = told(pl.concat([hours(working_days(1)), late]), END, expected=("ops", "doors"))
     assert never(found) == [("doors", "open", False), ("doors", "filled", True)]
     assert (found[-1]["to"], found[-1]["beside"]) == (moment(MONDAY, 3 * 24 + 9), "")
+
+
+def test_a_declared_source_that_speaks_at_last_is_said_in_a_later_call():
+    state, first = advance(State(), summary(hours(working_days(1)), ("doors",)), moment(MONDAY, 60), limits())
+    late = hours({MONDAY + timedelta(days=3): range(9, 12)}, "doors")
+    _, second = advance(state, summary(late), moment(MONDAY, 96), limits())
+    assert never([*first.to_dicts(), *second.to_dicts()]) == [("doors", "open", False), ("doors", "filled", True)]
 
 
 def test_the_first_event_of_all_stage_ones_counts():

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.partition import partition_of
-from detector import wording, words
+from detector import parcel, wording, words
 from detector.witness import FINDINGS, State, advance
 from detector.witness.agent import Agent
 from detector.witness.incident import CHECKS
@@ -48,6 +48,8 @@ def run(stretches: list[tuple[pl.DataFrame, int]], ones: int = 1, seed: int = 0)
             parts.append(summary(mine, EXPECTED if mine.height and one not in announced else ()))
             announced |= {one} if mine.height else set()
         came = pl.concat(parts).sample(fraction=1.0, shuffle=True, seed=seed + n)
+        # Every state is put away and taken up again, as it is by another detector.
+        state = State.of(*parcel.unpack(parcel.pack("evidence", 1, *state.parts()), "evidence", 1))
         state, found = advance(state, through_kafka(came), until, LIMITS)
         said += found.to_dicts()
     return said
