@@ -33,13 +33,16 @@ from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
-os.environ.setdefault("POLARS_MAX_THREADS", "1")  # as the agent does
+# As the agent does; it is read when Polars loads.
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
+os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:2000,muzzy_decay_ms:0,narenas:1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout, installed or not
 
 import polars as pl
 from kafka import KafkaConsumer, TopicPartition
 
-from collector import sources
+from collector import memory, sources
+from collector.agent import TURN_BYTES
 from collector.parse import parse
 from collector.read import Limits, pieces
 from collector.seal import Sealer
@@ -266,7 +269,7 @@ def stages(folder: Path, log: Path, source: sources.Source) -> dict[str, float]:
     sealer = Sealer(folder / f"state-{source.id}", "ag", secret)
     spent = dict.fromkeys(("cut", "parse", "seal"), 0.0)
     clock, lines, state = time.process_time, 0, None
-    limits = Limits(piece_bytes=1 << 20)
+    limits = Limits(piece_bytes=TURN_BYTES)
     cut = pieces(log, log.name, source, limits)
     while True:
         begin = clock()
@@ -388,6 +391,7 @@ def main() -> None:
     args = parser.parse_args()
     lines = args.lines or (200_000 if args.quick else 1_000_000)
     runs = args.runs or (1 if args.quick else 3)
+    memory.keep()
     with tempfile.TemporaryDirectory(prefix="sekimori-bench-") as name, cluster(Path(name)) as kafka:
         result = measure(kafka, Path(name), lines, runs, 10 if args.quick else 60)
     show(result)
