@@ -1,8 +1,8 @@
 """Bound what a compressed batch may grow to: kafka-python 3.0.12 unpacks each one whole, whatever comes out.
 
 A megabyte of zstd can hold thirty gigabytes of zeros, so one record could end every process that reads its partition, and
-again at each start. What cannot be unpacked, or not within bounds, is given out as one empty record at the batch's last
-offset instead, with a header that says why (`contract.rejected.UNREAD`), so that it is passed only where it is written down.
+again at each start; so could one that is torn inside. What cannot be unpacked, or not within bounds, is given out as one empty
+record at the batch's last offset instead, with a header that says why (`contract.rejected.UNREAD`), so that it is passed only where it is written down.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 with warnings.catch_warnings():
     # It reads its message schemas in a way that Python 3.11 calls deprecated.
     warnings.simplefilter("ignore", DeprecationWarning)
-    from kafka.errors import UnsupportedCodecError
+    from kafka.errors import CorruptRecordError, UnsupportedCodecError
     from kafka.record.default_records import DefaultRecordBatch
     from kafka.record.util import encode_varint
 
@@ -27,6 +27,7 @@ from contract.rejected import UNREAD
 
 _CHUNK: Final = 1 << 20
 _original: Final = DefaultRecordBatch._maybe_uncompress
+_original_next: Final = DefaultRecordBatch.__next__
 _DAMAGED: Final = (zstandard.ZstdError, zlib.error, OSError, EOFError, ValueError, RuntimeError)
 
 
@@ -67,11 +68,26 @@ def bound(most_bytes: int) -> None:
             batch._buffer, batch._pos, batch._decompressed = bytearray(data), 0, True
 
     DefaultRecordBatch._maybe_uncompress = unpack
+    DefaultRecordBatch.__next__ = DefaultRecordBatch.next = _next
 
 
 def unbound() -> None:
     """As kafka-python does it."""
     DefaultRecordBatch._maybe_uncompress = _original
+    DefaultRecordBatch.__next__ = DefaultRecordBatch.next = _original_next
+
+
+def _next(batch: Any) -> Any:
+    """The next record; what is torn, such as the name of a header, is stood in for with all that follows it."""
+    try:
+        return _original_next(batch)
+    except CorruptRecordError as error:
+        if batch._next_record_index >= batch._num_records:
+            raise StopIteration from None  # only what follows the last record is no record
+        left = batch._num_records - batch._next_record_index
+        _stand_in(batch, f"the last {left} of them cannot be read: {error}")
+        batch._next_record_index = 0
+        return _original_next(batch)
 
 
 def _zstd(packed: io.BytesIO) -> _Reader:

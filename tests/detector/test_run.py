@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka import KafkaProducer
 
 from tests.detector.desk import Desk
 from tests.kafka.broker import Broker
@@ -220,6 +221,23 @@ def test_a_topic_that_was_made_anew_is_refused_with_what_to_do(desk: Desk):
     one.until(lambda: "was the topic made anew" in one.get("/health")[1])
     assert one.get("/readyz")[0] == 503
     one.end()
+
+
+def test_a_state_of_a_version_that_is_not_known_is_refused_with_what_to_do(desk: Desk):
+    desk.send(["a"] * 5, partition=0)
+    key = f"live/{desk.topics['events']}/0".encode()
+    producer = KafkaProducer(bootstrap_servers=desk.kafka.address.split(","))
+    value = b'{"sekimori-state": 99, "kind": "claim", "epoch": 1, "owner": "x"}'
+    producer.send(desk.topics["state"], key=key, value=value, partition=0)
+    producer.flush()
+    producer.close()
+
+    one = desk.start("--once")
+
+    assert one.process.wait(60) == 0
+    assert not stored(desk)
+    assert "a state record of version 99" in one.said
+    assert "run the version of Sekimori that wrote it" in one.said
 
 
 def delete_before(desk: Desk, topic: str, partition: int, offset: int) -> None:

@@ -90,3 +90,31 @@ def test_a_consumer_gets_past_a_bomb(kafka: Cluster):
             for records in consumer.poll(timeout_ms=500).values():
                 found += [(one.offset, one.value, [name for name, _ in one.headers]) for one in records]
     assert found == [(0, b"one", []), (1, b"", [UNREAD]), (2, b"two", [])]
+
+
+class Torn(str):
+    """A header's name that is no UTF-8 on the wire."""
+
+    __slots__ = ()
+
+    def encode(self, *how: str) -> bytes:  # type: ignore[override]
+        return b"\xff\xfe"
+
+
+def test_a_header_that_is_no_text_is_stood_in_for_with_what_follows_it_in_its_batch(kafka: Cluster):
+    topic = kafka.topic(1)
+    with closing(KafkaProducer(bootstrap_servers=kafka.address.split(","), linger_ms=200)) as producer:
+        producer.send(topic, b"before")
+        producer.send(topic, b"torn", headers=[(Torn("x"), b"1")])
+        producer.send(topic, b"beside")
+        producer.flush()
+        producer.send(topic, b"after")
+        producer.flush()
+
+    found = kafka.stored(topic)
+
+    assert [one.value for one in found] == [b"before", b"", b"after"]
+    assert [one.offset for one in found] == [0, 2, 3]
+    [(name, why)] = found[1].headers
+    assert name == UNREAD
+    assert b"the last 2 of them cannot be read" in why
