@@ -136,7 +136,8 @@ class One(Generic[C]):
         mark = max(state.watermark, -1 if reached is None else reached, decision.get("close", -1))
         pinned = pins.extended(state.pinned, decision, state.watermark)
         schedule = tuple((pin.since, self._deployment.load(pin)) for pin in pinned)
-        seen, new, again = admission.admit(state.seen, prepared.events, mark)
+        # As it stood before: what one turn brings may reach over more time than ids are kept for.
+        seen, new, again = admission.admit(state.seen, prepared.events, state.watermark)
         core, effects = self._core.advance(state.core, new, again, mark, schedule)
         found = [*self._lost(state, decision, schedule), *effects.findings]
         after = replace(

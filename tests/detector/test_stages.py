@@ -157,6 +157,20 @@ def test_what_comes_again_counts_once():
     assert twice.found() == plain.found()
 
 
+def test_lines_out_of_order_are_all_new_although_one_turn_takes_hours_of_them():
+    draw = random.Random(3)
+    events = [event(n, START + n * MINUTE // 10) | {"source.position": f"a.log:{n * 50}"} for n in range(3000)]
+    events.sort(key=lambda each: each["time.occurred"] + draw.randrange(MINUTE))
+    stage = one()
+    state, counted = stage.begin(), 0.0
+    for start, end in ((0, 505), (505, 3000)):
+        prepared = stage.prepare(records(events[start:end], start=start))
+        decision = stage.decide(state, prepared, Moment(START, False))
+        state, sent = stage.advance(state, prepared, decision)
+        counted += sent.counts["events"]
+    assert counted == 3000
+
+
 def test_an_agent_that_fell_silent_is_waited_for_no_longer_and_stage_two_is_told():
     turns = Turns(one())
     turns.take(records([event(1, START, agent="x"), event(2, START + 5 * MINUTE, agent="y")]))
