@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from contract import event
-from detector import correlate, decide, evidence, features, history, hits, moments, sessionise
+from detector import correlate, decide, evidence, features, history, hits, moments, rulebook, sessionise
 from detector.enrich import Enricher
 from detector.explain import explain
 from detector.marks import Marks
@@ -183,7 +183,7 @@ def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Conte
     over = pl.col("time.date") < today
     remembered, days, day_hits = _days(remembered, day_rows.filter(over), context)
 
-    heard = pl.concat([fresh, beats], how="diagonal").sort(sessionise.order(), maintain_order=True)
+    heard = _heard([fresh, beats], context)
     output = Output(
         rows=heard.select(ARCHIVE),
         sessions=sessions,
@@ -204,6 +204,13 @@ def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Conte
         windows=correlate.forget(windows, state.watermark, watermark, _correlations(context, stage=1)),
     )
     return after, output
+
+
+def _heard(parts: Sequence[pl.DataFrame], context: Context) -> pl.DataFrame:
+    """All rows in event order, with the columns that are still needed: sorting them all costs twice as much."""
+    needed = {*ARCHIVE, *NOTES, *(name for rule in context.rules.correlations(2) for name in rule.fields)}
+    chosen = [part.select(name for name in part.columns if name in needed) for part in parts]
+    return pl.concat(chosen, how="diagonal").sort(sessionise.order(), maintain_order=True)
 
 
 def _event_hits(
@@ -236,10 +243,14 @@ def _candidates(fresh: pl.DataFrame, context: Context, stage: int) -> pl.DataFra
 
 def _sessions(done: pl.DataFrame, ending: pl.DataFrame, context: Context) -> tuple[pl.DataFrame, pl.DataFrame]:
     sessions = features.sessions(done).join(ending, on="session", how="left", maintain_order="left")
-    sessions = sessions.join(hits.concerned(done, ["session"]), on="session", how="left", maintain_order="left")
     sessions = sessions.with_columns(pl.col("session").str.strip_prefix("w-").alias("event.id"))
-    found = hits.match(sessions, context.rules.of("session"), "session", "event.id", "last")
-    return _only_where_hit(sessions, "session", found), found
+    rules = context.rules.of("session")
+    # Of ten million events the ids of all sessions fill the memory: what a finding needs of a session that no rule
+    # hits is looked up (`Output.closed`).
+    hit = sessions["session"].gather(rulebook.match(sessions, rules)["row"].unique())
+    about = hits.concerned(done.filter(pl.col("session").is_in(hit.implode())), ["session"])
+    sessions = sessions.join(about, on="session", how="left", maintain_order="left")
+    return sessions, hits.match(sessions, rules, "session", "event.id", "last")
 
 
 def _only_where_hit(units: pl.DataFrame, unit: str, found: pl.DataFrame) -> pl.DataFrame:
