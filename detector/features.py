@@ -147,12 +147,11 @@ def _repeats(rows: pl.DataFrame, group: Sequence[str]) -> pl.DataFrame:
     return per_subject.filter(~pl.col("written")).group_by(*group).agg(pl.col("n").max().alias("repeat.max"))
 
 
-def _shifts(rows: pl.DataFrame) -> pl.DataFrame:
-    """How the work after the longest pause differs from the work before it, for sessions with such a pause."""
-    gap = pl.col("seq.gap_s")
-    idle = rows.filter((gap.max().over("session") >= IDLE_S).fill_null(False))
+def _shifts(idle: pl.DataFrame) -> pl.DataFrame:
+    """How the work after the longest pause differs from the work before it, for events of sessions with such a pause."""
     if idle.is_empty():
         return pl.DataFrame(schema={"session": pl.String, "shift.ops": pl.Float64, "shift.unexplained": pl.Float64})
+    gap = pl.col("seq.gap_s")
     place = pl.int_range(pl.len()).over("session")
     idle = idle.with_columns((place >= gap.fill_null(-1.0).arg_max().over("session")).alias("after"))
     # Log-on and log-off belong to neither pattern.
@@ -181,9 +180,11 @@ def _explained_share() -> pl.Expr:
     return pl.when(judged > 0).then(good / judged.clip(1)).alias("explained")
 
 
-def _first_known(column: str) -> pl.Expr:
-    """The most frequent value; the smallest of equally frequent ones, so that order does not matter."""
-    return pl.col(column).drop_nulls().mode().sort().first().alias(column)
+def _most_frequent(rows: pl.DataFrame, group: Sequence[str], column: str) -> pl.DataFrame:
+    """The most frequent value per group; the smallest of equally frequent ones, so that order does not matter."""
+    counted = rows.select(*group, column).drop_nulls(column).group_by(*group, column).len("_n")
+    first = counted.sort("_n", column, descending=[True, False]).unique(group, keep="first", maintain_order=True)
+    return first.drop("_n")
 
 
 def sessions(rows: pl.DataFrame) -> pl.DataFrame:
@@ -202,8 +203,6 @@ def sessions(rows: pl.DataFrame) -> pl.DataFrame:
     out = rows.group_by("session", maintain_order=True).agg(
         pl.col("actor.id").first(),
         pl.col("actor.type").drop_nulls().first(),
-        _first_known("system.id"),
-        _first_known("src.device"),
         pl.col("src.ip").drop_nulls().first(),
         pl.col("session.id").first(),
         pl.col("time.occurred").min().alias("first"),
@@ -214,7 +213,12 @@ def sessions(rows: pl.DataFrame) -> pl.DataFrame:
         _true("presence.overtime").any().alias("presence.overtime"),
         *exprs,
     )
-    for extra in (_runs_of_steps(rows), _repeats(rows, ["session"]), _shifts(rows)):
+    idle = out.filter(pl.col("gap_max_s") >= IDLE_S)["session"]
+    pauses = rows.filter(pl.col("session").is_in(idle.implode()))
+    for extra in (
+        _most_frequent(rows, ["session"], "system.id"), _most_frequent(rows, ["session"], "src.device"),
+        _runs_of_steps(rows), _repeats(rows, ["session"]), _shifts(pauses),
+    ):  # fmt: skip
         out = out.join(extra, on="session", how="left", maintain_order="left")
     return out.with_columns(
         (pl.col("events") / pl.col("duration_min").clip(1.0)).alias("pace_per_min"),
@@ -264,8 +268,6 @@ def days(rows: pl.DataFrame, export_limit: int | None) -> pl.DataFrame:
     group = ["time.date", "actor.id"]
     out = rows.group_by(group, maintain_order=True).agg(
         pl.col("actor.type").drop_nulls().first(),
-        _first_known("system.id"),
-        _first_known("src.device"),
         pl.col("time.occurred").min().alias("first"),
         pl.col("time.occurred").max().alias("last"),
         _explained_share(),
@@ -277,5 +279,8 @@ def days(rows: pl.DataFrame, export_limit: int | None) -> pl.DataFrame:
         pl.col("system.id").drop_nulls().n_unique().alias("systems"),
         near.cast(pl.Int64).alias("near_limit"),
     )
-    out = out.join(_repeats(rows, group), on=group, how="left", maintain_order="left")
+    for extra in (
+        _most_frequent(rows, group, "system.id"), _most_frequent(rows, group, "src.device"), _repeats(rows, group)
+    ):  # fmt: skip
+        out = out.join(extra, on=group, how="left", maintain_order="left")
     return out.with_columns(pl.col("repeat.max").fill_null(0).cast(pl.Int64)).sort(group)
