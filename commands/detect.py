@@ -19,6 +19,7 @@ from commands import declared, rules, show
 from commands.failure import Failure
 from detector import config as settings
 from detector import versions
+from detector.cases import Cases
 from detector.channels.run import Post, Runner
 from detector.channels.settings import channels
 from detector.config import Config
@@ -77,19 +78,23 @@ class _Detector:
         self._refused: str | None = None
         span = _span(options.replay, self._deployment.current.site.config.time_zone)
         name = LIVE if span is None else f"{options.replay[0]}-{options.replay[1]}-{self._versions()[:8]}"
+        self._cases = Cases(config.kafka, config.topics.decisions, f"sekimori-{config.detector.id}-cases")
         self.running = Running(
-            config, inputs(config, self._deployment, name), run=name, span=span, version=options.version,
+            config, inputs(config, self._deployment, name, self._cases), run=name, span=span, version=options.version,
             notify=self._notify, troubles=self._troubles,
         )  # fmt: skip
         self._channels = _channels(config, name)
         self.running.metrics.show_channels(self._channels.states)
         self._channels.start()
+        if name == LIVE:
+            self._cases.start()
         self._show()
         _log.info("detector %s: run %s, metrics at port %d", config.detector.id, name, self.running.server.port)
         self._notify.ready("detecting")
 
     def stop(self) -> bool:
         """End channels and detector; returns whether all that was published has arrived."""
+        self._cases.stop()
         self._channels.stop(_CHANNELS_S)
         return self.running.stop()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from contract import event, finding, notice, plain, rejected, sealed, shape, wire
+from contract import decision, event, finding, notice, plain, rejected, sealed, shape, wire
 from contract.topics import TOPICS
 
 HEARTBEAT = {
@@ -31,6 +31,7 @@ def files() -> dict[str, str]:
         "docs/event.md": page(),
         "contract/examples/events.ndjson": events(),
         "contract/examples/finding.json": json.dumps(finding.example(), ensure_ascii=False, indent=2) + "\n",
+        "contract/examples/decision.json": json.dumps(decision.example(), ensure_ascii=False, indent=2) + "\n",
         "contract/examples/notice.json": json.dumps(notice.example(), ensure_ascii=False, indent=2) + "\n",
     }
 
@@ -48,7 +49,7 @@ def page() -> str:
         [
             "<!-- Made by `python -m contract.document` from contract/; do not edit. -->",
             "# What the parts agree on",
-            "The event, how it travels, what is refused, the topics, the finding and the notice. "
+            "The event, how it travels, what is refused, the topics, the finding, the notice and the decision. "
             "The code is `contract/`; examples stand in `contract/examples/`.",
             *_event(),
             *_wire(),
@@ -56,6 +57,7 @@ def page() -> str:
             *_topics(),
             *_finding(),
             *_notice(),
+            *_decision(),
         ]
     ) + "\n"  # fmt: skip
 
@@ -142,6 +144,12 @@ def _notice() -> Iterable[str]:
         "hold what a log held: whoever shows them makes them inert first."
     )
     yield _fields(notice.FIELDS)
+
+
+def _decision() -> Iterable[str]:
+    yield "## The decision"
+    yield "What people decided about a finding, one JSON object a record. A closed case resolves the alert that the finding is in."
+    yield _fields(decision.FIELDS)
 
 
 def _fields(fields: Iterable[shape.Field]) -> str:

@@ -86,6 +86,9 @@ class Topics(Section):
     correlate: Topic = Field(known.CORRELATE.name, description="Input of stage two.")
     findings: Topic = Field(known.FINDINGS.name, description="What was found.")
     notices: Topic = Field(known.NOTICES.name, description="Who is to be told what.")
+    decisions: Topic = Field(
+        known.DECISIONS.name, description="What people decided about findings; may be missing until somebody does."
+    )
     dead_letters: Topic = Field(known.DEAD_LETTERS.name, description="What could not be read, masked, with the reason.")
 
     @model_validator(mode="after")

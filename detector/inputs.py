@@ -8,6 +8,7 @@ from collections.abc import Callable
 from detector.archive.segments import Segments
 from detector.archive.signing import Signer
 from detector.archive.store import opened
+from detector.cases import Cases
 from detector.config import Config
 from detector.partitions import LIVE, Counts, Input
 from detector.pins import Deployment
@@ -16,19 +17,20 @@ from detector.stage_notices import Notices
 from service.private import read_private
 
 
-def inputs(config: Config, deployment: Deployment, run: str) -> list[Input]:
+def inputs(config: Config, deployment: Deployment, run: str, cases: Cases) -> list[Input]:
     """Kinds of workers of a detector.
 
     Args:
         config: What is configured.
         deployment: What is deployed.
         run: `live`, or the name of a re-run, which tells nobody.
+        cases: Those that are closed.
     """
     topics = config.topics
     tables = _archive(config) if config.archive is not None and run == LIVE else None
 
     def notices(place: Place, counts: Counts) -> Notices:
-        return Notices(topics, deployment, counts.findings, run)
+        return Notices(topics, deployment, counts.findings, run, cases)
 
     return [Input("notices", topics.findings, notices, tables)] if run == LIVE else []
 

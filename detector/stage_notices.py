@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from itertools import accumulate
 from typing import Any, Final
@@ -15,6 +15,7 @@ from contract.rejected import Reason
 from contract.sealed import Record
 from detector import letters, notices, parcel, pins
 from detector.arrival import Arrived
+from detector.cases import Cases
 from detector.config import Topics
 from detector.ledger import Ledger, Policy
 from detector.pins import Deployment, Pins
@@ -35,11 +36,13 @@ class State:
         ledger: Of alerts and budget.
         pinned: Versions that decide.
         partitions: Of the topic of findings when the state was begun; None before the first decision.
+        cases: By partition of the topic of decisions, the offset up to which closed cases were taken.
     """
 
     ledger: Ledger
     pinned: Pins = ()
     partitions: int | None = None
+    cases: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,11 @@ class Notices:
         deployment: What is deployed.
         partitions: How many partitions the topic of findings has.
         run: Whose findings tell anybody.
+        cases: Those that are closed.
     """
 
-    def __init__(self, topics: Topics, deployment: Deployment, partitions: int, run: str) -> None:
+    def __init__(self, topics: Topics, deployment: Deployment, partitions: int, run: str, cases: Cases) -> None:
+        self._cases = cases
         self._topics = topics
         self._deployment = deployment
         self._partitions = partitions
@@ -87,12 +92,16 @@ class Notices:
         return Prepared(tuple(findings), refused, latest_ms)
 
     def decide(self, state: State, prepared: Prepared, moment: Moment) -> dict[str, Any]:
-        """Which versions decide from when; what was lost is only counted, as findings stand in the archive too."""
+        """Which cases were closed, and which versions decide from when; what was lost is only counted, as findings stand in the archive too."""
         decision: dict[str, Any] = {}
         if state.partitions is None:
             decision["partitions"] = self._partitions
         if moment.lost is not None:
             decision["lost"] = list(moment.lost)
+        found, upto = self._cases.since(state.cases)
+        if found:
+            decision["closed"] = [[case.name, case.time] for case in found]
+            decision["cases"] = [list(place) for place in sorted(upto.items())]
         return decision | self._deployment.decide(state.pinned, state.ledger.now)
 
     def advance(self, state: State, prepared: Prepared, decision: Mapping[str, Any]) -> tuple[State, Sent]:
@@ -100,7 +109,9 @@ class Notices:
         pinned = pins.extended(state.pinned, decision, state.ledger.now)
         partitions = state.partitions or int(decision["partitions"])
         policy = self._policy(self._deployment.load(pins.at(pinned, state.ledger.now)).site)
-        ledger, effects = notices.advance(state.ledger, prepared.findings, (), policy, prepared.latest_ms)
+        closed = [notices.Closed(name, time) for name, time in decision.get("closed", ())]
+        cases = dict(decision["cases"]) if "cases" in decision else state.cases
+        ledger, effects = notices.advance(state.ledger, prepared.findings, closed, policy, prepared.latest_ms)
         told, updates = effects.records()
         records = [
             *(Record(self._topics.findings, partition_of(key, partitions), value, [], 0, key.encode()) for key, value in updates),
@@ -109,7 +120,8 @@ class Notices:
         ]  # fmt: skip
         counts = {f"notices:{name}": float(count) for name, count in effects.counts.items()}
         counts |= letters.counts(prepared.refused)
-        return replace(state, ledger=ledger, pinned=pinned, partitions=partitions), Sent(records, counts=counts)
+        state = replace(state, ledger=ledger, pinned=pinned, partitions=partitions, cases=cases)
+        return state, Sent(records, counts=counts)
 
     def _policy(self, site: Site) -> Policy:
         if site.version not in self._policies:
@@ -119,7 +131,11 @@ class Notices:
 
     def dump(self, state: State) -> bytes:
         """The state as bytes."""
-        header = {"pins": pins.as_json(state.pinned), "partitions": state.partitions}
+        header = {
+            "pins": pins.as_json(state.pinned),
+            "partitions": state.partitions,
+            "cases": sorted(state.cases.items()),
+        }
         return parcel.pack(_KIND, _VERSION, header, {}, {"ledger": state.ledger.dump()})
 
     def load(self, data: bytes) -> State:
@@ -134,7 +150,8 @@ class Notices:
                 f"the topic of findings had {header['partitions']} partitions when this state was made and has "
                 f"{self._partitions} now: give the topics back their numbers, or the detector another state topic"
             )
-        return State(Ledger.load(blobs["ledger"]), pins.from_json(header["pins"]), header["partitions"])
+        cases = {int(partition): int(offset) for partition, offset in header["cases"]}
+        return State(Ledger.load(blobs["ledger"]), pins.from_json(header["pins"]), header["partitions"], cases)
 
     def show(self, state: State) -> Mapping[str, float]:
         """How far the findings are worked through."""

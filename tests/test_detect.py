@@ -15,7 +15,7 @@ import pytest
 from kafka import KafkaProducer
 
 import rules as shipped
-from contract import finding
+from contract import decision, finding
 from tests.command import ROOT, environment
 from tests.detector.desk import Desk
 from tests.kafka.cluster import Cluster
@@ -112,6 +112,35 @@ def test_findings_that_page_become_notices_once_whatever_happens_in_between(desk
     assert len(told(desk)) == 7
     [letter] = desk.kafka.stored(desk.topics["dead_letters"])
     assert json.loads(letter.value)["detail"] == "is no JSON"
+
+
+def test_a_closed_case_resolves_its_alert_once_also_over_a_restart(desk: Desk):
+    decided = desk.topics["decisions"] = desk.kafka.topic(2)
+    publish(desk, finding.to_json(found(1)).encode(), finding.to_json(found(2)).encode())
+    one = desk.start()
+    one.until(lambda: len(told(desk)) == 2)
+    close(desk, decided, b"no decision", decision.to_json(decision.example() | {"finding": f"f-{1:016x}"}).encode())
+    one.until(lambda: len(told(desk)) == 3)
+    [resolved] = [notice for notice in told(desk) if notice["change"] == "resolved"]
+    assert (resolved["ending"], resolved["finding"]) == ("closed", f"f-{1:016x}")
+    one.send(signal.SIGKILL)
+    one.process.wait()
+
+    two = desk.start()
+    close(desk, decided, decision.to_json(decision.example() | {"finding": f"f-{2:016x}"}).encode())
+    two.until(lambda: len({notice["fingerprint"] for notice in told(desk) if notice["change"] == "resolved"}) == 2)
+    assert two.end() == 0
+    assert {(notice["fingerprint"], notice["revision"]) for notice in told(desk)} == {
+        (alert, revision) for alert in {notice["fingerprint"] for notice in told(desk)} for revision in (1, 2)
+    }
+
+
+def close(desk: Desk, topic: str, *values: bytes) -> None:
+    producer = KafkaProducer(bootstrap_servers=desk.kafka.address.split(","))
+    for value in values:
+        producer.send(topic, value=value, key=b"k")
+    producer.flush()
+    producer.close()
 
 
 def test_a_reload_is_told_by_hash_and_a_bad_rule_leaves_the_others_in_use(desk: Desk):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contract import document, event, finding, notice, rejected, topics, wire
+from contract import decision, document, event, finding, notice, rejected, topics, wire
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -19,7 +19,7 @@ def test_generated_files_are_current(name: str):
 
 def test_the_page_names_every_key_reason_and_topic():
     page = document.page()
-    fields = (*finding.FIELDS, *notice.FIELDS)
+    fields = (*finding.FIELDS, *notice.FIELDS, *decision.FIELDS)
     names = [*event.KEYS, *rejected.Reason, *(topic.name for topic in topics.TOPICS), *(f.path for f in fields)]
     assert [name for name in names if f"`{name}`" not in page] == []
 
@@ -38,6 +38,10 @@ def test_the_example_finding_is_valid():
 
 def test_the_example_notice_is_valid():
     assert notice.validate(json.loads((TOP / "contract/examples/notice.json").read_text(encoding="utf-8"))) == []
+
+
+def test_the_example_decision_is_valid():
+    assert decision.validate(json.loads((TOP / "contract/examples/decision.json").read_text(encoding="utf-8"))) == []
 
 
 def test_topics_have_names_of_their_own():
