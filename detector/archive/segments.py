@@ -59,6 +59,7 @@ class Segments:
     Raises:
         ArchiveError: What is there is no archive of this partition, or damaged.
         OSError: The store cannot be read or written.
+        Superseded: Somebody else began to write at the same moment.
     """
 
     def __init__(
@@ -81,6 +82,9 @@ class Segments:
         self._adopt()
         self.adopted = len(self._listed)
         self.next = self.expected = self._listed[-1].next if self._listed else self._newest.next
+        if self._newest.number < 0:
+            # Where the archive begins has to be known even if this writer dies before it closes anything.
+            self._sign(now_ms)
 
     def append(self, records: Iterable[Arrived], now_ms: int) -> None:
         """Take records, in the order of their offsets; those that were taken before are passed over.

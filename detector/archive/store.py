@@ -84,6 +84,8 @@ class Folder:
                 file.flush()
                 os.fsync(handle)
             os.link(partial, target)
+        except OSError as error:  # named for what was wanted; FileExistsError stays one
+            raise OSError(error.errno, error.strerror, str(target)) from None
         finally:
             with contextlib.suppress(OSError):
                 partial.unlink()

@@ -58,7 +58,7 @@ def test_an_archive_is_verified_with_one_folder_of_keys(place: Path, sekimori: R
     told = sekimori("verify", "archive", "--key", "keys/archive.pub", "--key", "keys/ag-test.seal", *UNTIL, "--json")
 
     assert (right.returncode, right.stderr) == (0, "")
-    assert "records/access-events/00002: 15 records, 5 digests, from 2026-04-02 00:50:00Z" in right.stdout
+    assert "records/access-events/00002: 15 records, 6 digests, from 2026-04-02 00:50:00Z" in right.stdout
     assert "ag-test: 108 events in 45 records of 3 starts" in right.stdout
     assert right.stdout.endswith("\nok\n")
     verdict = json.loads(told.stdout)

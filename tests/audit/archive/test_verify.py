@@ -62,7 +62,7 @@ def test_a_whole_archive_passes(whole: Path, lying: list[Taken]):
     assert (verdict.status, verdict.problems) == (OK, ())
     [summary] = verdict.agents
     assert (summary.starts, summary.records) == (3, len(lying))
-    assert sum("15 records, 5 digests, from 2026-04-02" in note for note in verdict.notes) == 3
+    assert sum("15 records, 6 digests, from 2026-04-02" in note for note in verdict.notes) == 3
 
 
 @settings(max_examples=300)
@@ -157,7 +157,7 @@ def test_a_digest_signed_by_somebody_else_in_our_name_is_tampering(archive: Path
     _resign(_digests(archive)[-1], lambda said: None, new_pair()[0])
     verdict = judged(archive)
     assert verdict.status == TAMPERED
-    says(verdict, "00000004.json: its signature is wrong")
+    says(verdict, "00000005.json: its signature is wrong")
 
 
 def test_a_tail_that_was_cut_is_a_gap(archive: Path):
@@ -205,7 +205,7 @@ def test_what_a_digest_says_must_be_so_even_if_it_is_signed(archive: Path):
     says(lie(lambda said: said.update(unsealed=1)), "its agents' chains are not those of its records")
     says(lie(lambda said: said.update(agents={"x": {}})), "its agents' chains are not")
     says(lie(lambda said: said.update(previous=None)), "does not follow the digest before it")
-    says(lie(lambda said: said.update(partition=1)), "is digest 4 of access-events, partition 1")
+    says(lie(lambda said: said.update(partition=1)), "is digest 5 of access-events, partition 1")
     says(lie(lambda said: said.update(extra=1)), "signed, but no digest")
     unknown = lie(lambda said: said.update(version=2))
     assert CANNOT in [problem.status for problem in unknown.problems]
@@ -223,7 +223,10 @@ def test_without_the_agents_keys_only_the_archive_itself_is_verified_and_only_if
 
 def test_nothing_to_verify_is_no_success(tmp_path: Path):
     assert judged(tmp_path).status == CANNOT
-    writer(tmp_path)
+    for partition in range(3):
+        writer(tmp_path, partition)
+    for path in files(tmp_path, "digests"):
+        path.unlink()
     verdict = judged(tmp_path)
     assert verdict.status == CANNOT
     says(verdict, "digests: there is none")
@@ -270,7 +273,7 @@ def test_agents_that_fall_silent_are_a_gap_though_digests_go_on(lying: list[Take
 def test_what_is_too_old_to_be_kept_may_be_gone_if_that_is_said(archive: Path):
     since = NOON + 20 * SECOND
     for partition in range(3):
-        for path in _digests(archive, partition)[:2]:
+        for path in _digests(archive, partition)[:3]:
             path.unlink()
     assert judged(archive).status == GAP
     for path in files(archive, "segments"):
@@ -281,7 +284,7 @@ def test_what_is_too_old_to_be_kept_may_be_gone_if_that_is_said(archive: Path):
     assert sum("complete only from offset 11 on" in note for note in verdict.notes) == 3
     earlier = judged(archive, since_ms=since - 5 * SECOND)
     assert earlier.status == GAP
-    says(earlier, "digests: those before 00000002 are missing")
+    says(earlier, "digests: those before 00000003 are missing")
 
 
 def test_an_archive_that_begins_later_than_its_topic_says_so(lying: list[Taken], tmp_path: Path):

@@ -95,11 +95,11 @@ def test_a_digest_comes_at_every_full_hour_also_when_nothing_came(tmp_path: Path
 
     found = digests(tmp_path)
 
-    assert [len(one["segments"]) for one in found] == [0, 1, 0]
+    assert [len(one["segments"]) for one in found] == [0, 0, 1, 0]
     assert [(one["from_ms"], one["to_ms"]) for one in found] == [
-        (NOON + 1, NOON + HOUR), (NOON + HOUR, NOON + 2 * HOUR), (NOON + 2 * HOUR, NOON + 3 * HOUR)
+        (NOON + 1, NOON + 1), (NOON + 1, NOON + HOUR), (NOON + HOUR, NOON + 2 * HOUR), (NOON + 2 * HOUR, NOON + 3 * HOUR)
     ]  # fmt: skip
-    assert [(one["start"], one["next"], one["unsealed"]) for one in found] == [(0, 0, 0), (0, 3, 3), (3, 3, 0)]
+    assert [(one["start"], one["next"], one["unsealed"]) for one in found] == [(0, 0, 0)] * 2 + [(0, 3, 3), (3, 3, 0)]
     assert judged(tmp_path, NOON + 3 * HOUR).status == OK
 
 
@@ -115,7 +115,7 @@ def test_what_was_not_closed_at_a_crash_is_taken_again(tmp_path: Path):
     second.close(NOON + 2 * MINUTE)
 
     assert kept(tmp_path) == records(0, 30)
-    assert [one["adopted"] for one in digests(tmp_path)[0]["segments"]] == [True, False]
+    assert [one["adopted"] for one in digests(tmp_path)[1]["segments"]] == [True, False]
     assert judged(tmp_path).status == OK
 
 
@@ -127,6 +127,12 @@ def test_offsets_that_never_come_are_told_by_who_verifies(tmp_path: Path):
     [problem] = judged(tmp_path).problems
 
     assert "offsets 2 to 4 never came" in problem.text
+
+
+def test_where_an_archive_begins_is_known_though_its_first_writer_closed_nothing(tmp_path: Path):
+    first = writer(tmp_path, start=7)
+    first.append(records(7, 30), NOON)
+    assert writer(tmp_path, start=30).next == 7
 
 
 def test_an_archive_may_begin_in_the_middle_of_a_topic(tmp_path: Path):
@@ -147,7 +153,7 @@ def test_invented_agents_do_not_fill_the_memory(tmp_path: Path, monkeypatch: pyt
         into.append([Kept(n, NOON, None, b"x", headers)], NOON)
     into.close(NOON + 1)
 
-    assert [len(one["agents"]) for one in digests(tmp_path)] == [4, 4, 2]
+    assert [len(one["agents"]) for one in digests(tmp_path)] == [0, 4, 4, 2]
     assert judged(tmp_path).status == OK
 
 
@@ -158,7 +164,7 @@ def test_a_clock_that_goes_back_does_no_harm(tmp_path: Path):
     again = writer(tmp_path, NOON - HOUR)
     again.append(records(3, 5), NOON - HOUR)
     again.close(NOON - HOUR)
-    assert [one["to_ms"] for one in digests(tmp_path)] == [NOON + HOUR, NOON + HOUR]
+    assert [one["to_ms"] for one in digests(tmp_path)] == [NOON, NOON + HOUR, NOON + HOUR]
     assert judged(tmp_path).status == OK
 
 
@@ -218,7 +224,7 @@ def test_a_writer_that_slept_while_it_named_a_digest_costs_the_owner_a_new_begin
         owners[0].append(records(0, 20), NOON)
         owners[0].seal()
 
-    zombie = writer(Stopped(tmp_path, "digests", meanwhile))
+    zombie = writer(Stopped(tmp_path, "digests/00000001", meanwhile))
     zombie.append(records(0, 10), NOON)
     zombie.close(NOON + 1)
     with pytest.raises(Superseded, match="another writer made it"):
@@ -297,8 +303,7 @@ def test_a_damaged_segment_that_no_digest_names_is_read_from_kafka_again(tmp_pat
 
 @pytest.mark.parametrize("damage", [b"", b"{}\n", b"[]\n", b'{"kind":"sekimori digest","version":2}\n', b"\xff\n"])
 def test_a_digest_that_cannot_be_continued_stops_the_writer_with_advice(tmp_path: Path, damage: bytes):
-    into = writer(tmp_path)
-    into.close(NOON + 1)
+    writer(tmp_path)
     stored(tmp_path, "digests")[0].write_bytes(damage)
     with pytest.raises(ArchiveError, match=r"00000000.json: is .*begin a new archive elsewhere"):
         writer(tmp_path)

@@ -68,7 +68,7 @@ def test_an_archive_is_written_taken_over_and_verified(there: Store, where: str)
     verdict = verify(place.opened(where), KEYS, (), Terms("topic", NOON + 1, agents=False))
 
     assert verdict.status == OK, verdict.problems
-    assert any("20 records, 1 digests" in note for note in verdict.notes)
+    assert any("20 records, 2 digests" in note for note in verdict.notes)
 
 
 def test_what_was_never_finished_is_not_seen_and_removed(tmp_path: Path):

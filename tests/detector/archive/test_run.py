@@ -1,0 +1,177 @@
+"""The detector keeps what came: killed, frozen, without room. Its archive is whole, and is what lies in Kafka."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from audit.archive.digest import Keys
+from audit.archive.place import Folder as Place
+from audit.archive.verify import Terms, verify
+from audit.chains.verdict import OK
+from detector.archive import digest, framing
+from detector.archive.signing import new_pair
+from detector.config import parse
+from registers.config import ConfigError
+from tests.detector.desk import Desk
+from tests.detector.test_config import SMALL
+from tests.kafka.cluster import Cluster
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:kafka")
+
+PRIVATE, PUBLIC = new_pair()
+KEYS = [f"k{number}" for number in range(23)]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, kafka: Cluster) -> Iterator[Desk]:
+    """Detectors that share an archive `kept`, whose segments last a second."""
+    one = Desk(tmp_path / "desk", kafka)
+    key = one.folder / "archive.key"
+    key.touch(0o600)
+    key.write_bytes(PRIVATE)
+    one.options["archive"] = {"folder": "kept", "key": "archive.key", "segment_s": 1}
+    yield one
+    one.close()
+
+
+def assert_the_archive_is_what_lies_in_kafka(desk: Desk) -> None:
+    """Every record of the events, with its offset, once; and nothing for the verifier to complain about."""
+    topic = desk.topics["events"]
+    kept = []
+    for partition in range(2):
+        place = desk.folder / "kept" / "records" / topic / f"{partition:05}"
+        for path in sorted((place / "digests").iterdir()):
+            for listed in digest.segments(path.read_bytes()):
+                found = framing.read((place / "segments" / listed.name).read_bytes())
+                kept += [(partition, one.offset, one.key, one.value) for one in found.records]
+    assert sorted(kept) == sorted((one.partition, one.offset, one.key, one.value) for one in desk.kafka.stored(topic))
+    verdict = verify(Place(desk.folder / "kept"), Keys({"archive.pub": PUBLIC}), (), Terms(topic, 0, agents=False))
+    assert verdict.status == OK, verdict.problems
+
+
+def keys(count: int, draw: random.Random) -> list[str]:
+    return [draw.choice(KEYS) for _ in range(count)]
+
+
+def test_detectors_killed_at_random_leave_a_whole_archive(desk: Desk):
+    draw = random.Random(1)
+    detectors = {name: desk.start(name=name) for name in "ab"}
+    for _ in range(6):
+        desk.send(keys(300, draw))
+        wanted = desk.sent - draw.randrange(300)
+        for one in detectors.values():
+            one.until(lambda wanted=wanted: len({key(found) for found in desk.found()}) > wanted)
+        time.sleep(1.5 * draw.random())  # somewhere in the life of a segment
+        name = draw.choice("ab")
+        detectors[name].end(signal.SIGKILL)
+        detectors[name] = desk.start(name=name)
+    for one in detectors.values():
+        one.until(lambda one=one: "metrics at port" in one.said)
+        assert one.end() == 0
+
+    assert desk.start("--once").process.wait(60) == 0
+
+    assert_the_archive_is_what_lies_in_kafka(desk)
+
+
+def key(found: dict[str, object]) -> tuple[object, object]:
+    """What tells findings apart that came twice."""
+    return found["key"], found["count"]
+
+
+def test_a_detector_that_slept_while_another_took_over_does_the_archive_no_harm(desk: Desk):
+    draw = random.Random(2)
+    sleeper = desk.start(name="a")
+    sleeper.until(lambda: sleeper.metric("sekimori_detector_partitions") == 4)
+    desk.send(keys(300, draw))
+    sleeper.send(signal.SIGSTOP)
+    other = desk.start(name="b")
+    other.until(lambda: other.metric("sekimori_detector_partitions") == 4)
+    desk.send(keys(300, draw))
+    other.until(lambda: other.metric("sekimori_detector_records_total") >= 300)
+    sleeper.send(signal.SIGCONT)
+    sleeper.until(lambda: sleeper.metric("sekimori_detector_partitions") < 4 or "has taken over" in sleeper.said)
+    desk.send(keys(300, draw))
+    assert {sleeper.end(), other.end()} == {0}
+
+    assert desk.start("--once").process.wait(60) == 0
+
+    assert_the_archive_is_what_lies_in_kafka(desk)
+
+
+@pytest.fixture
+def disk(desk: Desk) -> Iterator[Path]:
+    """The archive's folder is a file system of 400 KB."""
+    place = desk.folder / "kept"
+    place.mkdir()
+    line = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)]
+    try:
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("needs the program mount")
+    if done.returncode:
+        pytest.skip(f"needs to mount a small file system, which only root may: {done.stderr.strip()}")
+    yield place
+    desk.close()
+    subprocess.run(["umount", place], capture_output=True, check=False)
+
+
+def fill(path: Path) -> None:
+    """Take all the room there is."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(1000)):
+            pass
+
+
+def test_without_room_it_stops_says_so_and_goes_on_when_there_is_room_again(desk: Desk, disk: Path):
+    one = desk.start()
+    one.until(lambda: one.metric("sekimori_detector_partitions") == 4)
+    fill(disk / "ballast")
+    desk.send(keys(200, random.Random(3)))
+    one.until(lambda: one.get("/healthz")[0] == 503)
+    assert f"the archive cannot be written: {disk}/records/{desk.topics['events']}/0000" in one.get("/healthz")[1]
+    assert ".zst: No space left on device: nothing more is read until it can" in one.get("/healthz")[1]
+    desk.send(keys(3000, random.Random(4)))
+    time.sleep(3)
+    assert one.metric("sekimori_detector_records_total") < 2000
+
+    (disk / "ballast").unlink()
+
+    one.until(lambda: one.metric("sekimori_detector_records_total") >= 3200)
+    one.until(lambda: one.get("/healthz") == (200, "ok\n"))
+    assert one.end() == 0
+    assert desk.start("--once").process.wait(60) == 0
+    assert_the_archive_is_what_lies_in_kafka(desk)
+
+
+def problems(text: str, folder: Path) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse(SMALL + text, folder)
+    return list(caught.value.problems)
+
+
+def test_what_is_wrong_with_the_configuration_is_told(tmp_path: Path):
+    for name, data in (("key", PRIVATE), ("pub", PUBLIC)):
+        (tmp_path / name).touch(0o600)
+        (tmp_path / name).write_bytes(data)
+    parse(SMALL + '[archive]\nfolder = "kept"\nkey = "key"\n', tmp_path)
+
+    [neither] = problems('[archive]\nkey = "key"\n', tmp_path)
+    [both] = problems('[archive]\nkey = "key"\nfolder = "x"\nurl = "s3://x"\n', tmp_path)
+    [wrong] = problems('[archive]\nkey = "key"\nurl = "nosuch://x"\n', tmp_path)
+    [public] = problems('[archive]\nkey = "pub"\nfolder = "x"\n', tmp_path)
+    (tmp_path / "key").chmod(0o644)
+    [shared] = problems('[archive]\nkey = "key"\nfolder = "x"\n', tmp_path)
+
+    assert neither == both == "archive.folder: give either a folder or a url"
+    assert wrong.startswith("archive.url: nosuch://x: ")
+    assert "is no signing key without pass phrase: make one with `sekimori keys archive`" in public
+    assert "everybody may read it" in shared
