@@ -118,6 +118,7 @@ class Archive(Section):
         "every detector of a group."
     )
     key: PrivateFile = Field(description="Signs the digests; `sekimori keys archive` makes it.")
+    segment_s: int = Field(300, ge=1, le=3600, description="How long a segment is open; a restart reads so much again.")
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Archive:

@@ -27,7 +27,7 @@ def inputs(config: Config, deployment: Deployment, run: str, cases: Cases) -> li
         cases: Those that are closed.
     """
     topics = config.topics
-    tables = _archive(config) if config.archive is not None and run == LIVE else None
+    tables = archive(config) if run == LIVE else None
 
     def notices(place: Place, counts: Counts) -> Notices:
         return Notices(topics, deployment, counts.findings, run, cases)
@@ -35,16 +35,18 @@ def inputs(config: Config, deployment: Deployment, run: str, cases: Cases) -> li
     return [Input("notices", topics.findings, notices, tables)] if run == LIVE else []
 
 
-def _archive(config: Config) -> Callable[[Place, int, int], Segments]:
-    """Opens the archive of a partition."""
-    assert config.archive is not None
+def archive(config: Config) -> Callable[[Place, int, int], Segments] | None:
+    """Opens the archive of a partition, if there is to be one."""
+    if config.archive is None:
+        return None
     store, signer = opened(config.archive.folder), Signer(read_private(config.archive.key))
+    segment_ms = config.archive.segment_s * 1000
 
     def segments(place: Place, partitions: int, start: int) -> Segments:
         now_ms = time.time_ns() // 1_000_000
         return Segments(
             store, place.topic, place.partition, signer, now_ms, partitions=partitions, start=start,
-            writer=config.detector.id,
+            writer=config.detector.id, segment_ms=segment_ms,
         )  # fmt: skip
 
     return segments

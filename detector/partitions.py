@@ -220,8 +220,10 @@ class Partitions:
             # Who slept while others took over finds records deleted that he had not read; opening shows what is the matter.
             self._drop(place, held)
             self._put_off(held, f"{place}: {error}")
-        except (Unreachable, OSError) as error:
+        except Unreachable as error:
             held.trouble = f"{place}: {error}"
+        except OSError as error:
+            held.trouble = f"{place}: {_unkept(error)}"
 
     def let_go(self, place: Place) -> None:
         """Close a partition's worker; what it sent goes on being sent."""
@@ -269,8 +271,10 @@ class Partitions:
             worker.open(lambda: self._first(place), self._tables(one, place))
             held.end = self._end(place)
             self._check_end(worker)
-        except (Fenced, Superseded, Unreachable, OSError) as error:
+        except (Fenced, Superseded, Unreachable) as error:
             self._put_off(held, f"{place}: {error}")
+        except OSError as error:
+            self._put_off(held, f"{place}: {_unkept(error)}")
         except (Broken, ValueError) as error:
             held.trouble, held.refused = f"{place}: {error}", True
         else:
@@ -324,6 +328,13 @@ class Partitions:
                 worker.close(self._clocks.now_ms())
             except (OSError, Superseded) as error:
                 _log.warning("%s: its last segment is not in the archive, and comes from Kafka again: %s", place, error)
+
+
+def _unkept(error: OSError) -> str:
+    what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return (
+        f"the archive cannot be written: {what}: nothing more is read until it can; free space there, or mend the place"
+    )
 
 
 def _answered(found: Mapping[Place, int] | None, place: Place) -> int:

@@ -17,6 +17,7 @@ from contract.partition import partition_of
 from contract.sealed import Record
 from detector import config as settings
 from detector.arrival import Arrived
+from detector.inputs import archive
 from detector.partitions import Counts, Input
 from detector.place import Place
 from detector.run import Running
@@ -86,7 +87,7 @@ def inputs(config: settings.Config) -> list[Input]:
     def two(place: Place, counts: Counts) -> Counting:
         return Counting(topics.findings, None, counts.findings)
 
-    return [Input("one", topics.events, one), Input("two", topics.correlate, two)]
+    return [Input("one", topics.events, one, archive(config)), Input("two", topics.correlate, two)]
 
 
 def main() -> int:

@@ -18,10 +18,7 @@ from audit.archive.verify import Terms, verify
 from audit.chains.verdict import OK
 from detector.archive import digest, framing
 from detector.archive.signing import new_pair
-from detector.config import parse
-from registers.config import ConfigError
 from tests.detector.desk import Desk
-from tests.detector.test_config import SMALL
 from tests.kafka.cluster import Cluster
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:kafka")
@@ -150,28 +147,3 @@ def test_without_room_it_stops_says_so_and_goes_on_when_there_is_room_again(desk
     assert one.end() == 0
     assert desk.start("--once").process.wait(60) == 0
     assert_the_archive_is_what_lies_in_kafka(desk)
-
-
-def problems(text: str, folder: Path) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        parse(SMALL + text, folder)
-    return list(caught.value.problems)
-
-
-def test_what_is_wrong_with_the_configuration_is_told(tmp_path: Path):
-    for name, data in (("key", PRIVATE), ("pub", PUBLIC)):
-        (tmp_path / name).touch(0o600)
-        (tmp_path / name).write_bytes(data)
-    parse(SMALL + '[archive]\nfolder = "kept"\nkey = "key"\n', tmp_path)
-
-    [neither] = problems('[archive]\nkey = "key"\n', tmp_path)
-    [both] = problems('[archive]\nkey = "key"\nfolder = "x"\nurl = "s3://x"\n', tmp_path)
-    [wrong] = problems('[archive]\nkey = "key"\nurl = "nosuch://x"\n', tmp_path)
-    [public] = problems('[archive]\nkey = "pub"\nfolder = "x"\n', tmp_path)
-    (tmp_path / "key").chmod(0o644)
-    [shared] = problems('[archive]\nkey = "key"\nfolder = "x"\n', tmp_path)
-
-    assert neither == both == "archive.folder: give either a folder or a url"
-    assert wrong.startswith("archive.url: nosuch://x: ")
-    assert "is no signing key without pass phrase: make one with `sekimori keys archive`" in public
-    assert "everybody may read it" in shared
