@@ -16,12 +16,12 @@ from detector.observe import Observed
 from detector.outbox import Outbox
 from detector.place import Place
 from detector.stage import Moment, Stage
+from detector.statelog import LIVE as LIVE
 from detector.statelog import Broken, Fenced, StateLog, Unreachable, key_of, partition_for
 from detector.worker import Tables, Worker
 
 _log = logging.getLogger(__name__)
 
-LIVE: Final = "live"
 # Longest that the log is waited for in one go, so that a stop is heard in between.
 _LOG_S: Final = 4.0
 _AGAIN_S: Final = 5.0

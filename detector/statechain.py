@@ -5,7 +5,6 @@ A record's value is one line of JSON; a piece of a snapshot follows its line. Of
     claim   by a new owner, with an epoch higher than any before: from here on no record of a lower epoch counts
     step    one turn of the owner: which stretch of the input it took, and what was decided about it
     part    a piece of a snapshot; a snapshot counts once its last piece does, and replaces everything before it
-    end     nothing of this key is needed any more
 
 All but claims carry a number within their epoch and the hash of all that counts before them, so a record that comes twice
 counts once, and one that is missing or was put in between is noticed. What lies before the newest whole snapshot may
@@ -133,11 +132,6 @@ def part(link: Link, upto: int, payload: bytes, number: int) -> bytes:
     return _line(_linked(link, body)) + b"\n" + piece
 
 
-def end(link: Link) -> bytes:
-    """The value of a record that ends the key's log."""
-    return _line(_linked(link, {"kind": "end"}))
-
-
 def _linked(link: Link, body: dict[str, Any]) -> dict[str, Any]:
     return body | {"epoch": link.epoch, "n": link.number, "prev": link.head}
 
@@ -175,7 +169,6 @@ def _needed(body: Mapping[str, Any]) -> Iterator[tuple[str, type]]:
         "claim": {"epoch": int, "owner": str},
         "step": linked | {"start": int, "next": int, "done": int, "decision": dict},
         "part": linked | {"next": int, "part": int, "parts": int, "sha256": str},
-        "end": linked,
     }
     kind = body.get("kind")
     yield from kinds.get(kind if isinstance(kind, str) else "", {"kind": Any}).items()
@@ -188,7 +181,7 @@ class Chain:
         key: Whose they are.
         epoch, owner: Of the newest claim that counts; 0 and empty before the first.
         next: First input offset that no step has taken; None if nothing is known.
-        since: Offset of the oldest record that is needed; None if none is.
+        since: Offset of the oldest record that is needed; None before the first.
         last: `digest` up to the newest record that counts.
     """
 
@@ -250,8 +243,7 @@ class Chain:
             if body["kind"] != "claim":
                 self._number = body["n"]
             self.last = None if self.last is None else digest(self.last, value)
-            if body["kind"] != "end" and self.since is None:
-                self.since = offset
+            self.since = offset if self.since is None else self.since
         return landed
 
     def recovered(self) -> Recovered:
@@ -301,10 +293,8 @@ class Chain:
             self.last = body["prev"]
         if body["kind"] == "step":
             self._step(offset, body)
-        elif body["kind"] == "part":
-            self._part(offset, body, rest)
         else:
-            self._forget()
+            self._part(offset, body, rest)
         return Landed.ACCEPTED
 
     def _step(self, offset: int, body: Mapping[str, Any]) -> None:

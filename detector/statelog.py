@@ -34,13 +34,16 @@ from detector.statechain import Chain, Landed, Link
 from detector.statechain import Recovered as Recovered
 from detector.statechain import Step as Step
 from detector.statechain import Unknown as Unknown
-from detector.statetopic import StatePartition
+from detector.statetopic import Found, StatePartition
 from service import trouble
 from service.settings import Kafka
 
+LIVE: Final = "live"
+
 _log = logging.getLogger(__name__)
 _PAUSE_S: Final = 0.25
-_DELETE_S: Final = 10.0
+# A re-run of which nothing was heard for so long is over, and nobody keeps its log; the live one's is kept for ever.
+_OVER_MS: Final = 7 * 86_400_000
 _SILENT: Final = "does not answer: is it well, and the network to it?"
 # Trying again would change nothing.
 _FINAL: Final = (AuthorizationError, InvalidTopicError, MessageSizeTooLargeError, RecordListTooLargeError)
@@ -130,6 +133,7 @@ class StateLog:
         self._timeout_s, self._trim, self._clock = timeout_s, trim, clock
         self._chains: dict[str, Chain] = {}
         self._opaque: set[str] = set()  # other keys of which there are records of another version
+        self._heard: dict[str, int] = {}  # by key, the newest timestamp
         self._read = 0  # offset of the next record to be taken
         self._pending: _Pending | None = None
         self._written: tuple[bytes, int] | None = None  # of an unfinished snapshot: its hash, pieces that count
@@ -193,14 +197,6 @@ class StateLog:
         if self._trim:
             self._delete_old()
 
-    def end(self) -> None:
-        """Say that nothing of this log is needed any more, as when a re-run is over; returns when it counts.
-
-        Raises:
-            Fenced, Unreachable, Broken, ValueError: As `append`.
-        """
-        self._put("end", statechain.end)
-
     def close(self) -> None:
         """Disconnect; what was not accepted is given up."""
         self._log.close()
@@ -256,22 +252,22 @@ class StateLog:
         deadline = self._deadline
         while not done():
             try:
-                offset = self._log.write(self.key, value, deadline)
+                written = self._log.write(self.key, value, deadline)
             except _FINAL:
                 raise
             except KafkaError:
                 time.sleep(min(_PAUSE_S, self._log.left_s(deadline)))
                 self._read_to(self._log.end(deadline))  # it may have been written all the same
                 continue
-            if offset == self._read:  # nothing lies between, so there is nothing to read
-                self._take(offset, self.key.encode(), value)
+            if written.offset == self._read:  # nothing lies between, so there is nothing to read
+                self._take(written)
                 self._read += 1
             else:
-                self._read_to(offset + 1)
+                self._read_to(written.offset + 1)
 
     def _claim(self) -> None:
         """Read the partition as it stands, and claim the key; of two claims of one epoch only the first counts."""
-        self._chains, self._opaque = {}, set()
+        self._chains, self._opaque, self._heard = {}, set(), {}
         self.foreign = self.outdated = self.repeated = 0
         self._read = self._log.first(self._deadline)
         self._read_to(self._log.end(self._deadline))
@@ -299,24 +295,25 @@ class StateLog:
 
     def _read_to(self, upto: int) -> None:
         """Take every record before an offset, and none after."""
-        for offset, key, value in self._log.records(self._read, upto, self._timeout_s):
-            self._take(offset, key, value)
-            self._read = offset + 1
+        for found in self._log.records(self._read, upto, self._timeout_s):
+            self._take(found)
+            self._read = found.offset + 1
         self._read = max(self._read, upto)
 
-    def _take(self, offset: int, key: bytes | None, value: bytes | None) -> None:
-        name = (key or b"").decode(errors="replace")
+    def _take(self, found: Found) -> None:
+        name = (found.key or b"").decode(errors="replace")
         chain = self._chain(name)
+        self._heard[name] = max(found.timestamp_ms, self._heard.get(name, -1))
         if name in self._opaque:
             return
         try:
-            landed = chain.take(offset, value)
+            landed = chain.take(found.offset, found.value)
         except Unknown:
             if chain is self._mine:
                 raise
             # Its owner knows what it needs; nothing from here on is deleted.
             self._opaque.add(name)
-            chain.since = offset if chain.since is None else chain.since
+            chain.since = found.offset if chain.since is None else chain.since
             return
         self.foreign += landed is Landed.FOREIGN
         self.outdated += chain is self._mine and landed is Landed.OUTDATED
@@ -324,9 +321,13 @@ class StateLog:
 
     def _delete_old(self) -> None:
         """Delete what no log in the partition needs any more; nothing depends on it."""
-        if not all(chain.whole for chain in self._chains.values()):
+        over = max(self._heard.values()) - _OVER_MS
+        needed = [
+            chain for name, chain in self._chains.items() if name.startswith(f"{LIVE}/") or self._heard[name] > over
+        ]
+        if not all(chain.whole for chain in needed):
             return
-        floor = min(chain.since for chain in self._chains.values() if chain.since is not None)
+        floor = min(chain.since for chain in needed if chain.since is not None)
         try:
             self._log.delete_before(floor)
             self.untrimmed = None

@@ -9,7 +9,7 @@ import contextlib
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 with warnings.catch_warnings():
     # It reads its message schemas in a way that Python 3.11 calls deprecated.
@@ -23,6 +23,15 @@ from service.settings import Kafka
 
 _ATTEMPT_S: Final = 5.0
 _REQUEST_BYTES: Final = 4 << 20
+
+
+class Found(NamedTuple):
+    """A record as it lies in the partition."""
+
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
 
 
 class StatePartition:
@@ -75,8 +84,8 @@ class StatePartition:
         """Offset of the record that will be written next."""
         return int(self._reader().end_offsets([self._place], timeout_ms=self._left_ms(deadline))[self._place])
 
-    def records(self, first: int, upto: int, patience_s: float) -> Iterator[tuple[int, bytes | None, bytes | None]]:
-        """Offset, key and value of all records from `first` on and before `upto`, in their order.
+    def records(self, first: int, upto: int, patience_s: float) -> Iterator[Found]:
+        """All records from `first` on and before `upto`, in their order.
 
         Args:
             first, upto: Which.
@@ -95,20 +104,21 @@ class StatePartition:
             polled = consumer.poll(timeout_ms=min(500, self._left_ms(deadline))).get(self._place, ())
             for record in polled:
                 if record.offset < upto:
-                    yield record.offset, record.key, record.value
+                    yield Found(record.offset, record.timestamp, record.key, record.value)
             deadline = self._clock() + patience_s if polled else deadline
             # Marks of transactions hold offsets and are not given out.
             at = polled[-1].offset + 1 if polled else max(at, consumer.position(self._place, timeout_ms=1000) or 0)
             self._at = at
 
-    def write(self, key: str, value: bytes, deadline: float) -> int:
-        """Write a record once; returns its offset. If this fails, the record may have been written, or be so later."""
+    def write(self, key: str, value: bytes, deadline: float) -> Found:
+        """Write a record once. If this fails, the record may have been written, or be so later."""
         left_s = min(_ATTEMPT_S, self.left_s(deadline))
         try:
             if self._producer is None:
                 self._producer = self._writer()
             sent = self._producer.send(self.topic, key=key.encode(), value=value, partition=self.number)
-            return int(sent.get(timeout=left_s).offset)
+            told = sent.get(timeout=left_s)
+            return Found(told.offset, told.timestamp, key.encode(), value)
         except KafkaError:
             self.drop()
             raise

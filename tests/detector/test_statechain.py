@@ -165,21 +165,10 @@ def test_a_lost_claim_takes_what_came_before_it_along():
     assert read([*cut, *owner.snapshot(b"all")]).recovered().snapshot == b"all"
 
 
-def test_an_ended_log_needs_nothing_and_may_begin_again():
-    values, owner = history(5)
-    continued(values, owner, statechain.end(owner.chain.link()))
-    assert read(values).since is None
-    assert read(values).recovered().next is None
-    assert read(values, 2).recovered().next is None
-    continued(values, owner, owner.claim())
-    continued(values, owner, owner.step(3))
-    assert read(values).recovered().steps == (Step(0, 3, {}, 0),)
-
-
 @pytest.mark.parametrize(
     "value",
     [None, b"", b"hello", b"{", b"[1]", b'{"a":1}', b'{"sekimori-state":"1"}', b'{"sekimori-state":1}',
-     b'{"sekimori-state":1,"kind":"dance","epoch":1,"n":1,"prev":""}', b'{"sekimori-state":1,"kind":"end","epoch":1}',
+     b'{"sekimori-state":1,"kind":"dance","epoch":1,"n":1,"prev":""}', b'{"sekimori-state":1,"kind":"part","epoch":1}',
      b'{"sekimori-state":1,"kind":["step"]}', b'{"sekimori-state":1,"kind":"claim","epoch":true,"owner":"x"}',
      b'{"a":' * 100_000],
 )  # fmt: skip

@@ -270,17 +270,18 @@ def test_old_records_are_deleted_once_no_key_needs_them(kafka: Cluster, opened):
         two.append(step(6, 7))
 
 
-def test_an_ended_log_holds_nothing_back(kafka: Cluster, opened):
-    topic = kafka.topic(1)
-    over, log = opened(topic, "again/a/0"), opened(topic)
-    over.take_over()
-    over.append(step(0, 5))
-    over.end()
+@pytest.mark.parametrize(("run", "days", "kept"), [("again", 8, False), ("again", 6, True), ("live", 8, True)])
+def test_the_log_of_a_rerun_that_is_over_holds_nothing_back(kafka: Cluster, opened, run: str, days: int, kept: bool):
+    topic = kafka.topic(1, retention_ms=-1)
+    then = int(time.time() * 1000) - days * 86_400_000
+    with closing(KafkaProducer(bootstrap_servers=kafka.address.split(","))) as producer:
+        key = key_of(run, "access-events", 5).encode()
+        producer.send(topic, statechain.claim(1, "x"), key=key, partition=0, timestamp_ms=then).get(30)
+    log = opened(topic)
     log.take_over()
     log.append(step(0, 5))
     log.snapshot(5, b"s")
-    assert [record.key for record in kafka.stored(topic)] == [KEY.encode()]
-    assert opened(topic, "again/a/0").take_over().next is None
+    assert [record.offset for record in kafka.stored(topic)] == ([0, 1, 2, 3] if kept else [3])
 
 
 def test_records_of_others_are_ignored_and_counted(kafka: Cluster, opened):
