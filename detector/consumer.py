@@ -364,6 +364,7 @@ class Fetcher(_Connection):
         if consumer is None:
             time.sleep(min(timeout_s, 0.2))
             return {}
+        _unpark(consumer)
         try:
             raw = consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=self._turn_records)
             taken = self._taken(consumer, raw)
@@ -482,6 +483,17 @@ class Fetcher(_Connection):
                 stand.lost = first[place]
                 stand.paused = True
                 consumer.pause(TopicPartition(*place))
+
+
+def _unpark(consumer: KafkaConsumer) -> None:
+    """Let it give out again what it had of partitions that were paused.
+
+    It looks for that only where it has nothing at hand at all, and counts what is used up as something (3.0.12): a partition that
+    was paused while another one was read to its end would stand still for ever.
+    """
+    fetcher = consumer._fetcher
+    if not fetcher._next_partition_records:
+        fetcher._next_partition_records = None
 
 
 def _position(consumer: KafkaConsumer, place: TopicPartition) -> int:

@@ -1,0 +1,181 @@
+"""Records out of a real Kafka, from where they are wanted, through pauses and consumers that stand still."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from kafka import KafkaProducer, TopicPartition
+
+from detector.config import Kafka
+from detector.consumer import Fetcher, Member
+from detector.place import Place
+from tests.kafka.cluster import Cluster
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:kafka")
+
+
+@pytest.fixture
+def settings(kafka: Cluster) -> Kafka:
+    return Kafka.model_validate(
+        {"bootstrap_servers": kafka.address.split(","), "group": kafka.topic(1), "session_timeout_s": 3}
+    )
+
+
+@pytest.fixture
+def fetcher(settings: Kafka) -> Iterator[Fetcher]:
+    made = Fetcher(settings, "test", turn_records=100, stuck_after_s=5.0)
+    yield made
+    made.close()
+
+
+def fill(kafka: Cluster, topic: str, partition: int, count: int) -> None:
+    producer = KafkaProducer(bootstrap_servers=kafka.address.split(","), linger_ms=5)
+    for number in range(count):
+        producer.send(topic, b"%d" % number, partition=partition)
+    producer.flush()
+    producer.close()
+
+
+def until(fetcher: Fetcher, enough: Callable[[dict[Place, list[int]]], bool]) -> dict[Place, list[int]]:
+    """Take until it is enough; offsets by partition."""
+    found: dict[Place, list[int]] = {place: [] for place in fetcher.places}
+    deadline = time.monotonic() + 60
+    while not enough(found):
+        assert time.monotonic() < deadline, (found, fetcher.trouble)
+        for place, taken in fetcher.take(0.2).items():
+            found[place] += [one.offset for one in taken.records]
+    return found
+
+
+def test_reading_begins_where_it_is_told_to(kafka: Cluster, fetcher: Fetcher, topic: str):
+    fill(kafka, topic, 0, 500)
+    place = Place(topic, 0)
+    fetcher.read(place, 123)
+
+    found = until(fetcher, lambda found: len(found[place]) >= 377)
+
+    assert found[place] == list(range(123, 500))
+    assert fetcher.at_end(place)
+    assert fetcher.lag(place) == 0
+
+    fetcher.read(place, 490)
+    assert until(fetcher, lambda found: len(found[place]) >= 10)[place] == list(range(490, 500))
+
+
+def test_a_partition_that_was_paused_goes_on_where_it_was_and_with_the_same_consumer(
+    kafka: Cluster, fetcher: Fetcher, topic: str
+):
+    one, other = Place(topic, 0), Place(topic, 1)
+    fill(kafka, topic, 0, 2000)
+    fetcher.read(one, 0)
+    fetcher.read(other, 0)
+    found = until(fetcher, lambda found: len(found[one]) >= 100)[one]
+    fetcher.pause(one, True)
+    fill(kafka, topic, 1, 50)
+    # The other is read to its end while the first waits with what came of it and was not given out.
+    assert until(fetcher, lambda found: len(found[other]) >= 50)[one] == []
+    begun = time.monotonic()
+    fetcher.pause(one, False)
+
+    found += until(fetcher, lambda found: len(found[one]) >= 1900)[one]
+
+    assert found == list(range(2000))
+    assert time.monotonic() - begun < fetcher._stuck_after_s
+    assert fetcher.rebuilds == 0
+
+
+def test_a_consumer_that_stands_still_though_there_is_more_is_replaced(kafka: Cluster, fetcher: Fetcher, topic: str):
+    place = Place(topic, 0)
+    fill(kafka, topic, 0, 10)
+    fetcher.read(place, 0)
+    until(fetcher, lambda found: len(found[place]) >= 10)
+    # As kafka-python does of itself now and then: the partition is never asked for again.
+    assert fetcher._consumer is not None
+    fetcher._consumer.pause(TopicPartition(*place))
+    fill(kafka, topic, 0, 10)
+
+    found = until(fetcher, lambda found: len(found[place]) >= 10)
+
+    assert found[place] == list(range(10, 20))
+    assert fetcher.rebuilds == 1
+
+
+def test_a_partition_with_nothing_more_is_left_in_peace(kafka: Cluster, fetcher: Fetcher, topic: str):
+    place = Place(topic, 0)
+    fill(kafka, topic, 0, 10)
+    fetcher.read(place, 0)
+    until(fetcher, lambda found: len(found[place]) >= 10)
+
+    end = time.monotonic() + 8
+    while time.monotonic() < end:
+        assert fetcher.take(0.2) == {}
+
+    assert fetcher.rebuilds == 0
+
+
+def test_what_kafka_deleted_is_told_and_not_jumped_over(kafka: Cluster, fetcher: Fetcher, topic: str):
+    place = Place(topic, 0)
+    fill(kafka, topic, 0, 50)
+    with kafka.admin() as admin:
+        admin.delete_records({TopicPartition(*place): 20})
+    fetcher.read(place, 5)
+
+    deadline = time.monotonic() + 30
+    while fetcher.lost(place) is None:
+        assert fetcher.take(0.2) == {}
+        assert time.monotonic() < deadline
+
+    assert fetcher.lost(place) == 20
+    fetcher.read(place, 20)
+    assert until(fetcher, lambda found: len(found[place]) >= 30)[place] == list(range(20, 50))
+
+
+def test_offsets_are_found_by_time_and_at_both_ends(kafka: Cluster, fetcher: Fetcher, topic: str):
+    place = Place(topic, 0)
+    fill(kafka, topic, 0, 5)
+    between = time.time_ns() // 1_000_000 + 1
+    time.sleep(0.01)
+    fill(kafka, topic, 0, 5)
+
+    assert fetcher.beginnings([place]) == {place: 0}
+    assert fetcher.ends([place]) == {place: 10}
+    assert fetcher.at_time([place], between) == {place: 5}
+    assert fetcher.at_time([place], between + 10**9) == {place: 10}
+
+
+def test_members_share_the_partitions_and_who_leaves_gives_them_back(kafka: Cluster, settings: Kafka, topic: str):
+    first = Member(settings, [topic], [topic], "first")
+    members = [first]
+    try:
+        wait(lambda: len(first.assigned) == 4)
+        assert first.partitions == {topic: 4}
+        second = Member(settings, [topic], [topic], "second")
+        members.append(second)
+        wait(lambda: len(first.assigned) == len(second.assigned) == 2)
+        assert not first.assigned & second.assigned
+        members.pop()
+        second.close()
+        wait(lambda: len(first.assigned) == 4)
+    finally:
+        for member in members:
+            member.close()
+
+
+def wait(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_broker_that_refuses_connections_is_trouble():
+    settings = Kafka.model_validate({"bootstrap_servers": ["127.0.0.1:1"]})
+    lonely = Fetcher(settings, "lonely")
+    try:
+        assert lonely.take(0.0) == {}
+        assert lonely.trouble is not None
+        assert "127.0.0.1:1 refuses connections" in lonely.trouble
+    finally:
+        lonely.close()
