@@ -38,7 +38,6 @@ class Table:
 
 
 EVENTS: Final = Table("events", "time.occurred", "event.id", newest=False)
-SESSIONS: Final = Table("sessions", "first", "session", newest=True)
 FINDINGS: Final = Table("findings", "created", "uid", newest=True)
 
 

@@ -16,7 +16,7 @@ from contract import topics
 from detector import admission
 from detector.admission import Arrived, Trust
 from detector.archive import digest, framing
-from detector.archive.days import EVENTS, FINDINGS, SESSIONS, Days, Table
+from detector.archive.days import EVENTS, FINDINGS, Days, Table
 from detector.archive.digest import DigestError
 from detector.archive.framing import FramingError, Segment
 from detector.archive.segments import folder
@@ -141,7 +141,6 @@ def derive(
                 if name is not None:
                     _add(done, source, days, _segment(store, *name), partition)
         done.days[source.table.name] = days.join()
-    done.days[SESSIONS.name] = Days(out, SESSIONS, zone).join()  # parts are the detector's own
     unfinished = out / f".{_MARK}"
     unfinished.write_text(json.dumps(marks, sort_keys=True), encoding="utf-8")
     os.replace(unfinished, out / _MARK)

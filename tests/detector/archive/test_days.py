@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.archive.days import EVENTS, SESSIONS, Days
+from detector.archive.days import EVENTS, FINDINGS, Days
 
 MIDNIGHT = 1_775_055_600_000  # 2026-04-02 in Tokyo
 HOUR = 3_600_000
@@ -48,12 +48,12 @@ def test_late_rows_come_to_their_place_and_the_first_of_two_stays(tmp_path: Path
     assert read(tmp_path, "2026-04-02", "place") == [1, 2, 1]
 
 
-def test_of_sessions_the_one_that_came_last_stays(tmp_path: Path):
-    days = Days(tmp_path, SESSIONS, "Asia/Tokyo")
-    for part, events in (("1", 3), ("2", 4)):
-        days.add(pl.DataFrame({"first": [MIDNIGHT], "session": ["s"], "events": [events]}), part)
+def test_of_findings_the_one_that_came_last_stays(tmp_path: Path):
+    days = Days(tmp_path, FINDINGS, "Asia/Tokyo")
+    for part, queue in (("1", "alert"), ("2", "digest")):
+        days.add(pl.DataFrame({"created": [MIDNIGHT], "uid": ["f"], "queue": [queue]}), part)
     days.join()
-    assert pl.read_parquet(tmp_path / "sessions" / "2026-04-02.parquet")["events"].to_list() == [4]
+    assert pl.read_parquet(tmp_path / "findings" / "2026-04-02.parquet")["queue"].to_list() == ["digest"]
 
 
 def test_older_files_with_fewer_columns_are_joined(tmp_path: Path):

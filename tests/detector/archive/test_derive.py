@@ -11,7 +11,6 @@ import pytest
 from contract import event, topics, wire
 from contract.finding import example
 from detector.archive import derive
-from detector.archive.days import SESSIONS, Days
 from detector.archive.derive import DamagedError
 from detector.archive.framing import Kept
 from detector.archive.segments import Segments
@@ -92,15 +91,6 @@ def test_findings_keep_what_came_and_the_newest_of_each(tmp_path: Path):
     [row] = stored(tmp_path, "findings").to_dicts()
     assert (made.rows["findings"], made.refused["findings"]) == (2, 3)
     assert (row["uid"], row["queue"], json.loads(row["finding"])) == (finding["finding_info"]["uid"], "digest", later)
-
-
-def test_sessions_are_joined_and_never_removed(tmp_path: Path):
-    sessions = Days(tmp_path, SESSIONS, ZONE)
-    sessions.add(pl.DataFrame({"first": [NOON], "session": ["s"]}), "00000-1")
-    made = derive.derive(Folder(tmp_path), tmp_path, ZONE)
-    derive.derive(Folder(tmp_path), tmp_path, ZONE, again=True)
-    assert made.days["sessions"] == ["2026-04-02"]
-    assert stored(tmp_path, "sessions")["session"].to_list() == ["s"]
 
 
 def test_an_altered_segment_gets_into_no_table(tmp_path: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from tests.kafka.cluster import Cluster
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:kafka")
 
 PRIVATE, PUBLIC = new_pair()
+KILLS = int(os.environ.get("SEKIMORI_KILLS", "4"))
 KEYS = [f"k{number}" for number in range(23)]
 
 
@@ -61,7 +63,7 @@ def keys(count: int, draw: random.Random) -> list[str]:
 def test_detectors_killed_at_random_leave_a_whole_archive(desk: Desk):
     draw = random.Random(1)
     detectors = {name: desk.start(name=name) for name in "ab"}
-    for _ in range(6):
+    for _ in range(KILLS):
         desk.send(keys(300, draw))
         wanted = desk.sent - draw.randrange(300)
         for one in detectors.values():
