@@ -9,19 +9,19 @@ https://github.com/SigmaHQ/sigma-specification/blob/main/specification/sigma-cor
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import ceil, floor
 from typing import Final, NamedTuple
 
-import numpy as np
 import polars as pl
 
-from detector import reach, sigma
+from detector import reach
+from detector.correlation import CONDITIONS as CONDITIONS
+from detector.correlation import SEPARATOR as SEPARATOR
+from detector.correlation import SUBJECT
+from detector.correlation import Base as Base
+from detector.correlation import Correlation as Correlation
 from detector.marks import Marks
-
-CONDITIONS: Final = ("event_count", "value_count", "temporal", "temporal_ordered")
 
 CANDIDATES: Final[dict[str, pl.DataType]] = {
     "rule": pl.String(),
@@ -47,93 +47,6 @@ HITS: Final[dict[str, pl.DataType]] = {
 # Events of an ordered correlation that a hit lists at most: the newest. Windows of months stay small that way.
 MOST_SHOWN: Final = 20
 HOUR_MS: Final = 3_600_000
-# Between the values of several group-by fields; no text of a log holds it.
-SEPARATOR: Final = "\x1f"
-_SUBJECT: Final = "subject.token"
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """A plain rule that is correlated: its name in the file, and its condition."""
-
-    name: str
-    where: sigma.Tree
-
-
-@dataclass(frozen=True, slots=True)
-class Correlation:
-    """How hits of plain rules are put together.
-
-    Attributes:
-        kind: One of `CONDITIONS`.
-        bases: The plain rules; for `temporal_ordered` in the order in which they must happen.
-        group_by: Fields (or aliases) whose values must be the same.
-        timespan_ms: Length of the trailing window (t − timespan, t].
-        operator, count: What the number of events or of distinct values or rules must be.
-        field: Whose distinct values are counted (`value_count`).
-        aliases: (alias, ((base, field), …)): a group-by that is another field in each base.
-    """
-
-    kind: str
-    bases: tuple[Base, ...]
-    group_by: tuple[str, ...]
-    timespan_ms: int
-    operator: str
-    count: int | float
-    field: str | None = None
-    aliases: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
-
-    @property
-    def stage(self) -> int:
-        """1 if all events of a group are of one actor and so in one place; else 2 (design §9)."""
-        return 1 if "actor.id" in self.group_by else 2
-
-    def fields_of(self, group: str) -> tuple[str, ...]:
-        """Columns behind a group-by."""
-        return next((tuple(name for _, name in pairs) for alias, pairs in self.aliases if alias == group), (group,))
-
-    def field_in(self, group: str, base: str) -> str:
-        """The column behind a group-by in the events of one base."""
-        aliases = {alias: dict(pairs) for alias, pairs in self.aliases}
-        return aliases.get(group, {}).get(base, group)
-
-    def tells_subject(self, base: str) -> bool:
-        """Whether an event's subject stands in its group or value, and so need not be kept beside them."""
-        return self.field == _SUBJECT or _SUBJECT in (self.field_in(group, base) for group in self.group_by)
-
-    def subject_of(self, item: Item, group: str) -> str | None:
-        """The token of the person whom a candidate was about, if there is one."""
-        keys = [self.field_in(name, item.base) for name in self.group_by]
-        if _SUBJECT in keys:
-            return group.split(SEPARATOR)[keys.index(_SUBJECT)]
-        return item.value if self.field == _SUBJECT else item.subject
-
-    @property
-    def least(self) -> int:
-        """No smaller number can meet the condition."""
-        match self.operator:
-            case "gte" | "eq":
-                return ceil(self.count)
-            case "gt":
-                return floor(self.count) + 1
-            case _:
-                return 0
-
-    def holds(self, number: int) -> bool:
-        """Whether the condition holds for a number."""
-        match self.operator:
-            case "lt":
-                return number < self.count
-            case "lte":
-                return number <= self.count
-            case "gt":
-                return number > self.count
-            case "gte":
-                return number >= self.count
-            case "neq":
-                return number != self.count
-            case _:
-                return number == self.count
 
 
 class Item(NamedTuple):
@@ -181,14 +94,12 @@ class Window:
 
 
 # Windows of one correlation at rest: candidates that wait in a group which cannot hold yet, as they are; and for a group
-# that was counted one row, at its newest candidate, with the window `folded` (`Window.pack`). Sorted by `_ORDER`.
+# that was counted one row, at its newest candidate, with the window `folded` (`Window.pack`).
 WINDOWS: Final[dict[str, pl.DataType]] = {
     **{name: CANDIDATES[name] for name in ("group", "time.occurred", "event.id", "base", "value", "actor.id", "subject")},
     "folded": pl.String(),
 }  # fmt: skip
 _ORDER: Final = ("time.occurred", "event.id", "base", "group")
-# So many candidates of a group wait until the window of an ordered correlation is folded: a folded one stays small.
-MOST_WAITING: Final = 64
 
 Windows = pl.DataFrame
 # By name of the rule.
@@ -225,8 +136,8 @@ def _picked(marks: Marks, rule: str, correlation: Correlation, base: Base) -> pl
     if any(key not in frame.columns for key in keys):
         return pl.DataFrame(schema=CANDIDATES)
     counted = correlation.field if correlation.field in frame.columns else None
-    kept = _SUBJECT in frame.columns and not correlation.tells_subject(base.name)
-    wanted = dict.fromkeys([*keys, "time.occurred", "event.id", counted or "event.id", "actor.id", _SUBJECT])
+    kept = SUBJECT in frame.columns and not correlation.tells_subject(base.name)
+    wanted = dict.fromkeys([*keys, "time.occurred", "event.id", counted or "event.id", "actor.id", SUBJECT])
     chosen = frame.select(name for name in wanted if name in frame.columns).filter(marks.where(base.where))
     return chosen.filter(pl.all_horizontal(pl.col(keys).is_not_null())).select(
         pl.lit(rule).alias("rule"),
@@ -236,7 +147,7 @@ def _picked(marks: Marks, rule: str, correlation: Correlation, base: Base) -> pl
         "event.id",
         (pl.col(counted).cast(pl.String) if counted else pl.lit(None, dtype=pl.String)).alias("value"),
         pl.col("actor.id") if "actor.id" in frame.columns else pl.lit(None, dtype=pl.String).alias("actor.id"),
-        (pl.col(_SUBJECT) if kept else pl.lit(None, dtype=pl.String)).alias("subject"),
+        (pl.col(SUBJECT) if kept else pl.lit(None, dtype=pl.String)).alias("subject"),
     )
 
 
@@ -270,47 +181,12 @@ def advance(windows: Windows, found: pl.DataFrame, correlation: Correlation) -> 
         pl.col(name) if name in CANDIDATES else pl.lit(None, dtype).alias(name) for name, dtype in WINDOWS.items()
     )
     rows = pl.concat([windows.filter(known), new])
-    near, needed = _parted(rows, correlation)
+    asked, waits = reach.sifted(rows, correlation)
+    waiting, rows = rows.filter(waits), rows.filter(asked)
+    near, needed = reach.parted(rows, correlation)
     folded, hits = _counted(rows.filter(near & needed), str(found["rule"][0]), correlation)
-    after = pl.concat([windows.filter(~known), rows.filter(~near & needed), folded])
-    return after.sort(_ORDER), hits.sort("time.occurred", "event.id", "group", maintain_order=True)
-
-
-def _parted(rows: pl.DataFrame, correlation: Correlation) -> tuple[pl.Series, pl.Series]:
-    """Which candidates are of groups that have to be counted one by one, and which are needed at all."""
-    least, span = correlation.least, correlation.timespan_ms
-    if least <= 0:
-        return pl.repeat(True, rows.height, eager=True), pl.repeat(True, rows.height, eager=True)
-    found = reach.arrange(rows["group"], rows["time.occurred"], span)
-    fits = np.ones(rows.height, dtype=np.bool_)
-    if correlation.kind == "temporal_ordered":
-        fits = reach.begun(found, rows["base"], correlation.bases[0].name)
-    near = _may_hold(found, rows, correlation, least)
-    # A folded window is gone on with, unless it is over before the next candidate.
-    folded = rows["folded"].is_not_null().to_numpy()[found.order]
-    near |= folded & (found.times + span > np.append(found.times[1:], 0)) & found.followed
-    groups = np.zeros(rows.height, dtype=np.bool_)
-    groups[found.group[near]] = True
-    # Which events an ordered correlation lists depends on the chains before them, for as long again.
-    reaches = 2 * span if correlation.kind == "temporal_ordered" else span
-    kept = fits & (found.times + reaches > found.end)
-    if correlation.kind == "temporal_ordered":
-        groups |= np.bincount(found.group[kept], minlength=rows.height) > MOST_WAITING
-    near = groups[found.group]
-    return found.unsorted(near), found.unsorted(np.where(near, fits, kept))
-
-
-def _may_hold(found: reach.Sorted, rows: pl.DataFrame, correlation: Correlation, least: int) -> reach.Bools:
-    names = [base.name for base in correlation.bases]
-    match correlation.kind:
-        case "event_count":
-            return reach.many(found, least)
-        case "value_count":
-            return reach.various(found, rows["value"], least)
-        case "temporal":
-            return reach.some(found, rows["base"], least)
-        case _:
-            return reach.each(found, rows["base"], Counter(names[:least]))
+    after = pl.concat([windows.filter(~known), waiting, rows.filter(~near & needed), folded], rechunk=True)
+    return after, hits.sort("time.occurred", "event.id", "group", maintain_order=True)
 
 
 def _counted(rows: pl.DataFrame, rule: str, correlation: Correlation) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -328,7 +204,13 @@ def _counted(rows: pl.DataFrame, rule: str, correlation: Correlation) -> tuple[p
         if holds and not window.held:
             events = tuple(dict.fromkeys(item.event for item in window.items))
             actors = tuple(dict.fromkeys(item.actor for item in window.items if item.actor is not None))
-            about = sorted({token for item in window.items if (token := correlation.subject_of(item, group))})
+            about = sorted(
+                {
+                    token
+                    for item in window.items
+                    if (token := correlation.subject_of(item.base, group, item.value, item.subject))
+                }
+            )
             hits.append((rule, group, time, event, window.items[0].time, number, events, actors, about))
         window.held = holds
     first = correlation.bases[0].name

@@ -9,13 +9,91 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from detector.correlation import Correlation
+
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+
+
+# So many candidates of a group wait until the window of an ordered correlation is folded: a folded one stays small.
+MOST_WAITING: Final = 64
+
+
+def sifted(rows: pl.DataFrame, correlation: Correlation) -> tuple[pl.Series, pl.Series]:
+    """Part candidates by whether their group could hold if all of them were in one window.
+
+    Returns:
+        Which to look at closer (`parted`), and which of the others may be needed by later ones.
+    """
+    least, ordered = correlation.least, correlation.kind == "temporal_ordered"
+    if least <= 0:
+        return pl.repeat(True, rows.height, eager=True), pl.repeat(False, rows.height, eager=True)
+    base, value = pl.col("base"), pl.col("value")
+    match correlation.kind:
+        case "event_count":
+            enough = pl.len() >= least
+        case "value_count":
+            enough = value.n_unique() >= least
+        case "temporal":
+            enough = base.n_unique() >= least
+        case _:
+            wanted = Counter(one.name for one in correlation.bases[:least])
+            enough = pl.all_horizontal((base == name).sum() >= n for name, n in wanted.items())
+            enough = (enough | (pl.len() > MOST_WAITING)) & (base == correlation.bases[0].name).any()
+    first = (base == correlation.bases[0].name).any() if ordered else pl.lit(True)
+    groups = rows.group_by("group").agg(
+        (enough | pl.col("folded").is_not_null().any()).alias("asked"), first.alias("begun")
+    )
+    asked = rows["group"].is_in(groups.filter("asked")["group"].implode())
+    begun = rows["group"].is_in(groups.filter("begun")["group"].implode()) if ordered else ~asked
+    # What cannot hold at its newest candidate did not hold before it: only later windows matter.
+    times = rows["time.occurred"]
+    return asked, ~asked & begun & (times + correlation.reach_ms > times.max())
+
+
+def parted(rows: pl.DataFrame, correlation: Correlation) -> tuple[pl.Series, pl.Series]:
+    """Part candidates by whether their group may hold in some window.
+
+    Returns:
+        Which are of groups that have to be counted one by one, and which of all candidates are needed at all.
+    """
+    least, span = correlation.least, correlation.timespan_ms
+    if least <= 0 or rows.is_empty():
+        return pl.repeat(True, rows.height, eager=True), pl.repeat(True, rows.height, eager=True)
+    found = arrange(rows["group"], rows["time.occurred"], span)
+    fits = np.ones(rows.height, dtype=np.bool_)
+    if correlation.kind == "temporal_ordered":
+        fits = begun(found, rows["base"], correlation.bases[0].name)
+    near = _near(found, rows, correlation, least)
+    # A folded window is gone on with, unless it is over before the next candidate.
+    folded = rows["folded"].is_not_null().to_numpy()[found.order]
+    near |= folded & (found.times + span > np.append(found.times[1:], 0)) & found.followed
+    groups = np.zeros(rows.height, dtype=np.bool_)
+    groups[found.group[near]] = True
+    kept = fits & (found.times + correlation.reach_ms > found.end)
+    if correlation.kind == "temporal_ordered":
+        groups |= np.bincount(found.group[kept], minlength=rows.height) > MOST_WAITING
+    near = groups[found.group]
+    return found.unsorted(near), found.unsorted(np.where(near, fits, kept))
+
+
+def _near(found: Sorted, rows: pl.DataFrame, correlation: Correlation, least: int) -> Bools:
+    names = [base.name for base in correlation.bases]
+    match correlation.kind:
+        case "event_count":
+            return many(found, least)
+        case "value_count":
+            return various(found, rows["value"], least)
+        case "temporal":
+            return some(found, rows["base"], least)
+        case _:
+            return each(found, rows["base"], Counter(names[:least]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from sigma.rule import SigmaRule
 
-from detector import correlate, sigma
+from detector import correlate, reach, sigma
 from detector.correlate import CANDIDATES, Base, Correlation
 
 MINUTE = 60_000
@@ -279,7 +279,7 @@ def test_groups_far_from_their_threshold_only_wait():
 
 def test_what_waits_for_the_rest_of_a_chain_is_folded_before_it_grows():
     condition = rule("temporal_ordered", bases=AB, count=2)
-    begins = rows(*[(place / 1000, "a", "g", None) for place in range(correlate.MOST_WAITING + 1)])
+    begins = rows(*[(place / 1000, "a", "g", None) for place in range(reach.MOST_WAITING + 1)])
 
     windows, _ = correlate.advance(correlate.no_windows(), begins, condition)
     _, hits = correlate.advance(windows, rows((2, "b", "g", None)), condition)
