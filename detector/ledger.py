@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -187,9 +187,9 @@ class Ledger:
             "now": self.now,
             "day": self.day,
             "saved": self.saved,
-            "alerts": [asdict(alert) for alert in self.alerts.values()],
+            "alerts": [_values(alert) for alert in self.alerts.values()],
             "newest": self.newest,
-            "known": [[uid, *asdict(known).values()] for uid, known in self.known.items()],
+            "known": [[uid, *_values(known).values()] for uid, known in self.known.items()],
             "recent": sorted(self.recent),
             "older": sorted(self.older),
         }
@@ -216,6 +216,10 @@ class Ledger:
         ledger.known = {uid: Known(*rest) for uid, *rest in whole["known"]}
         ledger.recent, ledger.older = set(whole["recent"]), set(whole["older"])
         return ledger
+
+
+def _values(item: Alert | Known) -> dict[str, Any]:
+    return {one.name: getattr(item, one.name) for one in fields(item)}  # `asdict` would copy all that is in it
 
 
 def _alert(item: Mapping[str, Any]) -> Alert:

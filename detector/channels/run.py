@@ -194,7 +194,9 @@ class _Work(threading.Thread):
                     self._learn(feed)
                     continue
                 self._courier.take(arrived)
-                went_on = self._courier.turn()
+                until_s = self._clock() + _TURN_S
+                while (went_on := self._courier.turn()) and self._clock() < until_s and not self.stopping.is_set():
+                    pass  # a commit costs as much as some deliveries
                 wait_s = 0.0 if went_on else _TURN_S
                 if done := self._courier.done():
                     self._commit(feed, done)
