@@ -117,15 +117,15 @@ class _Topic:
             self.problems.append(Problem(GAP, "", f"{folder}: {text}"))
 
     def _check_partitions(self) -> None:
-        """The newest digest says how many partitions there are."""
-        ends = [part.digests[-1] for part in self._parts.values() if part.digests]
-        newest = max(ends, key=lambda one: one.to_ms, default=None)
-        if newest is None:
+        """Digests say how many partitions there are; a topic never has fewer than before."""
+        counts = [part.digests[-1].partitions for part in self._parts.values() if part.digests]
+        if not counts:
             self._say(CANNOT, "holds no digest that can be verified")
             return
-        for number in sorted(set(range(newest.partitions)) - set(self._parts)):
+        expected = set(range(max(counts)))
+        for number in sorted(expected - set(self._parts)):
             self._say(GAP, f"{number:05}: is missing")
-        for number in sorted(set(self._parts) - set(range(newest.partitions))):
+        for number in sorted(set(self._parts) - expected):
             self._say(TAMPERED, f"{number:05}: is of a partition that the topic does not have")
 
     def agents(self) -> Verdict:

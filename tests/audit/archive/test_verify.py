@@ -142,6 +142,13 @@ def test_a_partition_that_was_removed_is_a_gap_and_one_slipped_in_tampering(arch
     says(verdict, "00002: is missing")
 
 
+def test_a_topic_may_get_more_partitions(lying: list[Taken], tmp_path: Path):
+    write(tmp_path, lying)
+    grown = writer(tmp_path, 3, NOON + 45 * SECOND, partitions=4)
+    grown.close(NOON + 50 * SECOND)
+    assert judged(tmp_path).status == OK
+
+
 def test_digests_signed_by_somebody_else_cannot_be_verified(lying: list[Taken], tmp_path: Path):
     private, public = new_pair()
     write(tmp_path, lying, private=private)
