@@ -8,7 +8,7 @@ from pathlib import Path
 from commands import show
 from commands.failure import Failure
 from detector.archive import derive, store
-from detector.archive.derive import DamagedError
+from detector.archive.derive import BusyError, DamagedError
 from detector.archive.store import StoreError
 from registers import config
 from registers.config import ConfigError, SiteConfig
@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
         sources = derive.sources_of(options.topic, options.findings_topic)
         where = store.opened(options.folder)
         made = derive.derive(where, out, _zone(options.site), again=options.again, sources=sources)
-    except (DamagedError, StoreError) as error:
+    except (BusyError, DamagedError, StoreError) as error:
         raise Failure(str(error)) from None
     except OSError as error:
         raise Failure(

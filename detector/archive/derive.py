@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -23,6 +24,7 @@ from detector.archive.segments import folder
 from detector.archive.store import Store
 
 _MARK: Final = "derived.json"
+_LOCK: Final = ".derived.lock"
 _ADVICE: Final = "type sekimori verify to see what happened"
 _COLUMNS: Final = pl.Schema(
     {
@@ -35,6 +37,10 @@ _COLUMNS: Final = pl.Schema(
 
 class DamagedError(ValueError):
     """A file of the archive cannot be used; the message says which, why, and what to do."""
+
+
+class BusyError(ValueError):
+    """Somebody else makes these tables now; the message says where."""
 
 
 @dataclass(slots=True)
@@ -123,10 +129,20 @@ def derive(
 
     Raises:
         DamagedError: A segment or digest is not as it was signed; what it holds is in no table, and the next call tries again.
+        BusyError: Another process is at these tables.
         OSError: Something cannot be read or written.
     """
-    done = Derived()
     out.mkdir(parents=True, exist_ok=True)
+    with (out / _LOCK).open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(f"{out}: another sekimori archive tables is at work there: wait for it") from None
+        return _derive(store, out, zone, again, sources)
+
+
+def _derive(store: Store, out: Path, zone: str, again: bool, sources: tuple[Source, ...]) -> Derived:
+    done = Derived()
     if again:
         (out / _MARK).unlink(missing_ok=True)
         for source in sources:

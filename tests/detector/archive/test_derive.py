@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
 
@@ -103,6 +104,16 @@ def test_an_altered_segment_gets_into_no_table(tmp_path: Path):
     assert not list((tmp_path / "out" / "events").glob("*.parquet"))
     path.write_bytes(before)
     assert derive.derive(Folder(tmp_path), tmp_path / "out", ZONE).rows["events"] == 40
+
+
+def test_two_at_once_do_not_disturb_each_other(tmp_path: Path):
+    archive(tmp_path, topics.EVENTS.name, [values(0, 10)])
+    with (tmp_path / ".derived.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused = sekimori(tmp_path, "archive", "tables", tmp_path)
+    assert refused.status == 2
+    refused.says(f"{tmp_path}: another sekimori archive tables is at work there")
+    assert sekimori(tmp_path, "archive", "tables", tmp_path).status == 0
 
 
 def test_the_command_makes_what_analyze_reads(tmp_path: Path):
