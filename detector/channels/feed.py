@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,6 +37,7 @@ class Place:
         topic: Of the notices.
         group: The channel's consumer group.
         client_id: What Kafka knows us as.
+        since_ms: From where a channel of which the group knows nothing begins, by Kafka's time.
         stuck_after_s: A reader that is behind and got nothing for so long is given up for a new one.
     """
 
@@ -44,6 +45,7 @@ class Place:
     topic: str
     group: str
     client_id: str
+    since_ms: int
     stuck_after_s: float = 60.0
 
 
@@ -196,18 +198,25 @@ class Feed:
         self._consumer.close(autocommit=False, timeout_ms=5_000)
 
     def _begin(self) -> None:
-        """Where the group has no offset: a new channel tells what comes from now on; a new partition is told whole."""
+        """Where the group has no offset: a new channel tells what comes since it began; a new partition is told whole."""
         topic, consumer = self._place.topic, self._consumer
         every = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
         known = {place: consumer.committed(place, timeout_ms=_CALL_MS) for place in every}
         new = [place for place in consumer.assignment() if known.get(place) is None]
         first_time = all(offset is None for offset in known.values())
-        ask = consumer.end_offsets if first_time else consumer.beginning_offsets
-        for place, offset in ask(new, timeout_ms=_CALL_MS).items():
+        begins = self._since(new) if first_time else consumer.beginning_offsets(new, timeout_ms=_CALL_MS)
+        for place, offset in begins.items():
             consumer.seek(place, offset)
             consumer.commit({place: OffsetAndMetadata(offset, "", -1)}, timeout_ms=_CALL_MS)
             said = "what comes from now on" if first_time else "all there is"
             _log.warning("%s: begins in partition %d of %s with %s", self._place.group, place.partition, topic, said)
+
+    def _since(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """By partition, the first offset since this channel began; asked in this order, so that none is stepped over."""
+        ends = self._consumer.end_offsets(places, timeout_ms=_CALL_MS)
+        moment = self._place.since_ms
+        found = self._consumer.offsets_for_times(dict.fromkeys(places, moment), timeout_ms=_CALL_MS)
+        return {place: found[place].offset if found.get(place) else ends[place] for place in places}
 
     def _skip(self, error: OffsetOutOfRangeError) -> None:
         """Kafka deleted what we were to read next: go on from the oldest there is, and say so."""

@@ -124,6 +124,7 @@ class _Work(threading.Thread):
         self._channel = channel
         self._post = post
         self._now_ms = now_ms
+        self._since_ms = now_ms()
         self._courier = Courier(channel, self._put_aside, post.patience, now_ms, clock)
         self._clock = clock
         self._lost = 0
@@ -178,8 +179,9 @@ class _Work(threading.Thread):
         """
         post, name = self._post, self._channel.name
         place = Place(
-            post.settings, post.topic, f"sekimori-notices-{name}", f"{post.client_id}-{name}", post.stuck_after_s
-        )
+            post.settings, post.topic, f"sekimori-notices-{name}", f"{post.client_id}-{name}", self._since_ms,
+            post.stuck_after_s,
+        )  # fmt: skip
         before = self._lost
         with closing(Feed(place, self._clock)) as feed:
             self._courier.drop()

@@ -121,6 +121,19 @@ def test_a_new_channel_tells_what_comes_from_now_on_and_a_known_one_goes_on(kafk
     assert sorted(again.got) == names(200, 250)
 
 
+def test_a_new_channel_is_told_what_came_while_it_was_starting(kafka: Cluster, topic: str, dead: str):
+    put(kafka, topic, items(0, 50))
+    time.sleep(0.1)
+    sink = Sink(unique())
+    runner = Runner([sink], Post(Kafka(bootstrap_servers=kafka.address.split(",")), topic, dead))
+    put(kafka, topic, items(100, 150))
+    runner.start()
+    until(lambda: len(sink.got) >= 50)
+    time.sleep(0.5)
+    assert runner.stop()
+    assert sorted(sink.got) == names(100, 150)
+
+
 def test_one_that_is_away_stops_no_other_and_loses_nothing(kafka: Cluster, topic: str, dead: str):
     well, ill = Sink(unique()), Sink(unique())
     with running(kafka, topic, dead, well, ill) as runner:
