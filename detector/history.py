@@ -80,25 +80,25 @@ def arrive(history: History, rows: pl.DataFrame) -> tuple[History, pl.DataFrame]
     Returns:
         The history with these events in it, and the rows with the columns of `ARRIVAL`.
     """
-    time = pl.col("time.occurred")
-    known = history.actors
-    rows = rows.join(known, on="actor.id", how="left", maintain_order="left")
+    time, known = pl.col("time.occurred"), history.actors
+    slim = rows.select("actor.id", "op.code", "time.occurred")
+    slim = slim.join(known, on="actor.id", how="left", maintain_order="left")
     previous = pl.coalesce(time.shift(1).over("actor.id"), pl.col("seen_last"))
     first = pl.coalesce(pl.col("seen_first"), time.min().over("actor.id"))
     used = history.ops.with_columns(pl.lit(True).alias("_used"))
-    rows = rows.join(used, on=["actor.id", "op.code"], how="left", maintain_order="left")
-    again = pl.int_range(pl.len()).over("actor.id", "op.code") > 0
-    rows = rows.with_columns(
+    slim = slim.join(used, on=["actor.id", "op.code"], how="left", maintain_order="left")
+    again = ~pl.struct("actor.id", "op.code").is_first_distinct()
+    arrived = slim.select(
         in_units(time - previous, DAY_MS).alias("actor.since_seen_days"),
         (
             ~again & pl.col("_used").is_null() & pl.col("op.code").is_not_null()
             & ((time - first) >= ACQUAINTED_DAYS * DAY_MS)
         ).alias("actor.new_op"),
-    ).with_columns(
-        pl.when(pl.col("actor.id").is_not_null()).then(pl.col(name)).alias(name) for name in ARRIVAL
-    ).drop("seen_first", "seen_last", "_used")  # fmt: skip
+        "actor.id",
+    ).select(pl.when(pl.col("actor.id").is_not_null()).then(pl.col(name)).alias(name) for name in ARRIVAL)  # fmt: skip
+    rows = rows.with_columns(arrived)
     seen = (
-        rows.filter(pl.col("actor.id").is_not_null())
+        slim.filter(pl.col("actor.id").is_not_null())
         .group_by("actor.id")
         .agg(time.min().alias("seen_first"), time.max().alias("seen_last"))
     )
@@ -106,7 +106,7 @@ def arrive(history: History, rows: pl.DataFrame) -> tuple[History, pl.DataFrame]
         pl.concat([known, seen]).group_by("actor.id").agg(pl.col("seen_first").min(), pl.col("seen_last").max())
     ).sort("actor.id")
     ops = (
-        pl.concat([history.ops, rows.select("actor.id", "op.code").drop_nulls()])
+        pl.concat([history.ops, slim.select("actor.id", "op.code").drop_nulls().unique()])
         .unique()
         .sort("actor.id", "op.code")
     )  # fmt: skip
