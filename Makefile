@@ -93,6 +93,7 @@ test-all: venv system lint ## The long tests as well
 chaos: venv system ## A hundred random kills of an agent while its log is written, and forty of detectors
 	SEKIMORI_KILLS=100 $(BIN)/pytest tests/test_collect_chaos.py
 	SEKIMORI_KILLS=40 SEKIMORI_RECORDS=100000 $(BIN)/pytest tests/detector/test_run.py tests/detector/archive/test_run.py -k "killed or frozen or slept"
+	SEKIMORI_KILLS=40 $(BIN)/pytest tests/detector/channels/test_told.py -k "killed or slept"
 
 .PHONY: pins
 pins: venv ## Pin the requirements anew, with hashes

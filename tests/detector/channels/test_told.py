@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -12,13 +13,15 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from contract import notice
 from detector.channels.message import Message
 from detector.ledger import Ledger
 from detector.notices import Closed, advance
 from tests.command import ROOT, environment
 from tests.detector.channels.pagers import Mailbox, Real
-from tests.detector.channels.receivers import receiver, until
+from tests.detector.channels.receivers import Receiver, receiver, until
 from tests.detector.channels.test_alertmanager import channel
 from tests.detector.channels.test_run import items, put, running, unique, web
 from tests.detector.test_notices import FREE, T0, found
@@ -73,46 +76,78 @@ def test_a_finding_reaches_everybody_once_and_its_closed_case_too(
     ]  # fmt: skip
 
 
-def test_a_channel_that_is_killed_again_and_again_leaves_nothing_untold(kafka: Cluster, dead: str, tmp_path: Path):
-    topic, name, chance = kafka.topic(2), unique(), random.Random(5)
-    with receiver() as server:
+class Hooked:
+    """Processes with one webhook channel of one name, a topic of two partitions, and the receiver."""
+
+    def __init__(self, kafka: Cluster, dead: str, folder: Path, server: Receiver) -> None:
+        self.topic = kafka.topic(2)
+        self.server = server
+        self._kafka, self._folder = kafka, folder
         url = f"http://127.0.0.1:{server.port}/"
-        command = [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-m",
-            "tests.detector.channels.hooked",
-            kafka.address,
-            topic,
-            dead,
-            url,
-            name,
-        ]
+        module = [sys.executable, "-W", "ignore", "-m", "tests.detector.channels.hooked"]
+        self._command = [*module, kafka.address, self.topic, dead, url, unique()]
 
-        def start() -> subprocess.Popen[bytes]:
-            return subprocess.Popen(command, cwd=ROOT, env=environment(tmp_path), stderr=subprocess.DEVNULL)
+    def start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self._command, cwd=ROOT, env=environment(self._folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
 
-        process = start()
+    def warm(self) -> None:
+        """Write until something arrives."""
         number = 1 << 40
-        while not server.got:  # it has found its place
-            put(kafka, topic, items(number, number + 10))
+        while not self.server.got:
+            put(self._kafka, self.topic, items(number, number + 10))
             number += 10
             time.sleep(0.3)
-        put(kafka, topic, items(0, 1_000))
+
+    def until_all_of(self, count: int) -> None:
+        """Wait until each of the first so many notices has arrived; what arrived twice did so with equal bytes."""
+        wanted = {one["fingerprint"] for one in items(0, count)}
+        until(lambda: {json.loads(request.body)["fingerprint"] for request in self.server.got[:]} >= wanted, 120)
+        sent = defaultdict(set)
+        for request in self.server.got[:]:
+            sent[request.headers["webhook-id"]].add(request.body)
+        assert all(len(bodies) == 1 for bodies in sent.values())
+
+
+def end(*processes: subprocess.Popen[bytes]) -> None:
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_a_channel_that_is_killed_again_and_again_leaves_nothing_untold(kafka: Cluster, dead: str, tmp_path: Path):
+    chance, count = random.Random(5), 500 + 300 * KILLS
+    with receiver() as server:
+        hooked = Hooked(kafka, dead, tmp_path, server)
+        process = hooked.start()
+        hooked.warm()
+        put(kafka, hooked.topic, items(0, count))
         for _ in range(KILLS):
             before = len(server.got)
             until(lambda before=before: len(server.got) > before + 50, 90)  # type: ignore[misc]
             time.sleep(chance.random() * 0.2)
-            process.kill()
-            process.wait()
-            process = start()
-        wanted = {one["fingerprint"] for one in items(0, 1_000)}
-        until(lambda: {json.loads(request.body)["fingerprint"] for request in server.got[:]} >= wanted, 120)
-        process.kill()
-        process.wait()
-    sent = defaultdict(set)
-    for request in server.got:
-        sent[request.headers["webhook-id"]].add(request.body)
-    assert all(len(bodies) == 1 for bodies in sent.values())  # what came again came with the same bytes
+            end(process)
+            process = hooked.start()
+        hooked.until_all_of(count)
+        end(process)
+    assert kafka.stored(dead) == []
+
+
+@pytest.mark.slow
+def test_a_channel_that_slept_while_another_took_over_leaves_nothing_untold(kafka: Cluster, dead: str, tmp_path: Path):
+    with receiver() as server:
+        hooked = Hooked(kafka, dead, tmp_path, server)
+        sleeper = hooked.start()
+        hooked.warm()
+        put(kafka, hooked.topic, items(0, 1_000))
+        before = len(server.got)
+        until(lambda: len(server.got) > before + 50)
+        sleeper.send_signal(signal.SIGSTOP)
+        other = hooked.start()
+        hooked.until_all_of(1_000)  # by the other alone, once the sleeper's session is over
+        sleeper.send_signal(signal.SIGCONT)
+        put(kafka, hooked.topic, items(1_000, 1_500))
+        hooked.until_all_of(1_500)
+        end(sleeper, other)
     assert kafka.stored(dead) == []
