@@ -60,8 +60,8 @@ def run(options: argparse.Namespace) -> int:
             if (options.once or options.replay) and detector.running.finished:
                 break
     finally:
+        refused = detector.running.partitions.refused
         arrived = detector.stop()
-    refused = detector.running.partitions.refused
     for line in refused:
         show.say(line, sys.stderr)
     return 0 if arrived and not refused else 1

@@ -43,7 +43,6 @@ _LONGEST_TURN_S: Final = 300.0
 # kafka-python's `poll` gets nowhere without any time.
 _POLL_S: Final = 0.2
 _COMMIT_MS: Final = 2_000
-_LEAVE_S: Final = 4.0
 # How often it is asked whether a partition from which nothing came has more.
 _LOOK_S: Final = 5.0
 
@@ -136,11 +135,11 @@ class _Connection:
         self._retry_at = self._clock() + self._backoff_s
         self._backoff_s = min(self._backoff_s * 2, _LAST_RETRY_S)
 
-    def close(self) -> None:
-        """End it."""
+    def close(self, wait_s: float = 3.0) -> None:
+        """End it; waits so long at most."""
         if self._consumer is not None:
             with contextlib.suppress(KafkaError, OSError, RuntimeError):
-                self._consumer.close(autocommit=False, timeout_ms=3_000)
+                self._consumer.close(autocommit=False, timeout_ms=int(wait_s * 1000))
             self._consumer = None
         self._listener.close()
 
@@ -195,10 +194,10 @@ class Member(_Connection):
         """The main loop lives: who hangs must lose the partitions to others."""
         self._turned_at = self._clock()
 
-    def close(self) -> None:
-        """Leave the group, after what was to be committed; waits a few seconds at most."""
+    def close(self, wait_s: float = 4.0) -> None:
+        """Leave the group, after what was to be committed; waits so long at most."""
         self._end.set()
-        self._thread.join(_LEAVE_S)
+        self._thread.join(wait_s)
         self._listener.close()
 
     def _stay(self) -> None:

@@ -18,12 +18,16 @@ from detector.place import Place
 from detector.stage import Moment, Stage
 from detector.statelog import LIVE as LIVE
 from detector.statelog import Broken, Fenced, StateLog, Unreachable, key_of, partition_for
+from detector.versions import MissingError
 from detector.worker import Tables, Worker
+from registers.config import ConfigError
 
 _log = logging.getLogger(__name__)
 
 # Longest that the log is waited for in one go, so that a stop is heard in between.
-_LOG_S: Final = 4.0
+_LOG_S: Final = 2.0
+# How long the others are left in peace after one waited in vain.
+_AWAY_S: Final = 1.0
 _AGAIN_S: Final = 5.0
 
 
@@ -115,6 +119,7 @@ class Partitions:
         self._missing: str | None = None
         self._generation = -1
         self._begun_at = clocks.monotonic()
+        self._away_until = self._begun_at
 
     @property
     def workers(self) -> dict[Place, Worker[Any, Any]]:
@@ -195,6 +200,8 @@ class Partitions:
         for place, worker in self.workers.items():
             held = self._held[place]
             first = self._fetcher.lost(place)
+            if self.is_away:
+                return  # each worker would wait for it as long as the one before
             if first is None:
                 self.guarded(place, lambda held=held, one=worker: one.tick(self._moment(held, one)))  # type: ignore[misc]
                 continue
@@ -220,10 +227,19 @@ class Partitions:
             # Who slept while others took over finds records deleted that he had not read; opening shows what is the matter.
             self._drop(place, held)
             self._put_off(held, f"{place}: {error}")
+        except (MissingError, ConfigError) as error:
+            self._drop(place, held)
+            held.trouble, held.refused = f"{place}: {'; '.join(str(error).splitlines())}", True
         except Unreachable as error:
             held.trouble = f"{place}: {error}"
+            self._away_until = self._clocks.monotonic() + _AWAY_S
         except OSError as error:
             held.trouble = f"{place}: {_unkept(error)}"
+
+    @property
+    def is_away(self) -> bool:
+        """Whether Kafka did not answer just now."""
+        return self._clocks.monotonic() < self._away_until
 
     def let_go(self, place: Place) -> None:
         """Close a partition's worker; what it sent goes on being sent."""
@@ -231,9 +247,12 @@ class Partitions:
         if held.worker is not None:
             self._drop(place, held)
 
-    def close(self) -> None:
-        """Let go of everything."""
+    def close(self, away: bool) -> None:
+        """Let go of everything; where Kafka is away nobody takes leave of it, as that would take seconds each."""
         for place in list(self._held):
+            held = self._held[place]
+            if away and held.worker is not None:
+                held.worker.abandon_log()
             self.let_go(place)
 
     def _know_topics(self) -> bool:

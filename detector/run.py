@@ -131,6 +131,8 @@ class Running:
         """Drain and end; returns whether all that was published has arrived."""
         self._notify.stopping()
         deadline = self._monotonic() + self.config.detector.drain_s
+        told = (self._fetcher.trouble, self._outbox.publisher.trouble)
+        away = self.partitions.is_away or any(line is not None for line in told)
         self._pulse(stopping=True)
         while not self._outbox.is_empty and self._monotonic() < deadline:
             self._outbox.poll(0.1)
@@ -140,12 +142,13 @@ class Running:
             _log.warning("stopped with %d bytes not acknowledged: they are sent at the next start", waiting)
         self._commit()
         for place, worker in self.partitions.workers.items():
-            if arrived and self._monotonic() < deadline:
+            if arrived and not away and self._monotonic() < deadline:
                 # So that the next start has nothing to work through again.
                 self.partitions.guarded(place, worker.save)
-        self.partitions.close()
-        self._member.close()
-        self._fetcher.close()
+        wait_s = 1.0 if away else 3.0
+        self.partitions.close(away)
+        self._member.close(wait_s)
+        self._fetcher.close(wait_s)
         self._outbox.close(0.0)
         self.server.close()
         return arrived

@@ -99,6 +99,7 @@ class Worker(Generic[S, P]):
         self._saved_at = monotonic()
         self._unsaved = 0
         self._saving: tuple[int, bytes] | None = None
+        self._abandoned = False
 
     def open(self, first: Callable[[], int], tables: Callable[[int], Tables] | None = None) -> None:
         """Take the partition over.
@@ -304,9 +305,14 @@ class Worker(Generic[S, P]):
         Raises:
             OSError: The archive's last segment could not be closed; it is read from Kafka again.
         """
-        self._log.close()
+        if not self._abandoned:
+            self._log.close()
         if self._tables is not None:
             self._tables.close(now_ms)
+
+    def abandon_log(self) -> None:
+        """The process ends: the log's connections end with it."""
+        self._abandoned = True
 
 
 class _Clock:

@@ -174,6 +174,24 @@ def test_a_reload_that_cannot_be_used_leaves_the_former_one_in_use(desk: Desk):
     assert one.end() == 0
 
 
+def test_who_takes_over_without_the_versions_that_decided_before_refuses_and_says_where_to_get_them(desk: Desk):
+    publish(desk, finding.to_json(found(1)).encode())
+    assert desk.start("--once", name="old").process.wait(60) == 0
+    shutil.rmtree(desk.folder / "rules" / "auth")
+    shutil.copytree(RULES / "admin/right_granted_to_oneself", desk.folder / "rules/admin/right_granted_to_oneself")
+    publish(desk, finding.to_json(found(2)).encode())
+
+    other = desk.start("--once", name="new")
+
+    assert other.process.wait(60) == 1
+    assert "which is not kept here: copy the folder of that name from the detector that made the state" in other.said
+    assert "Traceback" not in other.said
+    [kept] = (desk.folder / "state-old" / "versions").iterdir()
+    shutil.copytree(kept, desk.folder / "state-new" / "versions" / kept.name)
+    assert desk.start("--once", name="new").process.wait(60) == 0
+    assert len(told(desk)) == 2
+
+
 def loaded(page: str) -> list[str]:
     return [line for line in page.splitlines() if line.startswith("sekimori_detector_loaded_version{")]
 

@@ -193,6 +193,24 @@ def test_a_broker_that_is_killed_and_comes_back_is_waited_for(tmp_path: Path, br
         desk.close()
 
 
+def test_a_stop_ends_in_time_also_when_kafka_is_away(tmp_path: Path, broker: Broker):
+    desk = Desk(tmp_path / "desk", broker)
+    try:
+        one = desk.start()
+        one.until(lambda: one.metric("sekimori_detector_partitions") == 4)
+        desk.send(keys(500, random.Random(SEED)))
+        broker.kill()
+        one.until(lambda: one.get("/health")[0] == 503, 90)
+        begun = time.monotonic()
+
+        one.end()
+
+        assert time.monotonic() - begun < 10
+        assert "Traceback" not in one.said
+    finally:
+        desk.close()
+
+
 def test_what_kafka_deleted_before_it_was_read_is_told_and_the_rest_goes_on(desk: Desk):
     desk.send(["a"] * 50, partition=0)
     assert desk.start("--once").process.wait(60) == 0
