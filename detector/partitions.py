@@ -229,7 +229,7 @@ class Partitions:
             self._put_off(held, f"{place}: {error}")
         except (MissingError, ConfigError) as error:
             self._drop(place, held)
-            held.trouble, held.refused = f"{place}: {'; '.join(str(error).splitlines())}", True
+            self._refuse(held, f"{place}: {'; '.join(str(error).splitlines())}")
         except Unreachable as error:
             held.trouble = f"{place}: {error}"
             self._away_until = self._clocks.monotonic() + _AWAY_S
@@ -295,7 +295,7 @@ class Partitions:
         except OSError as error:
             self._put_off(held, f"{place}: {_unkept(error)}")
         except (Broken, ValueError) as error:
-            held.trouble, held.refused = f"{place}: {error}", True
+            self._refuse(held, f"{place}: {error}")
         else:
             held.worker, held.trouble = worker, None
             self._fetcher.read(place, worker.read_from)
@@ -338,6 +338,10 @@ class Partitions:
     def _put_off(self, held: _Held, why: str) -> None:
         held.trouble = why
         held.retry_at = self._clocks.monotonic() + _AGAIN_S
+
+    def _refuse(self, held: _Held, why: str) -> None:
+        held.trouble, held.refused = why, True
+        _log.error("%s", why)
 
     def _drop(self, place: Place, held: _Held) -> None:
         self._fetcher.leave(place)

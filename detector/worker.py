@@ -79,6 +79,7 @@ class Worker(Generic[S, P]):
         self.place = place
         self.stage = stage
         self.state = stage.begin()
+        self._nothing = stage.prepare([])  # asked for several times a second
         self.next = self.read_from = 0
         self._log = state_log
         self._outbox = outbox
@@ -239,7 +240,7 @@ class Worker(Generic[S, P]):
         """The next step, unless there is nothing to do."""
         records = self._cut(self._behind)
         with _Clock(self._observer, "prepare"):
-            prepared = self.stage.prepare(records)
+            prepared = self.stage.prepare(records) if records else self._nothing
         with _Clock(self._observer, "decide"):
             decision = self.stage.decide(self.state, prepared, moment)
         if self._behind == self.next and not decision:

@@ -228,6 +228,26 @@ def test_what_kafka_deleted_before_it_was_read_is_told_and_the_rest_goes_on(desk
     assert "Kafka deleted offsets 50 to 79" in again.said
 
 
+def test_what_kafka_deleted_before_it_could_be_worked_through_again_is_told_as_well(desk: Desk):
+    desk.options["limits"] = {"snapshot_s": 3600}
+    one = desk.start()
+    desk.send(["a"] * 50, partition=0)
+    one.until(lambda: len(stored(desk)) >= 50)
+    one.end(signal.SIGKILL)
+    desk.send(["a"] * 50, partition=0)
+    delete_before(desk, desk.topics["events"], 0, 80)
+
+    again = desk.start("--once")
+
+    assert again.process.wait(60) == 0, again.said
+    # Nobody knows the state at offset 50 any more: it begins from the last that was written down whole, which is none.
+    assert [json.loads(value) for value in stored(desk)["lost"]] == [{"lost": [0, 80]}]
+    assert "needed to work" in again.said
+    desk.send(["a"] * 5, partition=0)
+    assert desk.start("--once").process.wait(60) == 0
+    assert "needed to work" not in desk.running[-1].said
+
+
 def test_a_topic_that_was_made_anew_is_refused_with_what_to_do(desk: Desk):
     desk.send(["a"] * 50, partition=0)
     assert desk.start("--once").process.wait(60) == 0
