@@ -187,7 +187,8 @@ def _fast(body: bytes, lines: pl.Series) -> _Fast:
             break
         if buffer is None:
             buffer = joined(todo["line"] + "\n")
-        frame = pl.read_ndjson(buffer, schema={key: BY_KEY[key].dtype for key in keys})
+        # In one piece: the reader leaves as many as its threads cut, and whatever follows goes through them one by one.
+        frame = pl.read_ndjson(buffer, schema={key: BY_KEY[key].dtype for key in keys}).rechunk()
         taken, odd = _accounted(buffer, todo["line"], frame)
         frame = _completed(frame)
         taken &= frame.select(~pl.any_horizontal(_invalid())).to_series()
