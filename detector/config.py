@@ -20,7 +20,17 @@ from detector.archive.store import StoreError, opened
 from detector.channels.settings import Alertmanager, Notify, Webhook, names_problem
 from registers.config import ConfigError
 from service import settings
-from service.options import Folder, Ground, Name, PrivateFile, ReadableFile, SiteKeyFile, Topic, WritableFolder
+from service.options import (
+    Folder,
+    Ground,
+    Name,
+    PrivateFile,
+    ReadableFile,
+    SiteKeyFile,
+    Topic,
+    WritableFolder,
+    no_twice,
+)
 from service.private import read_private
 from service.settings import Log, Metrics, Section, refuse, told
 
@@ -47,6 +57,9 @@ class Detector(Section):
     heartbeat_s: int = Field(
         600, ge=60, le=86_400, description="An agent silent for so long is not waited for any longer, until it speaks again."
     )  # fmt: skip
+    sealed_agents: Annotated[list[Name], AfterValidator(no_twice)] = Field(
+        [], description="Agents that seal what they send: a record without a seal that names one of them is refused."
+    )
     drain_s: int = Field(
         8,
         ge=0,

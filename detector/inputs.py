@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
+from detector import stage_one, stage_two
+from detector.admission import Trust
 from detector.archive.segments import Segments
 from detector.archive.signing import Signer
 from detector.archive.store import opened
@@ -14,10 +18,26 @@ from detector.partitions import LIVE, Counts, Input
 from detector.pins import Deployment
 from detector.place import Place
 from detector.stage_notices import Notices
+from detector.stage_one import One
+from detector.stage_two import Two
 from service.private import read_private
 
 
-def inputs(config: Config, deployment: Deployment, run: str, cases: Cases) -> list[Input]:
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """What decides.
+
+    Attributes:
+        one, two: Of the stages.
+        code: Version of the product.
+    """
+
+    one: stage_one.Core[Any]
+    two: stage_two.Core[Any]
+    code: str
+
+
+def inputs(config: Config, deployment: Deployment, run: str, cases: Cases, cores: Cores | None = None) -> list[Input]:
     """Kinds of workers of a detector.
 
     Args:
@@ -25,6 +45,7 @@ def inputs(config: Config, deployment: Deployment, run: str, cases: Cases) -> li
         deployment: What is deployed.
         run: `live`, or the name of a re-run, which tells nobody.
         cases: Those that are closed.
+        cores: What decides; without them events are left to others, and only findings are worked on.
     """
     topics = config.topics
     tables = archive(config) if run == LIVE else None
@@ -32,7 +53,23 @@ def inputs(config: Config, deployment: Deployment, run: str, cases: Cases) -> li
     def notices(place: Place, counts: Counts) -> Notices:
         return Notices(topics, deployment, counts.findings, run, cases)
 
-    return [Input("notices", topics.findings, notices, tables)] if run == LIVE else []
+    read = [Input("notices", topics.findings, notices, tables)] if run == LIVE else []
+    return read if cores is None else [*_stages(config, deployment, run, cores, tables), *read]
+
+
+def _stages(
+    config: Config, deployment: Deployment, run: str, cores: Cores, tables: Callable[[Place, int, int], Segments] | None
+) -> list[Input]:
+    topics, code = config.topics, cores.code
+    trust = Trust(frozenset(config.detector.sealed_agents))
+
+    def one(place: Place, counts: Counts) -> One[Any]:
+        return One(cores.one, config, deployment, place, counts, run, code, trust)
+
+    def two(place: Place, counts: Counts) -> Two[Any]:
+        return Two(cores.two, topics, deployment, place, counts, run, code)
+
+    return [Input("one", topics.events, one, tables), Input("two", topics.correlate, two)]
 
 
 def archive(config: Config) -> Callable[[Place, int, int], Segments] | None:

@@ -159,6 +159,10 @@ class Partitions:
         held = {place: one for place, one in self._held.items() if not one.refused}
         if any(one.worker is None or not one.worker.settled for one in held.values()):
             return False
+        if self._span is not None and not all(
+            one.worker is not None and one.worker.stage.is_over(one.worker.state) for one in held.values()
+        ):
+            return False  # others of the group are still at it
         ends = self._fetcher.ends(held)
         return ends is not None and all(
             one.worker is not None

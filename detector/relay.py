@@ -26,11 +26,13 @@ HEADERS: Final = {
     "upto": "Event time up to which it has, with this stretch",
     "part": "Number of this part of the stretch, from 1",
     "parts": "How many parts the stretch has for this partition",
-    "idle": "1: nobody is to wait for the sender until it sends again",
+    "idle": "1: nobody is to wait for the sender until it sends again; 2: it will not, as its re-run is over",
 }
 # Of a record, before compression; below what a broker takes by default.
 MOST_BYTES: Final = 500_000
 NEVER: Final = -1
+IDLE: Final = 1
+OVER: Final = 2
 
 
 class Row(Protocol):
@@ -64,7 +66,7 @@ class Received:
         sender: Who handed on.
         after, upto: The stretch.
         part, parts: Which part of it this is.
-        idle: Nobody is to wait for the sender.
+        idle: `IDLE` or `OVER`: nobody is to wait for the sender; 0: it is waited for.
         rows: Kind and row of each, in their order.
     """
 
@@ -73,12 +75,12 @@ class Received:
     upto: int
     part: int
     parts: int
-    idle: bool
+    idle: int
     rows: tuple[tuple[str, dict[str, Any]], ...]
 
 
 def records(
-    rows: Iterable[Row], sender: Sender, after: int, upto: int, topic: str, partitions: int, *, idle: bool = False
+    rows: Iterable[Row], sender: Sender, after: int, upto: int, topic: str, partitions: int, *, idle: int = 0
 ) -> list[Record]:
     """Hand a stretch on.
 
@@ -88,7 +90,7 @@ def records(
         after, upto: The stretch, UTC ms.
         topic: Where to.
         partitions: How many it has.
-        idle: Nobody is to wait for the sender until it sends again.
+        idle: `IDLE`: nobody is to wait for the sender until it sends again. `OVER`: it will not.
 
     Returns:
         At least one record for each partition.
@@ -103,7 +105,7 @@ def records(
         packs = _packed(told_there)
         for number, value in enumerate(packs, 1):
             values = (
-                sender.run, sender.upstream, sender.upstreams, after, upto, number, len(packs), int(idle),
+                sender.run, sender.upstream, sender.upstreams, after, upto, number, len(packs), idle,
             )  # fmt: skip
             headers = [(name, str(said).encode()) for name, said in zip(HEADERS, values, strict=True)]
             made.append(Record(topic, partition, value, headers, 0))
@@ -138,9 +140,7 @@ def read(record: Arrived) -> Received:
         raise ValueError(f"is no record of a stage one: {type(error).__name__} {error}") from None
     if not 0 <= sender.upstream < sender.upstreams or not 1 <= numbers["part"] <= numbers["parts"]:
         raise ValueError("is no record of a stage one: it counts itself where it cannot be")
-    return Received(
-        sender, numbers["after"], numbers["upto"], numbers["part"], numbers["parts"], bool(numbers["idle"]), told
-    )
+    return Received(sender, numbers["after"], numbers["upto"], numbers["part"], numbers["parts"], numbers["idle"], told)
 
 
 class Heard(Enum):
@@ -158,12 +158,12 @@ class Upstream:
     Attributes:
         upto: End of the last whole stretch; `NEVER` before the first.
         parts: Parts of the next stretch that came.
-        idle: Nobody waits for it.
+        idle: `IDLE` or `OVER`: nobody waits for it.
     """
 
     upto: int = NEVER
     parts: int = 0
-    idle: bool = False
+    idle: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +194,11 @@ class Reach:
         upstreams[number] = Upstream(received.upto, 0, received.idle) if whole else replace(known, parts=received.part)
         waited = [one.upto for one in upstreams.values() if not one.idle] or [one.upto for one in upstreams.values()]
         return Reach(upstreams, max(self.reached, min(waited))), Heard.NEW if follows else Heard.AFTER_A_GAP
+
+    @property
+    def is_over(self) -> bool:
+        """Whether none of them will say anything any more."""
+        return bool(self.upstreams) and all(one.idle == OVER for one in self.upstreams.values())
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for a state."""

@@ -93,5 +93,8 @@ class Stage(Protocol[S, P]):
             ValueError: Damaged, or of a version that is not known; the message says which and how to go on.
         """
 
+    def is_over(self, state: S) -> bool:
+        """Of a re-run: whether nothing can come any more."""
+
     def show(self, state: S) -> Mapping[str, float]:
         """What the metrics show of a state: `watermark` (UTC ms, absent before the first), `open_sessions`, `silent`."""

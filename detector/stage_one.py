@@ -58,7 +58,7 @@ class State(Generic[C]):
         counts: How many partitions the topics had when the state was begun; None before the first decision.
         watermark: Event time up to which all is decided, UTC ms; −1 before the first event.
         relayed: Event time up to which stage two has been told.
-        idle: Stage two does not wait for this partition.
+        idle: What stage two was told: `relay.IDLE`: not to wait for this partition, `relay.OVER`: nothing more will come.
         closed: A re-run has come to its end.
     """
 
@@ -69,7 +69,7 @@ class State(Generic[C]):
     counts: Counts | None = None
     watermark: int = -1
     relayed: int = NEVER
-    idle: bool = False
+    idle: int = 0
     closed: bool = False
 
 
@@ -166,18 +166,18 @@ class One(Generic[C]):
     def _relayed(self, state: State[C], effects: Effects, decision: Mapping[str, Any]) -> tuple[State[C], list[Any]]:
         """What stage two is told: always when time has moved or anything is to be said, or nobody speaks here any more."""
         inputs = state.clocks.inputs.values()
-        idle = all(one.away for one in inputs) and (bool(inputs) or state.idle or bool(decision.get("idle")))
-        idle = idle or state.closed
-        if state.watermark <= state.relayed and not effects.relays and idle == state.idle:
+        idle = all(one.away for one in inputs) and (bool(inputs) or bool(state.idle) or bool(decision.get("idle")))
+        now = relay.OVER if state.closed else relay.IDLE if idle else 0
+        if state.watermark <= state.relayed and not effects.relays and now == state.idle:
             return state, []
         # A stretch is never empty, so that it is known again when it comes again.
         upto = max(state.watermark, state.relayed + 1)
         topics, counts = self._config.topics, state.counts
         assert counts is not None
         records = relay.records(
-            effects.relays, self._sender, state.relayed, upto, topics.correlate, counts.correlate, idle=idle
+            effects.relays, self._sender, state.relayed, upto, topics.correlate, counts.correlate, idle=now
         )
-        return replace(state, relayed=upto, idle=idle), records
+        return replace(state, relayed=upto, idle=now), records
 
     def dump(self, state: State[C]) -> bytes:
         """The state as bytes."""
@@ -204,6 +204,10 @@ class One(Generic[C]):
             pins.from_json(header["pins"]), counts, header["watermark"], header["relayed"], header["idle"],
             header["closed"],
         )  # fmt: skip
+
+    def is_over(self, state: State[C]) -> bool:
+        """Whether a re-run has come to its end."""
+        return state.closed
 
     def show(self, state: State[C]) -> Mapping[str, float]:
         """Watermark, silent inputs, open sessions."""

@@ -166,6 +166,10 @@ class Two(Generic[C]):
         reach, pinned = Reach.from_json(header["reach"]), pins.from_json(header["pins"])
         return State(self._core.load(blobs["core"]), reach, pinned, counts)
 
+    def is_over(self, state: State[C]) -> bool:
+        """Whether every stage one of a re-run has come to its end."""
+        return state.reach.is_over
+
     def show(self, state: State[C]) -> Mapping[str, float]:
         """Watermark."""
         return {} if state.reach.reached < 0 else {"watermark": float(state.reach.reached)}

@@ -69,6 +69,9 @@ class Counting:
         loaded: State = json.loads(data)
         return loaded
 
+    def is_over(self, state: State) -> bool:
+        return True
+
     def show(self, state: State) -> Mapping[str, float]:
         return {}
 

@@ -9,32 +9,17 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 from detector import config as settings
-from detector.admission import Trust
-from detector.partitions import LIVE, Counts, Input, Span
+from detector.cases import Cases
+from detector.inputs import Cores, inputs
+from detector.partitions import LIVE, Span
 from detector.pins import Deployment
-from detector.place import Place
 from detector.run import Running
-from detector.stage_one import One
-from detector.stage_two import Two
 from detector.versions import Library, Store
 from service import logs
 from service.settings import Log
 from tests.detector.small import CountActors, CountEverybody
-
-
-def inputs(config: settings.Config, deployment: Deployment, run: str) -> list[Input]:
-    topics = config.topics
-
-    def one(place: Place, counts: Counts) -> One[dict[str, Any]]:
-        return One(CountActors(), config, deployment, place, counts, run, "0.1.0", Trust())
-
-    def two(place: Place, counts: Counts) -> Two[dict[str, Any]]:
-        return Two(CountEverybody(), topics, deployment, place, counts, run, "0.1.0")
-
-    return [Input("one", topics.events, one), Input("two", topics.correlate, two)]
 
 
 def main() -> int:
@@ -46,10 +31,12 @@ def main() -> int:
     library = Library(Store(config.detector.state_dir / "versions"), None)
     assert config.detector.rules is not None
     deployment = Deployment(library, library.deploy({"rules": config.detector.rules}))
+    cases = Cases(config.kafka, config.topics.decisions, "cases")
+    cores = Cores(CountActors(), CountEverybody(), "0.1.0")
     asked: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.append(1))
-    running = Running(config, inputs(config, deployment, run), run=run, span=span)
+    running = Running(config, inputs(config, deployment, run, cases, cores), run=run, span=span)
     logging.getLogger(__name__).info("metrics at port %d", running.server.port)
     while not asked:
         running.turn()

@@ -29,7 +29,7 @@ def arrived(record: Record, offset: int = 0) -> Arrived:
     return Arrived(record.topic, record.partition, offset, 0, record.key, record.value, tuple(record.headers))
 
 
-def sent(after: int, upto: int, *rows: Row, upstream: int = 0, upstreams: int = 2, **more: bool) -> list[Arrived]:
+def sent(after: int, upto: int, *rows: Row, upstream: int = 0, upstreams: int = 2, **more: int) -> list[Arrived]:
     made = relay.records(rows, Sender("live", upstream, upstreams), after, upto, "correlate", 3, **more)
     return [arrived(one) for one in made]
 
@@ -42,7 +42,7 @@ def test_each_row_goes_to_the_partition_of_its_key_and_every_partition_hears_of_
     assert sorted(one.partition for one in records) == [0, 1, 2]
     for one in records:
         found = relay.read(one)
-        assert (found.after, found.upto, found.part, found.parts, found.idle) == (10, 20, 1, 1, False)
+        assert (found.after, found.upto, found.part, found.parts, found.idle) == (10, 20, 1, 1, 0)
         wanted = [row.row for row in rows if partition_of(row.key, 3) == one.partition]
         assert [row for _, row in found.rows] == wanted
 
@@ -96,7 +96,7 @@ def test_time_is_the_least_that_all_have_come_to():
 
 
 def test_nobody_waits_for_one_that_is_idle_until_it_speaks_again():
-    reach, _ = Reach().accept(at(0, sent(NEVER, 0, idle=True)))
+    reach, _ = Reach().accept(at(0, sent(NEVER, 0, idle=relay.IDLE)))
     reach, _ = reach.accept(at(0, sent(NEVER, 70, upstream=1)))
     assert reach.reached == 70
 
@@ -104,6 +104,17 @@ def test_nobody_waits_for_one_that_is_idle_until_it_speaks_again():
     assert reach.reached == 70  # never back
     reach, _ = reach.accept(at(0, sent(70, 90, upstream=1)))
     assert reach.reached == 70
+
+
+def test_a_rerun_is_over_when_all_have_said_so():
+    reach, _ = Reach().accept(at(0, sent(NEVER, 10, idle=relay.OVER)))
+    assert not reach.is_over
+
+    reach, _ = reach.accept(at(0, sent(NEVER, 10, upstream=1, idle=relay.IDLE)))
+    assert not reach.is_over
+
+    reach, _ = reach.accept(at(0, sent(10, 20, upstream=1, idle=relay.OVER)))
+    assert reach.is_over
 
 
 def test_a_hole_is_noticed_and_the_rest_goes_on():

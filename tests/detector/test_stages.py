@@ -255,8 +255,9 @@ def test_a_rerun_closes_what_is_open_at_its_end():
     turns.take([], at_end=True, ending=True)
 
     assert turns.texts() == ['{"a1": 1}']
-    assert dict(turns.sent[-1].headers)["idle"] == b"1"
+    assert dict(turns.sent[-1].headers)["idle"] == b"2"
     assert turns.decisions[-1][1] == {}
+    assert turns.stage.is_over(turns.state)
 
 
 @pytest.mark.parametrize("seed", range(4))
