@@ -34,8 +34,9 @@ from service.producer import access
 
 log = logging.getLogger(__name__)
 
-_BOOTSTRAP_MS: Final = 5_000
-_ASK_MS: Final = 10_000
+# Whoever asks makes no turns meanwhile, and cannot be stopped.
+_BOOTSTRAP_MS: Final = 3_000
+_ASK_MS: Final = 2_000
 _FIRST_RETRY_S: Final = 0.5
 _LAST_RETRY_S: Final = 15.0
 # A turn may work through again for long; who hangs longer loses the partitions.

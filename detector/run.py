@@ -130,9 +130,10 @@ class Running:
     def stop(self) -> bool:
         """Drain and end; returns whether all that was published has arrived."""
         self._notify.stopping()
-        deadline = self._monotonic() + self.config.detector.drain_s
         told = (self._fetcher.trouble, self._outbox.publisher.trouble)
         away = self.partitions.is_away or any(line is not None for line in told)
+        # Where Kafka does not answer there is nothing to wait for: it is sent at the next start.
+        deadline = self._monotonic() + min(self.config.detector.drain_s, 1.0 if away else 600.0)
         self._pulse(stopping=True)
         while not self._outbox.is_empty and self._monotonic() < deadline:
             self._outbox.poll(0.1)
