@@ -150,7 +150,7 @@ def test_members_share_the_partitions_and_who_leaves_gives_them_back(kafka: Clus
     members = [first]
     try:
         wait(lambda: len(first.assigned) == 4)
-        assert first.partitions == {topic: 4}
+        wait(lambda: first.partitions == {topic: 4})
         second = Member(settings, [topic], [topic], "second")
         members.append(second)
         wait(lambda: len(first.assigned) == len(second.assigned) == 2)
