@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from contract import event
-from detector import baseline, delivery, evidence, features, findings, hits, judge, moments, repeats
+from detector import baseline, delivery, features, findings, hits, judge, moments, repeats, witness
 from detector import model as models
 from detector.baseline import Baseline
 from detector.enrich import ENRICHED
@@ -24,6 +24,7 @@ from detector.model import Model
 from detector.rulebook import RuleBook
 from detector.schedule import CODE, EVER, Pins, Schedule
 from detector.step import CLOSED, NOTES, Context, Groups, Output, State, group, step
+from detector.witness.summary import summary
 from registers.site import Site
 
 DAY_MS: Final = 86_400_000
@@ -31,10 +32,8 @@ DAY_MS: Final = 86_400_000
 LEAST_SESSIONS: Final = 100
 # How far beyond the last event the clock is moved to close what is open: longer than any session or day.
 CLOSING_MS: Final = 3 * DAY_MS
-DEFAULT_HEARTBEAT_S: Final = 600
 # What is kept of a stage one's output until the end.
 _KEPT: Final = ("sessions", "days", "hits", "moments")
-_LOCAL: Final = {"time.date": pl.Date(), "time.hour": pl.Int64(), "time.day_off": pl.Boolean()}
 
 # Finds the events of sessions: names in, columns of `step.CLOSED` out, in event order.
 Lookup = Callable[[pl.Series], pl.DataFrame]
@@ -106,7 +105,7 @@ class Analysis:
         self.schedule = schedule
         self._watermark = EVER
         self._state, self._groups = State(), Groups()
-        self._gathered: dict[str, list[pl.DataFrame]] = {part: [] for part in (*_KEPT, "filled")}
+        self._gathered: dict[str, list[pl.DataFrame]] = {part: [] for part in (*_KEPT, "filled", "incidents")}
         self._accesses = self._explained = 0
         self._first: int | None = None
         self._last: int | None = None
@@ -128,18 +127,22 @@ class Analysis:
 
         Several stage ones that share the actors among them are joined by `step.merge` before.
         """
-        self._groups, filled = group(self._groups, output.candidates, output.notes, watermark, context or self.context)
-        for name, new in (*((part, getattr(output, part)) for part in _KEPT), ("filled", filled)):
-            if new.height or not self._gathered[name]:
-                self._gathered[name].append(new)
-        judged = output.rows["explained"].drop_nulls()
-        self._accesses += judged.len()
-        self._explained += int((judged == "explained").sum())
         if output.rows.height:
             times = output.rows["time.occurred"]
             first, last = int(times.min()), int(times.max())  # type: ignore[arg-type]
             self._first = first if self._first is None else min(self._first, first)
             self._last = last if self._last is None else max(self._last, last)
+        heard = -1 if self._last is None else self._last
+        self._groups, filled, incidents = group(
+            self._groups, output.candidates, output.notes, watermark, context or self.context, heard
+        )
+        kept = [(part, getattr(output, part)) for part in _KEPT]
+        for name, new in (*kept, ("filled", filled), ("incidents", incidents)):
+            if new.height or not self._gathered[name]:
+                self._gathered[name].append(new)
+        judged = output.rows["explained"].drop_nulls()
+        self._accesses += judged.len()
+        self._explained += int((judged == "explained").sum())
 
     def note_again(self, rows: pl.DataFrame) -> None:
         """Hear that agents numbered these events, which are known under other numbers, so that no gap is seen there.
@@ -147,10 +150,13 @@ class Analysis:
         Args:
             rows: In `contract.event` columns, any order.
         """
-        dates = (pl.lit(None, dtype=kind).alias(name) for name, kind in _LOCAL.items())
-        # Without source: they are lines that were counted.
-        numbers = rows.with_columns(pl.lit(None, dtype=pl.String).alias("source.id"), *dates).select(NOTES)
-        self._groups = replace(self._groups, evidence=evidence.note(self._groups.evidence, numbers))
+        nobody = [name for name in NOTES if name not in rows.columns]
+        numbers = rows.with_columns(*(pl.lit(None).alias(name) for name in nobody), pl.lit(True).alias("again"))
+        evidence, said = witness.advance(
+            self._groups.evidence, summary(numbers), -1 if self._last is None else self._last, self.context.evidence
+        )
+        self._groups = replace(self._groups, evidence=evidence)
+        self._gathered["incidents"].append(said)
 
     def finish(self, lookup: Lookup, pinned: Pinned | None = None) -> Result:
         """Close what `feed` left open, and decide: see `conclude`."""
@@ -171,7 +177,7 @@ class Analysis:
         """
         pinned = pinned or Pinned()
         site = self.context.site
-        period = self._period(site)
+        period = self._period()
         staff = staff_by_day(site, period.sessions, self._first, self._last)
         # Logs alone say nothing of the office: their accounts may be anybody's who tried a name, so nothing is called usual
         # and nothing is held back. With caseload or reasons declared, the people seen are the office at work.
@@ -220,9 +226,7 @@ class Analysis:
             usual = baseline.measure(judge.apart(judge.all_hits(period), judge.strangers(period)), staff_days)
         return mode, Schedule(((EVER, Pins(self.context, model, usual)),))
 
-    def _period(self, site: Site) -> judge.Period:
-        limits = site.config.limits
-        sources = tuple(name for system in site.config.systems.values() for name in system.sources or ())
+    def _period(self) -> judge.Period:
         parts = {name: pl.concat(frames) for name, frames in self._gathered.items()}
         return judge.Period(
             sessions=parts["sessions"].sort("last", "session"),
@@ -230,9 +234,8 @@ class Analysis:
             hits=hits.total_again(parts["hits"]),
             moments=parts["moments"],
             groups=parts["filled"].sort("time.occurred", "event.id", "rule", "group"),
-            incidents=evidence.judge(
-                self._groups.evidence, int(limits.heartbeat_s or DEFAULT_HEARTBEAT_S), sources
-            ),
+            # What was said last of each, where more was said later.
+            incidents=parts["incidents"].unique(["check", "who", "beside"], keep="last", maintain_order=True),
         )  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def publish(judged: judge.Judged, incidents: pl.DataFrame, maker: Maker) -> list
 
     Args:
         judged: What was decided.
-        incidents: Rows of `evidence.FINDINGS`.
+        incidents: Rows of `witness.FINDINGS`.
         maker: What all findings share.
 
     Returns:
@@ -255,7 +255,7 @@ def _incident(incident: Row, language: Language, zone: str) -> str:
         if at is not None:
             moment = datetime.fromtimestamp(at / 1000, UTC).astimezone(ZoneInfo(zone))
             values[key] = f"{moment:%Y-%m-%d %H:%M}"
-    return wording.fill(words.EVIDENCE[incident["check"]]["text"][language], values, language, zone)
+    return wording.fill(words.EVIDENCE[incident["check"]][incident["form"]][language], values, language, zone)
 
 
 def _surprise(parts: _Parts, language: Language) -> str:

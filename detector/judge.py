@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from detector import correlate, decide, delivery, features, hits, moments, repeats
+from detector import correlate, decide, delivery, features, hits, moments, repeats, witness
 from detector.baseline import STRANGER, Baseline
 from detector.model import Model
 from detector.rulebook import RuleBook
@@ -25,7 +25,7 @@ UNIT: Final = {
     "src.ip": pl.String(), "first": pl.Int64(), "last": pl.Int64(), "closes": pl.Int64(),
     "related": pl.List(pl.String()), "about": pl.List(pl.String()), "event.id": pl.String(), "explained": pl.Float64(), "n.accesses": pl.Int64(), "n.unexplained": pl.Int64(),
     "n.to_check": pl.Int64(), "n.protected": pl.Int64(), "person.type": pl.String(), "person.days_to_end": pl.Int64(),
-    "emergency.active": pl.Boolean(),
+    "emergency.active": pl.Boolean(), "filled": pl.Boolean(),
 }  # fmt: skip
 
 MODEL: Final = "peer_surprise"
@@ -41,7 +41,7 @@ class Period:
         moments: Rows of `moments.PAGING`: all that is known of the moments to be judged.
         told: Rows of `moments.PAGING` in these sessions, whether they are to be judged or were.
         groups: Rows of `correlate.HITS` of stage two.
-        incidents: Rows of `evidence.FINDINGS`.
+        incidents: Rows of `witness.FINDINGS`, one for each thing that is said.
     """
 
     sessions: pl.DataFrame
@@ -97,8 +97,8 @@ def _units(period: Period) -> pl.DataFrame:
         incidents = period.incidents.with_columns(
             incident_unit().alias("unit"), pl.lit("evidence").alias("kind"), pl.col("who").alias("group"),
             pl.concat_list("who").alias("actors"), pl.coalesce("from", "time").alias("first"),
-            pl.col("time").alias("last"), pl.col("time").alias("closes"),
-            pl.col("related").list.first().alias("event.id"),
+            pl.col("time").alias("last"), pl.col("time").alias("closes"), pl.when(pl.col("beside") != "").then("beside").alias("event.id"),
+            (pl.col("form") == witness.FILLED).alias("filled"),
         )  # fmt: skip
         parts.append(_unit(incidents))
     return pl.concat(parts)
@@ -111,9 +111,7 @@ def group_unit() -> pl.Expr:
 
 def incident_unit() -> pl.Expr:
     """Name of the unit of an incident of evidence."""
-    # Two boots of one agent may lose a number in the same millisecond: the neighbour tells them apart.
-    beside = pl.col("related").list.first().fill_null("")
-    return pl.concat_str(pl.lit("e"), "check", "who", pl.col("time").cast(pl.String), beside, separator="\x1f")
+    return pl.concat_str(pl.lit("e"), "check", "who", "beside", separator="\x1f")
 
 
 def strangers(period: Period) -> pl.Series:
@@ -254,7 +252,9 @@ def _queues(
         pl.col("risk").fill_null(0.0),
         (pl.col("only_model").fill_null(False) & pl.lit(model is not None and model.small)).alias("learning"),
     )
-    always = (pl.col("kind") == "evidence") | pl.col("unit").is_in(pages)
+    # What was missing and came after all needs nobody any more; it is kept.
+    filled = pl.col("filled").fill_null(False)
+    always = ((pl.col("kind") == "evidence") & ~filled) | pl.col("unit").is_in(pages)
     units = units.with_columns(
         pl.when(always).then(pl.max_horizontal("risk", pl.lit(decide.EVIDENCE_RISK))).otherwise("risk").alias("risk"),
         pl.col("plain").fill_null(0.0),
@@ -268,7 +268,7 @@ def _queues(
         .alias("queue"),
         decide.severity_id(pl.col("risk"), thresholds).alias("severity_id"),
     )
-    suppressed = (pl.col("queue") == "none") & pl.col("unit").is_in(excused)
+    suppressed = (pl.col("queue") == "none") & (pl.col("unit").is_in(excused) | filled)
     return units.with_columns(suppressed.alias("suppressed")).filter((pl.col("queue") != "none") | suppressed)
 
 

@@ -16,13 +16,16 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from contract import event
-from detector import correlate, decide, evidence, features, history, hits, moments, rulebook, sessionise
+from detector import correlate, decide, features, history, hits, moments, rulebook, sessionise, witness
 from detector.enrich import Enricher
 from detector.explain import explain
 from detector.marks import Marks
 from detector.rulebook import RuleBook
-from registers.calendar import day_end
+from detector.witness.summary import summary
+from registers.calendar import Calendar, day_end
 from registers.site import Site
+
+DEFAULT_HEARTBEAT_S: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,21 @@ class Context:
     limits: sessionise.Limits = field(default_factory=sessionise.Limits)
     thresholds: decide.Thresholds = field(default_factory=decide.Thresholds)
     enricher: Enricher = field(init=False)
+    evidence: witness.Limits = field(init=False)
 
     def __post_init__(self) -> None:
         # The registers are sorted for look-ups once, not for every batch.
         object.__setattr__(self, "enricher", Enricher(self.site))
+        config = self.site.config
+        limits = witness.Limits(
+            int(config.limits.heartbeat_s or DEFAULT_HEARTBEAT_S), config.time_zone, Calendar(config).day_off
+        )
+        object.__setattr__(self, "evidence", limits)
+
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """Sources that must speak (`systems.*.sources`), sorted."""
+        return tuple(sorted({name for system in self.site.config.systems.values() for name in system.sources or ()}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,7 @@ class State:
         day_rows: Events of days that are not over.
         history: What is remembered of each actor.
         windows: Windows of the correlations by actor.
+        declared: Sources of which stage two was told that they must speak.
     """
 
     watermark: int = -1
@@ -68,6 +83,7 @@ class State:
     day_rows: pl.DataFrame = field(default_factory=pl.DataFrame)
     history: history.History = field(default_factory=history.History)
     windows: correlate.State = field(default_factory=dict)
+    declared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +101,7 @@ class Output:
         moments: Hits that may page alone (`moments.MOMENTS`), of the events of this call.
         hits: Hits in these sessions and days, one row per unit and rule (`hits.SUMS`).
         candidates: Rows for stage two (`correlate.CANDIDATES`).
-        notes: Columns of the events that `evidence.note` needs, for stage two.
+        notes: What the events say about the logs being whole (`witness.summary.SUMMARY`), for stage two.
     """
 
     rows: pl.DataFrame
@@ -118,7 +134,7 @@ def merge(outputs: Sequence[Output]) -> Output:
         moments=joined("moments", ["time", "event.id", "rule"]),
         hits=joined("hits", ["unit", "rule"]),
         candidates=joined("candidates", ["rule", "time.occurred", "event.id", "base"]),
-        notes=joined("notes", ["time.occurred", "event.id"]),
+        notes=joined("notes", ["kind", "who", "boot", "tick", "slot", "lo", "first", "first_id"]),
     )
 
 
@@ -127,10 +143,8 @@ CLOSED: Final = ("event.id", "session", "event.action", "explained", "subject.to
 ARCHIVE = (*event.KEYS, "session", "explained", "explained.by")
 NOTES = (
     "event.id", "event.class", "time.occurred", "time.date", "time.hour", "time.day_off", "agent.id", "agent.boot",
-    "agent.seq", "source.id", "resource.count",
+    "agent.seq", "source.id", "resource.count", "time.received", "message",
 )  # fmt: skip
-
-_SAID = pl.when(pl.col("event.class") == "heartbeat").then("message").alias("message")
 
 
 def step(state: State, events: pl.DataFrame, watermark: int, context: Context) -> tuple[State, Output]:
@@ -192,7 +206,7 @@ def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Conte
         moments=single,
         hits=hits.total(pl.concat([found.filter(ended), session_hits, day_hits])),
         candidates=_candidates(heard, context, stage=2),
-        notes=heard.select(*NOTES, _SAID),
+        notes=summary(heard.select(NOTES), [name for name in context.declared if name not in state.declared]),
     )
     after = State(
         watermark=watermark,
@@ -202,6 +216,7 @@ def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Conte
         day_rows=day_rows.filter(~over),
         history=remembered,
         windows=correlate.forget(windows, state.watermark, watermark, _correlations(context, stage=1)),
+        declared=context.declared if heard.height else state.declared,
     )
     return after, output
 
@@ -289,12 +304,17 @@ class Groups:
 
     watermark: int = -1
     windows: correlate.State = field(default_factory=dict)
-    evidence: evidence.Evidence = field(default_factory=evidence.Evidence)
+    evidence: witness.State = field(default_factory=witness.State)
 
 
 def group(
-    state: Groups, candidates: pl.DataFrame, notes: pl.DataFrame, watermark: int, context: Context
-) -> tuple[Groups, pl.DataFrame]:
+    state: Groups,
+    candidates: pl.DataFrame,
+    notes: pl.DataFrame,
+    watermark: int,
+    context: Context,
+    heard: int | None = None,
+) -> tuple[Groups, pl.DataFrame, pl.DataFrame]:
     """Move stage two forward.
 
     Args:
@@ -302,9 +322,11 @@ def group(
         candidates, notes: What all stage ones gave for the stretch of time up to the watermark.
         watermark: UTC ms; no candidate up to it will come any more.
         context: Registers and rules.
+        heard: UTC ms up to which agents could be heard, if that is less: files end, and their agents are not silent then.
 
     Returns:
-        The new state, and one row per group that filled (`correlate.HITS`), sorted by (time, event id, rule, group).
+        The new state, one row per group that filled (`correlate.HITS`), sorted by (time, event id, rule, group), and what is
+        to be said of the evidence (`witness.FINDINGS`).
     """
     windows, filled = dict(state.windows), [pl.DataFrame(schema=correlate.HITS)]
     for name, what in _correlations(context, stage=2).items():
@@ -312,5 +334,7 @@ def group(
         windows[name], edges = correlate.advance(state.windows.get(name, correlate.no_windows()), own, what)
         filled.append(edges)
     kept = correlate.forget(windows, state.watermark, watermark, _correlations(context, stage=2))
-    after = Groups(watermark, kept, evidence.note(state.evidence, notes))
-    return after, pl.concat(filled).sort("time.occurred", "event.id", "rule", "group")
+    upto = watermark if heard is None else min(watermark, heard)
+    evidence, incidents = witness.advance(state.evidence, notes, upto, context.evidence)
+    groups = pl.concat(filled).sort("time.occurred", "event.id", "rule", "group")
+    return Groups(watermark, kept, evidence), groups, incidents

@@ -109,14 +109,6 @@ EVIDENCE: Final[dict[str, dict[str, Words]]] = {
             "Agent {who} has not been heard of since {from}; {observed} seconds have passed, {usual} are usual.",
         ),
     },
-    "heartbeat_stopped": {
-        "unit": _w("秒", "seconds without heartbeat"),
-        "title": _w("ハートビートの停止", "Heartbeat of an agent stopped"),
-        "text": _w(
-            "エージェント {who} からの連絡が {from} を最後に途絶えたままです（期間の終わりまで {observed} 秒）。",
-            "Agent {who} has not been heard of since {from}, {observed} seconds before the end of the period.",
-        ),
-    },
     "clock_set_back": {
         "unit": _w("秒", "seconds back"),
         "title": _w("時計の巻き戻し", "Clock of a host set back"),
@@ -148,10 +140,6 @@ EVIDENCE: Final[dict[str, dict[str, Words]]] = {
     "source_never": {
         "unit": _w("件", "lines"),
         "title": _w("届いていないログ", "A declared log source never spoke"),
-        "text": _w(
-            "届くはずのログ {who} が期間中に1件もありません。",
-            "The declared source {who} did not write one line in the period.",
-        ),
         "open": _w(
             "届くはずのログ {who} が、開庁日の1日が過ぎても1件も届いていません。",
             "The declared source {who} has not written one line, though a working day has passed.",

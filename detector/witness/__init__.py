@@ -16,12 +16,12 @@ import polars as pl
 
 from detector.witness.agent import REMEMBERED, Agent, Minute, end_of
 from detector.witness.boot import Round
-from detector.witness.incident import FINDINGS, Incident, Limits, frame
+from detector.witness.incident import FILLED, FINDINGS, Incident, Limits, frame
 from detector.witness.numbers import Run
 from detector.witness.source import QUARTER_MS, Lines, Source
 from detector.witness.summary import BEAT, DOUBT, EXPECTED, LINES, NUMBERS, SUMMARY, TICK_MS, by_hour, rounds, runs
 
-__all__ = ["FINDINGS", "Limits", "State", "advance"]
+__all__ = ["FILLED", "FINDINGS", "Limits", "State", "advance"]
 
 _RUN: Final = (
     "lo", "hi", "first", "last", "first_id", "last_id", pl.col("tick").alias("tick_lo"), pl.col("tick").alias("tick_hi"),

@@ -10,7 +10,8 @@ from collector.follow.events import Gap
 from collector.heartbeat import MOST_FILES, Clock, Tally, gaps, heartbeats
 from contract import wire
 from contract.sealed import Record
-from detector import evidence
+from detector import witness
+from detector.witness.summary import summary
 from tests.collector.sealing import AGENT, NOON, SITE, beats, enrolled, some, start
 
 MINUTE = 60_000
@@ -107,7 +108,11 @@ def test_no_gaps_make_no_events(tmp_path: Path):
 def seen_by_the_detector(records: list[Record]) -> list[str]:
     day = {"time.date": date(2026, 4, 1), "time.hour": 10, "time.day_off": False}
     frame = events(records).with_columns(pl.lit(value).alias(name) for name, value in day.items())
-    return evidence.judge(evidence.note(evidence.Evidence(), frame), 60)["check"].to_list()
+    limits = witness.Limits(3600, "Asia/Tokyo", lambda day: False)
+    last = int(frame["time.occurred"].max())  # type: ignore[arg-type]
+    # A hole is told when it is old enough that nothing is on its way any more.
+    _, said = witness.advance(witness.State(), summary(frame), last + 30 * MINUTE, limits)
+    return said["check"].to_list()
 
 
 def test_the_detector_finds_the_counts_right_with_gaps_between_heartbeats(tmp_path: Path):
@@ -115,7 +120,7 @@ def test_the_detector_finds_the_counts_right_with_gaps_between_heartbeats(tmp_pa
     sealer = start(tmp_path)
     records: list[Record] = []
     lost = Gap("ops", "a.csv", "00" * 32, 0, 9, "truncated", "")
-    for minute in range(5):
+    for minute in range(12):
         at = NOON + minute * MINUTE
         records += beats(sealer, at) + some(sealer, 7 * minute, at_ms=at)
         if minute == 2:

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from detector import evidence, features, hits
+from detector import features, hits, witness
 from detector import judge as judging
 from detector.baseline import Baseline
 from detector.delivery import UNLIMITED
@@ -90,16 +90,20 @@ def queues(judged: Judged) -> dict[str, str]:
 
 
 def incident(
-    check: str = "sequence_gap", who: str = "ag", at_ms: int = START, related: tuple[str, ...] = ("e1",)
+    check: str = "sequence_gap",
+    who: str = "ag",
+    at_ms: int = START,
+    related: tuple[str, ...] = ("e1",),
+    form: str = "text",
 ) -> dict[str, Any]:
-    """A row of `evidence.FINDINGS`."""
+    """A row of `witness.FINDINGS`."""
     return {"check": check, "who": who, "time": at_ms, "from": at_ms - 5, "to": at_ms, "related": list(related),
-            "observed": 1.0, "usual": 0.0}  # fmt: skip
+            "observed": 1.0, "usual": 0.0, "form": form, "update": False, "beside": next(iter(related), "")}  # fmt: skip
 
 
 def incidents(*given: dict[str, Any]) -> pl.DataFrame:
-    """Rows of `evidence.FINDINGS`."""
-    return pl.DataFrame(given, schema=evidence.FINDINGS)
+    """Rows of `witness.FINDINGS`."""
+    return pl.DataFrame(given, schema=witness.FINDINGS)
 
 
 def group(**more: Any) -> dict[str, Any]:
