@@ -61,7 +61,7 @@ def hits(log: Path) -> set[str]:
     end = int(events["time.occurred"].max()) + 3 * DAY_MS
     context = Context(site, BOOK)
     _, output = step(State(), events, end, context)
-    _, filled = group(Groups(), output.candidates, output.notes, end, context)
+    _, filled, _ = group(Groups(), output.candidates, output.notes, end, context)
     return {*output.hits.filter(~pl.col("excused"))["rule"], *filled["rule"]}
 
 
