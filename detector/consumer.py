@@ -14,6 +14,7 @@ import secrets
 import threading
 import time
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -61,7 +62,7 @@ class Taken:
     next: int
 
 
-class _Connection:
+class _Connection(ABC):
     """A consumer of kafka-python that is made again, ever more rarely, after it failed."""
 
     def __init__(self, settings: Kafka, client_id: str, clock: Callable[[], float]) -> None:
@@ -99,8 +100,9 @@ class _Connection:
         self._postpone()
         return None
 
+    @abstractmethod
     def _made(self) -> KafkaConsumer:
-        raise NotImplementedError
+        """A new consumer, ready to be polled."""
 
     def _arguments(self) -> dict[str, Any]:
         return access(self._settings) | {

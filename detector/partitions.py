@@ -29,6 +29,8 @@ _LOG_S: Final = 2.0
 # How long the others are left in peace after one waited in vain.
 _AWAY_S: Final = 1.0
 _AGAIN_S: Final = 5.0
+# What Kafka takes to share out anew, once a member's session is over.
+_EXPELLED_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class Partitions:
         self._state_partitions = 0
         self._missing: str | None = None
         self._generation = -1
+        self._shared_at = clocks.monotonic()
         self._begun_at = clocks.monotonic()
         self._away_until = self._begun_at
 
@@ -154,7 +157,7 @@ class Partitions:
     @property
     def finished(self) -> bool:
         """Whether all that is in Kafka, or in the span of a re-run, is worked through."""
-        if not self._held or self._generation != self._member.generation:
+        if not self._held or self._generation != self._member.generation or not self._is_shared_out:
             return False
         held = {place: one for place, one in self._held.items() if not one.refused}
         if any(one.worker is None or not one.worker.settled for one in held.values()):
@@ -170,11 +173,21 @@ class Partitions:
             for place, one in held.items()
         )
 
+    @property
+    def _is_shared_out(self) -> bool:
+        """Whether what is not ours is in living hands: for so long Kafka takes who was killed for a member."""
+        known = self._member.partitions
+        ours_alone = all(topic in known for topic in self._inputs) and len(self._held) == sum(
+            known[topic] for topic in self._inputs
+        )
+        stood_s = self._clocks.monotonic() - self._shared_at
+        return ours_alone or stood_s > self._config.kafka.session_timeout_s + _EXPELLED_S
+
     def follow(self) -> None:
         """Let go of what is not ours any more, and open one partition that is: one a turn, so that a stop is heard."""
         generation, assigned = self._member.generation, self._member.assigned
         if generation != self._generation:
-            self._generation = generation
+            self._generation, self._shared_at = generation, self._clocks.monotonic()
             for place in [place for place in self._held if place not in assigned]:
                 self.let_go(place)
             for place in assigned:

@@ -149,8 +149,6 @@ def test_detectors_killed_at_random_miss_nothing_and_get_nothing_wrong(desk: Des
     for one in running.values():
         one.end(signal.SIGKILL)
 
-    # Until Kafka takes the killed ones for gone they hold partitions that nobody else is given.
-    time.sleep(5)
     assert desk.start("--once").process.wait(120) == 0
     again = assert_nothing_missing_or_wrong(desk)
     print(f"{KILLS} kills, {desk.sent} records, {again} findings came again, with equal bytes")
