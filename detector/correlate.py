@@ -102,7 +102,7 @@ WINDOWS: Final[dict[str, pl.DataType]] = {
 _ORDER: Final = ("time.occurred", "event.id", "base", "group")
 
 Windows = pl.DataFrame
-# By name of the rule.
+# By a name for each correlation.
 State = Mapping[str, Windows]
 
 
@@ -245,10 +245,10 @@ def forget(state: State, before: int, watermark: int, correlations: Mapping[str,
         state: All windows.
         before, watermark: UTC ms: where the watermark was, and where it is now. Looking at all windows takes time, so it
             is done when the watermark has come on by a quarter of the timespan, or an hour.
-        correlations: By the name of the rule.
+        correlations: By the same names; windows of others are let go.
     """
-    after = dict(state)
-    for rule, windows in state.items():
+    after = {name: windows for name, windows in state.items() if name in correlations}
+    for rule, windows in after.items():
         span = correlations[rule].timespan_ms
         every = max(span // 4, HOUR_MS)
         if before // every != watermark // every:

@@ -7,9 +7,11 @@ how actors are spread over several stage ones, does not change what comes out in
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -72,7 +74,7 @@ class State:
         open_hits: Hits in these sessions.
         day_rows: Events of days that are not over.
         history: What is remembered of each actor.
-        windows: Windows of the correlations by actor.
+        windows: Windows of the correlations by actor; of a rule that is in effect no longer none.
         declared: Sources of which stage two was told that they must speak.
     """
 
@@ -97,7 +99,9 @@ class Output:
         days: Days that ended (`features.days`, and `unit`, `event.id`).
             Both have `closes` (UTC ms: when they were over), and where a rule hit them `related` and `about`, the
             events concerned and whom these are about.
-        closed: Events of the sessions that closed (`CLOSED`), in event order.
+        closed: Events of the sessions that closed (`features.SESSION_COLUMNS`), in event order.
+        closed_hits: Hits of rules on single events in these sessions (`hits.HITS`).
+        tails: The last event of each of these sessions (`sessionise.TAILS`).
         moments: Hits that may page alone (`moments.MOMENTS`), of the events of this call.
         hits: Hits in these sessions and days, one row per unit and rule (`hits.SUMS`).
         candidates: Rows for stage two (`correlate.CANDIDATES`).
@@ -108,6 +112,8 @@ class Output:
     sessions: pl.DataFrame
     days: pl.DataFrame
     closed: pl.DataFrame
+    closed_hits: pl.DataFrame
+    tails: pl.DataFrame
     moments: pl.DataFrame
     hits: pl.DataFrame
     candidates: pl.DataFrame
@@ -131,6 +137,8 @@ def merge(outputs: Sequence[Output]) -> Output:
         sessions=joined("sessions", ["last", "session"]),
         days=joined("days", ["time.date", "actor.id"]),
         closed=joined("closed", ["session"]),
+        closed_hits=joined("closed_hits", ["unit", "rule", "time", "event.id"]),
+        tails=joined("tails", ["session"]),
         moments=joined("moments", ["time", "event.id", "rule"]),
         hits=joined("hits", ["unit", "rule"]),
         candidates=joined("candidates", ["rule", "time.occurred", "event.id", "base"]),
@@ -202,7 +210,9 @@ def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Conte
         rows=heard.select(ARCHIVE),
         sessions=sessions,
         days=days,
-        closed=done.select(CLOSED),
+        closed=done,
+        closed_hits=found.filter(ended),
+        tails=ending,
         moments=single,
         hits=hits.total(pl.concat([found.filter(ended), session_hits, day_hits])),
         candidates=_candidates(heard, context, stage=2),
@@ -215,7 +225,7 @@ def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Conte
         open_hits=found.filter(~ended),
         day_rows=day_rows.filter(~over),
         history=remembered,
-        windows=correlate.forget(windows, state.watermark, watermark, _correlations(context, stage=1)),
+        windows=correlate.forget(windows, state.watermark, watermark, _spans(context, stage=1)),
         declared=context.declared if heard.height else state.declared,
     )
     return after, output
@@ -237,16 +247,29 @@ def _event_hits(
     for rule in context.rules.correlations(1):
         if rule.correlation is None:
             continue
-        own = candidates.filter(pl.col("rule") == rule.name)
-        after[rule.name], edges = correlate.advance(
-            windows.get(rule.name, correlate.no_windows()), own, rule.correlation
-        )
+        own, key = candidates.filter(pl.col("rule") == rule.name), _window_key(rule.name, rule.correlation)
+        after[key], edges = correlate.advance(windows.get(key, correlate.no_windows()), own, rule.correlation)
         found.append(hits.correlated(fresh, edges, rule))
     return pl.concat(found), after
 
 
 def _correlations(context: Context, stage: int) -> dict[str, correlate.Correlation]:
     return {rule.name: rule.correlation for rule in context.rules.correlations(stage) if rule.correlation is not None}
+
+
+def _window_key(name: str, correlation: correlate.Correlation) -> str:
+    """Name of a rule's windows: a rule that was changed begins anew, since old windows may mean something else."""
+    return f"{name}@{_digest(correlation)}"
+
+
+@lru_cache(maxsize=4096)
+def _digest(correlation: correlate.Correlation) -> str:
+    return hashlib.sha256(repr(correlation).encode()).hexdigest()[:16]
+
+
+def _spans(context: Context, stage: int) -> dict[str, correlate.Correlation]:
+    """Correlations that are in effect, by the name of their windows."""
+    return {_window_key(name, what): what for name, what in _correlations(context, stage).items()}
 
 
 def _candidates(fresh: pl.DataFrame, context: Context, stage: int) -> pl.DataFrame:
@@ -330,10 +353,10 @@ def group(
     """
     windows, filled = dict(state.windows), [pl.DataFrame(schema=correlate.HITS)]
     for name, what in _correlations(context, stage=2).items():
-        own = candidates.filter(pl.col("rule") == name)
-        windows[name], edges = correlate.advance(state.windows.get(name, correlate.no_windows()), own, what)
+        own, key = candidates.filter(pl.col("rule") == name), _window_key(name, what)
+        windows[key], edges = correlate.advance(state.windows.get(key, correlate.no_windows()), own, what)
         filled.append(edges)
-    kept = correlate.forget(windows, state.watermark, watermark, _correlations(context, stage=2))
+    kept = correlate.forget(windows, state.watermark, watermark, _spans(context, stage=2))
     upto = watermark if heard is None else min(watermark, heard)
     evidence, incidents = witness.advance(state.evidence, notes, upto, context.evidence)
     groups = pl.concat(filled).sort("time.occurred", "event.id", "rule", "group")
