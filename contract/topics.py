@@ -44,8 +44,8 @@ STATE: Final = Topic(
 )
 CORRELATE: Final = Topic(
     "sekimori-correlate",
-    "rule and group value",
-    "candidates: rule, group, time, event.id, value",
+    "no key; the partition is that of rule and group value, or of the agent or source",
+    "NDJSON, one line per kind and piece, rows in columns: candidates of rules, notes on the logs being whole",
     ("sekimori detect",),
     ("sekimori detect",),
     "Input of stage two: what groups by something else than the actor",

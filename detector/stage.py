@@ -10,7 +10,7 @@ import polars as pl
 
 from contract.sealed import Record
 from detector.arrival import Arrived
-from detector.relay import Row
+from detector.relay import Rows
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -59,7 +59,7 @@ class Effects(Protocol):
     @property
     def findings(self) -> Sequence[Mapping[str, Any]]: ...
     @property
-    def relays(self) -> Sequence[Row]: ...
+    def relays(self) -> Sequence[Rows]: ...
     @property
     def rows(self) -> pl.DataFrame: ...
     @property

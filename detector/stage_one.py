@@ -19,7 +19,7 @@ from detector.config import Config
 from detector.partitions import Counts
 from detector.pins import Deployment, Pins
 from detector.place import Place
-from detector.relay import NEVER, Sender
+from detector.relay import NEVER, Sender, Stretch
 from detector.stage import Effects, Moment, Sent
 from detector.versions import Loaded
 from detector.watermark import Clocks
@@ -133,7 +133,8 @@ class One(Generic[C]):
         counts = state.counts or Counts(**decision["counts"])
         clocks = watermark.leave(watermark.hear(state.clocks, prepared.heard), decision.get("left", ()))
         reached = watermark.watermark(clocks, self._config.detector.lateness_s * 1000)
-        mark = max(state.watermark, -1 if reached is None else reached, decision.get("close", -1))
+        whole = -1 if reached is None else watermark.in_whole_seconds(reached)
+        mark = max(state.watermark, whole, decision.get("close", -1))
         pinned = pins.extended(state.pinned, decision, state.watermark)
         schedule = tuple((pin.since, self._deployment.load(pin)) for pin in pinned)
         # As it stood before: what one turn brings may reach over more time than ids are kept for.
@@ -168,15 +169,16 @@ class One(Generic[C]):
         inputs = state.clocks.inputs.values()
         idle = all(one.away for one in inputs) and (bool(inputs) or bool(state.idle) or bool(decision.get("idle")))
         now = relay.OVER if state.closed else relay.IDLE if idle else 0
-        if state.watermark <= state.relayed and not effects.relays and now == state.idle:
+        said = any(rows.frame.height for rows in effects.relays)
+        if state.watermark <= state.relayed and not said and now == state.idle:
             return state, []
         # A stretch is never empty, so that it is known again when it comes again.
         upto = max(state.watermark, state.relayed + 1)
+        heard = NEVER if state.clocks.reached is None else state.clocks.reached
+        stretch = Stretch(state.relayed, upto, heard)
         topics, counts = self._config.topics, state.counts
         assert counts is not None
-        records = relay.records(
-            effects.relays, self._sender, state.relayed, upto, topics.correlate, counts.correlate, idle=now
-        )
+        records = relay.records(effects.relays, self._sender, stretch, topics.correlate, counts.correlate, idle=now)
         return replace(state, relayed=upto, idle=now), records
 
     def dump(self, state: State[C]) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import polars as pl
 
 from contract.rejected import Reason
-from detector import letters, lost, parcel, pins, published, relay
+from detector import letters, lost, parcel, pins, published, relay, watermark
 from detector.arrival import Arrived
 from detector.config import Topics
 from detector.partitions import Counts
@@ -26,15 +26,19 @@ C = TypeVar("C")
 
 _KIND: Final = "stage two"
 _VERSION: Final = 1
-Rows = Sequence[tuple[str, Mapping[str, Any]]]
-"""Kind and row of each that was handed on, in the order in which they came."""
+Rows = Sequence[tuple[str, pl.DataFrame]]
+"""Kind and rows (`relay.TABLES`) of what was handed on, in the order in which they came."""
 
 
 class Core(Protocol[C]):
-    """What decides. Pure: same state, rows and schedule, same effects."""
+    """What decides. Pure: same state, rows and schedule, same effects.
+
+    `heard`, at most `watermark`, is the event time up to which silence may be judged: the end of a re-run closes what is open by
+    moving time on, and that must not look like silence of everybody.
+    """
 
     def begin(self) -> C: ...
-    def advance(self, state: C, rows: Rows, watermark: int, schedule: Schedule) -> tuple[C, Effects]: ...
+    def advance(self, state: C, rows: Rows, watermark: int, heard: int, schedule: Schedule) -> tuple[C, Effects]: ...
     def dump(self, state: C) -> bytes: ...
     def load(self, data: bytes) -> C: ...
 
@@ -121,13 +125,15 @@ class Two(Generic[C]):
         pinned = pins.extended(state.pinned, decision, state.reach.reached)
         schedule = tuple((pin.since, self._deployment.load(pin)) for pin in pinned)
         reach, gaps = state.reach, 0
-        rows: list[tuple[str, Mapping[str, Any]]] = []
+        rows: list[tuple[str, pl.DataFrame]] = []
         for one in prepared.received:
             reach, heard = reach.accept(one)
             gaps += heard is Heard.AFTER_A_GAP
             if heard is not Heard.BEFORE:
                 rows += one.rows
-        core, effects = self._core.advance(state.core, rows, reach.reached, schedule)
+        # A stage one that had late rows to hand on has told a few milliseconds more than it has come to.
+        mark = watermark.in_whole_seconds(reach.reached)
+        core, effects = self._core.advance(state.core, rows, mark, min(reach.heard, mark), schedule)
         found = [*self._lost(state, decision, schedule), *effects.findings]
         records = [
             *published.records(found, self._topics.findings, counts.findings),

@@ -166,6 +166,16 @@ def watermark(clocks: Clocks, lateness_ms: int) -> int | None:
     return None if clocks.reached is None else clocks.reached - lateness_ms
 
 
+def in_whole_seconds(reached: int) -> int:
+    """The last moment of the last whole second, UTC ms, of a time up to which all events came.
+
+    Under steady load time moves a little with every turn, and each move costs both stages a round of their own. What is judged
+    in parts or at once is the same, so it is done second by second: many logs tell whole seconds, and the events of one are then
+    decided together.
+    """
+    return (reached + 1) // 1000 * 1000 - 1
+
+
 def _further(reached: int | None, slowest: int) -> int | None:
     if slowest < 0:
         return reached

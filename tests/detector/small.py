@@ -10,17 +10,9 @@ from typing import Any
 import polars as pl
 
 from contract import finding
+from detector import relay
 from detector.stage_one import Schedule
 from detector.stage_two import Rows
-
-
-@dataclass(frozen=True)
-class Row:
-    """Something to hand on."""
-
-    key: str
-    kind: str
-    row: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -28,7 +20,7 @@ class Effects:
     """What came of a turn."""
 
     findings: Sequence[Mapping[str, Any]] = ()
-    relays: Sequence[Row] = ()
+    relays: Sequence[relay.Rows] = ()
     rows: pl.DataFrame = field(default_factory=pl.DataFrame)
     sessions: pl.DataFrame = field(default_factory=pl.DataFrame)
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -58,11 +50,11 @@ class CountActors:
         self, state: dict[str, Any], new: pl.DataFrame, again: pl.DataFrame, watermark: int, schedule: Schedule
     ) -> tuple[dict[str, Any], Effects]:
         waiting = {minute: dict(counts) for minute, counts in state["waiting"].items()}
-        relays = []
-        for event, actor, at in new.select("event.id", "actor.id", "time.occurred").iter_rows():
+        for actor, at in new.select("actor.id", "time.occurred").iter_rows():
             minute = waiting.setdefault(str(at // 60_000), {})
             minute[actor] = minute.get(actor, 0) + 1
-            relays.append(Row(f"who\x1f{actor}", "candidate", {"actor": actor, "at": at, "event": event}))
+        seen = new.select("event.id", "actor.id", "time.occurred", pl.lit("who").alias("rule"))
+        relays = [relay.Rows("candidate", "who\x1f" + seen["actor.id"], seen)] if seen.height else []
         findings = []
         for minute in sorted(waiting, key=int):
             end = (int(minute) + 1) * 60_000
@@ -91,12 +83,16 @@ class CountEverybody:
         return {}
 
     def advance(
-        self, state: dict[str, Any], rows: Rows, watermark: int, schedule: Schedule
+        self, state: dict[str, Any], rows: Rows, watermark: int, heard: int, schedule: Schedule
     ) -> tuple[dict[str, Any], Effects]:
+        assert heard <= watermark
         waiting = dict(state)
-        for _, row in rows:
-            name = f"{row['at'] // 60_000}/{row['actor']}"
-            waiting[name] = waiting.get(name, 0) + 1
+        for kind, frame in rows:
+            assert kind == "candidate"
+            assert dict(frame.schema) == relay.TABLES[kind]
+            for at, actor in frame.select("time.occurred", "actor.id").iter_rows():
+                name = f"{at // 60_000}/{actor}"
+                waiting[name] = waiting.get(name, 0) + 1
         findings = []
         for name in sorted(waiting):
             minute, actor = name.split("/")

@@ -13,6 +13,7 @@ import pytest
 
 from contract import finding
 from contract.sealed import Record
+from detector import relay
 from detector.admission import Trust
 from detector.arrival import Arrived
 from detector.config import parse
@@ -20,9 +21,9 @@ from detector.partitions import Counts
 from detector.pins import Deployment
 from detector.place import Place
 from detector.stage import Moment
-from detector.stage_one import One
-from detector.stage_two import Two
-from tests.detector.small import CountActors, CountEverybody
+from detector.stage_one import One, Schedule
+from detector.stage_two import Rows, Two
+from tests.detector.small import CountActors, CountEverybody, Effects
 
 MINUTE = 60_000
 START = 1_775_000_000_000 // MINUTE * MINUTE
@@ -124,10 +125,23 @@ def test_however_the_input_is_cut_the_same_is_found_and_handed_on(seed: int):
     assert rows(pieces) == rows(whole)
 
 
-def rows(turns: Turns) -> list[str]:
+def rows(turns: Turns) -> list[tuple[int, str, dict[str, Any]]]:
     """What was handed on, by partition and in its order."""
-    relayed = [record for record in turns.sent if record.topic == CONFIG.topics.correlate]
-    return [line.decode() for one in sorted(relayed, key=lambda one: one.partition) for line in one.value.splitlines()]
+    relayed = arrive([record for record in turns.sent if record.topic == CONFIG.topics.correlate])
+    told = [(one.partition, kind, frame) for one in relayed for kind, frame in relay.read(one).rows]
+    return [
+        (partition, kind, row)
+        for partition, kind, frame in sorted(told, key=lambda each: each[0])
+        for row in frame.to_dicts()
+    ]
+
+
+def arrive(sent: Sequence[Record]) -> list[Arrived]:
+    """Records as Kafka gives them back."""
+    return [
+        Arrived(one.topic, one.partition, offset, 0, None, one.value, tuple(one.headers))
+        for offset, one in enumerate(sent)
+    ]
 
 
 def test_working_it_out_again_with_the_recorded_decisions_gives_the_same_bytes():
@@ -258,6 +272,48 @@ def test_a_rerun_closes_what_is_open_at_its_end():
     assert dict(turns.sent[-1].headers)["idle"] == b"2"
     assert turns.decisions[-1][1] == {}
     assert turns.stage.is_over(turns.state)
+
+
+def test_time_moves_in_whole_seconds_so_that_what_logs_tell_of_one_is_decided_together():
+    turns, marks = Turns(one()), []
+    for number in range(60):
+        turns.take(records([event(number, START + number * 50)], start=number))
+        marks.append(turns.state.core["mark"])
+
+    assert sorted(set(marks)) == [START - MINUTE + seconds * 1000 - 1 for seconds in range(3)]
+
+
+class Listening(CountEverybody):
+    """Notes how far time had come, and up to where silence may be judged."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, int]] = []
+
+    def advance(
+        self, state: dict[str, Any], rows: Rows, watermark: int, heard: int, schedule: Schedule
+    ) -> tuple[dict[str, Any], Effects]:
+        self.told.append((watermark, heard))
+        return super().advance(state, rows, watermark, heard, schedule)
+
+
+def test_the_end_of_a_rerun_is_no_silence():
+    relayed = []
+    for number in range(COUNTS.events):
+        turns = Turns(one(number))
+        turns.take(records([event(1, START), event(2, START + 5 * MINUTE)], number))
+        turns.take([], at_end=True, ending=True)
+        relayed += [record for record in turns.sent if record.topic == CONFIG.topics.correlate and not record.partition]
+    core = Listening()
+    place = Place("sekimori-correlate", 0)
+    turns = Turns(Two(core, CONFIG.topics, deployment(), place, COUNTS, "live", "0.1.0"))
+
+    for one_record in arrive(relayed):
+        turns.take([one_record])
+
+    (reached, heard), (closed, silent) = core.told[-2], core.told[-1]
+    assert reached == heard == START + 4 * MINUTE - 1
+    assert closed > START + 3 * 86_400_000 - 1000
+    assert silent == START + 5 * MINUTE
 
 
 @pytest.mark.parametrize("seed", range(4))
