@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ HEADER = "time.occurred,event.class,event.action,actor.id,system.id,subject.toke
 GOOD = f"{HEADER}\n" + "".join(
     f"2026-04-01 10:{minute:02d}:00,access,read,100{minute % 3},welfare,00{minute:04d},WE110\n" for minute in range(20)
 )
+
+# What the fixture `sekimori` gives: the command, which takes its arguments one by one.
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @dataclass(frozen=True)

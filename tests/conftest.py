@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from tests import command
-from tests.command import GOOD, Ran
+from tests.command import GOOD, Command, Ran
 
 if TYPE_CHECKING:  # at run time only by tests with Kafka: it takes half a second
     from tests.kafka.broker import Broker
@@ -44,6 +46,27 @@ def run(tmp_path: Path) -> Callable[..., Ran]:
         return command.sekimori(home, "analyze", *arguments, *options, out=out or tmp_path / "out", **more)
 
     return start
+
+
+@pytest.fixture
+def sekimori(tmp_path: Path) -> Command:
+    """Run `sekimori` in a folder of the test's own; nothing may end in a traceback."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "sekimori", *map(str, arguments)]
+        done = subprocess.run(
+            line,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=command.environment(tmp_path),
+            timeout=120,
+            check=False,
+        )
+        assert "Traceback" not in done.stdout + done.stderr
+        return done
+
+    return run
 
 
 @pytest.fixture

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -17,32 +15,15 @@ from kafka import KafkaProducer, TopicPartition
 from contract.sealed import Record
 from contract.sealkey import SealKey
 from tests.collector.sealing import beats, some, start
-from tests.command import environment
+from tests.command import Command
 from tests.kafka.broker import PASSWORDS, Broker, Door
 from tests.kafka.cluster import Cluster
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:kafka")
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
 
 @pytest.fixture
-def sekimori(tmp_path: Path) -> Run:
-    """Run `sekimori` in a folder of the test's own; nothing may end in a traceback."""
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-m", "sekimori", *map(str, arguments)]
-        done = subprocess.run(
-            line, capture_output=True, text=True, cwd=tmp_path, env=environment(tmp_path), timeout=120, check=False
-        )
-        assert "Traceback" not in done.stdout + done.stderr
-        return done
-
-    return run
-
-
-@pytest.fixture
-def enrolled(tmp_path: Path, sekimori: Run) -> Path:
+def enrolled(tmp_path: Path, sekimori: Command) -> Path:
     """An agent with its key in place; the verifier's copy."""
     copy = tmp_path / "kept" / "ag-test.seal"
     copy.parent.mkdir()
@@ -75,7 +56,7 @@ def two_starts(folder: Path) -> list[Record]:
 
 
 def test_a_topic_is_verified_kept_and_verified_again_from_the_file(
-    kafka: Cluster, topic: str, tmp_path: Path, enrolled: Path, sekimori: Run
+    kafka: Cluster, topic: str, tmp_path: Path, enrolled: Path, sekimori: Command
 ):
     records = two_starts(tmp_path)
     send(kafka, topic, records + records[7:9])
@@ -106,7 +87,7 @@ def test_a_topic_is_verified_kept_and_verified_again_from_the_file(
 
 
 def test_a_missing_record_and_a_foreign_one_are_told(
-    kafka: Cluster, topic: str, tmp_path: Path, enrolled: Path, sekimori: Run
+    kafka: Cluster, topic: str, tmp_path: Path, enrolled: Path, sekimori: Command
 ):
     records = two_starts(tmp_path)
     send(kafka, topic, records[:5] + records[6:])
@@ -123,7 +104,7 @@ def test_a_missing_record_and_a_foreign_one_are_told(
 
 
 def test_what_the_topic_no_longer_keeps_is_no_gap_and_is_said(
-    kafka: Cluster, topic: str, tmp_path: Path, enrolled: Path, sekimori: Run
+    kafka: Cluster, topic: str, tmp_path: Path, enrolled: Path, sekimori: Command
 ):
     send(kafka, topic, two_starts(tmp_path))
     with kafka.admin() as admin:
@@ -136,7 +117,7 @@ def test_what_the_topic_no_longer_keeps_is_no_gap_and_is_said(
 
 
 def test_nothing_to_verify_no_topic_no_key_and_another_key_are_failures(
-    kafka: Cluster, topic: str, tmp_path: Path, enrolled: Path, sekimori: Run
+    kafka: Cluster, topic: str, tmp_path: Path, enrolled: Path, sekimori: Command
 ):
     place = ("verify", "--kafka", kafka.address, "--topic", topic)
 
@@ -155,7 +136,7 @@ def test_nothing_to_verify_no_topic_no_key_and_another_key_are_failures(
 
 
 def test_how_to_reach_kafka_may_stand_in_a_file_like_the_agents(
-    kafka: Cluster, topic: str, tmp_path: Path, enrolled: Path, sekimori: Run
+    kafka: Cluster, topic: str, tmp_path: Path, enrolled: Path, sekimori: Command
 ):
     send(kafka, topic, two_starts(tmp_path))
     servers = json.dumps(kafka.address.split(","))
@@ -167,7 +148,7 @@ def test_how_to_reach_kafka_may_stand_in_a_file_like_the_agents(
 
 
 def test_a_reader_logs_in_as_the_agent_does_and_is_told_what_it_may_not(
-    broker: Broker, tmp_path: Path, enrolled: Path, sekimori: Run
+    broker: Broker, tmp_path: Path, enrolled: Path, sekimori: Command
 ):
     topic = broker.topic()
     send(broker, topic, two_starts(tmp_path))
@@ -220,7 +201,7 @@ sasl_password_file = "password"
     ],
 )
 def test_whoever_cannot_verify_is_told_in_a_line_and_never_that_all_is_well(
-    tmp_path: Path, sekimori: Run, arguments: list[str], said: str
+    tmp_path: Path, sekimori: Command, arguments: list[str], said: str
 ):
     (tmp_path / "text").write_text("no capture, no TOML\n")
     (tmp_path / "text").chmod(0o644)
@@ -232,7 +213,7 @@ def test_whoever_cannot_verify_is_told_in_a_line_and_never_that_all_is_well(
     assert said in found.stderr
 
 
-def test_a_seal_key_is_for_its_owner_only_and_never_written_over(tmp_path: Path, enrolled: Path, sekimori: Run):
+def test_a_seal_key_is_for_its_owner_only_and_never_written_over(tmp_path: Path, enrolled: Path, sekimori: Command):
     assert stat.S_IMODE(enrolled.stat().st_mode) == 0o600
     before = enrolled.read_bytes()
 

@@ -6,8 +6,6 @@ import json
 import shutil
 import stat
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,29 +13,13 @@ import pytest
 from tests.audit.archive.archives import files, write
 from tests.audit.judging import KEY, changed, month
 from tests.collector.sealing import taken
-from tests.command import environment
+from tests.command import Command
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
 UNTIL = ("--until", "2026-04-02T09:50:50+09:00")
 
 
 @pytest.fixture
-def sekimori(tmp_path: Path) -> Run:
-    """Run `sekimori` in a folder of the test's own; nothing may end in a traceback."""
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-m", "sekimori", *map(str, arguments)]
-        done = subprocess.run(
-            line, capture_output=True, text=True, cwd=tmp_path, env=environment(tmp_path), timeout=120, check=False
-        )
-        assert "Traceback" not in done.stdout + done.stderr
-        return done
-
-    return run
-
-
-@pytest.fixture
-def place(tmp_path: Path, sekimori: Run) -> Path:
+def place(tmp_path: Path, sekimori: Command) -> Path:
     """A folder with an archive of three starts of an agent, and a folder `keys` with what verifies it."""
     keys = tmp_path / "keys"
     keys.mkdir()
@@ -53,7 +35,7 @@ def place(tmp_path: Path, sekimori: Run) -> Path:
     return tmp_path
 
 
-def test_an_archive_is_verified_with_one_folder_of_keys(place: Path, sekimori: Run):
+def test_an_archive_is_verified_with_one_folder_of_keys(place: Path, sekimori: Command):
     right = sekimori("verify", "archive", "--key", "keys", *UNTIL)
     told = sekimori("verify", "archive", "--key", "keys/archive.pub", "--key", "keys/ag-test.seal", *UNTIL, "--json")
 
@@ -65,7 +47,7 @@ def test_an_archive_is_verified_with_one_folder_of_keys(place: Path, sekimori: R
     assert (told.returncode, verdict["verdict"], verdict["problems"], len(verdict["notes"])) == (0, "ok", [], 3)
 
 
-def test_each_status_has_its_number(place: Path, sekimori: Run):
+def test_each_status_has_its_number(place: Path, sekimori: Command):
     def status(*more: object) -> tuple[int, str]:
         done = sekimori("verify", "archive", "--key", "keys", *(more or UNTIL))
         return done.returncode, done.stdout.splitlines()[-1]
@@ -88,7 +70,7 @@ def test_each_status_has_its_number(place: Path, sekimori: Run):
     assert status(*UNTIL, "--without-agents") == (0, "ok")
 
 
-def test_the_signing_key_is_for_its_owner_only_and_never_written_over(place: Path, sekimori: Run):
+def test_the_signing_key_is_for_its_owner_only_and_never_written_over(place: Path, sekimori: Command):
     key = place / "archive.key"
     before = key.read_bytes()
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
@@ -118,7 +100,7 @@ def test_the_signing_key_is_for_its_owner_only_and_never_written_over(place: Pat
     ],
 )
 def test_whoever_cannot_verify_is_told_in_a_line_and_never_that_all_is_well(
-    place: Path, sekimori: Run, arguments: list[str], said: str
+    place: Path, sekimori: Command, arguments: list[str], said: str
 ):
     (place / "text.pub").write_text("no key\n")
     (place / "wrong.pub").write_bytes((place / "archive.key").read_bytes())
@@ -129,7 +111,7 @@ def test_whoever_cannot_verify_is_told_in_a_line_and_never_that_all_is_well(
     assert said in found.stderr
 
 
-def test_a_folder_without_an_archive_is_no_success(place: Path, sekimori: Run):
+def test_a_folder_without_an_archive_is_no_success(place: Path, sekimori: Command):
     for folder in ("keys", "nowhere"):
         found = sekimori("verify", folder, "--key", "keys")
         assert (found.returncode, found.stdout.splitlines()[-1]) == (3, "cannot verify")
