@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests import command
+from tests import command, disk
 from tests.command import HEADER, Ran
 
 Run = Callable[..., Ran]
@@ -48,37 +48,19 @@ def test_nothing_is_removed_that_no_run_wrote(run: Run, logs: Path, tmp_path: Pa
     assert precious.exists()
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Mounts a file system of a size given."""
-    place = tmp_path / "disk"
-    place.mkdir()
-
-    def mount(size: str) -> Path:
-        subprocess.run(["umount", place], capture_output=True, check=False)
-        line = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
-        try:
-            done = subprocess.run(line, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            pytest.skip("needs the program mount")
-        if done.returncode:
-            pytest.skip(f"needs to mount a small file system, which only root may: {done.stderr.strip()}")
-        return place
-
-    yield mount
-    subprocess.run(["umount", place], capture_output=True, check=False)
-
-
 @pytest.mark.parametrize("size", ["8k", "28k", "60k"])
-def test_a_full_disk_is_told(run: Run, logs: Path, small_disk: Callable[[str], Path], size: str):
-    out = small_disk(size) / "out"
+def test_a_full_disk_is_told(run: Run, logs: Path, tmp_path: Path, size: str):
+    with disk.small(tmp_path / "disk", size) as place:
+        out = place / "out"
 
-    ran = run(logs, out=out)
+        ran = run(logs, out=out)
 
-    assert ran.status == 2
-    assert ran.out == ""
-    ran.says(f"{out}", "No space left on device: free space there, or choose another --out; what was written so far is")
-    assert not list(out.glob(".spool-*"))
+        assert ran.status == 2
+        assert ran.out == ""
+        ran.says(
+            f"{out}", "No space left on device: free space there, or choose another --out; what was written so far is"
+        )
+        assert not list(out.glob(".spool-*"))
 
 
 def test_a_limit_on_the_size_of_files_is_told(run: Run, logs: Path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -25,6 +24,7 @@ from detector.statelog import StateLog
 from detector.worker import Worker
 from service.publish import Publisher
 from service.settings import Kafka
+from tests.disk import small
 from tests.kafka.cluster import Cluster
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:kafka")
@@ -159,17 +159,8 @@ def test_a_snapshot_waits_for_what_is_on_its_way_and_spares_the_next_owner_the_w
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 400 KiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    line = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)]
-    try:
-        done = subprocess.run(line, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("needs the program mount")
-    if done.returncode:
-        pytest.skip(f"needs to mount a small file system, which only root may: {done.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", place], capture_output=True, check=False)
+    with small(tmp_path / "disk", "400k") as place:
+        yield place
 
 
 def _fails(action: Callable[[], None]) -> str:

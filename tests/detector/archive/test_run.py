@@ -6,7 +6,6 @@ import contextlib
 import os
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from audit.chains.verdict import OK
 from detector.archive import digest, framing
 from detector.archive.signing import new_pair
 from tests.detector.desk import Desk
+from tests.disk import small
 from tests.kafka.cluster import Cluster
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:kafka")
@@ -109,18 +109,9 @@ def test_a_detector_that_slept_while_another_took_over_does_the_archive_no_harm(
 @pytest.fixture
 def disk(desk: Desk) -> Iterator[Path]:
     """The archive's folder is a file system of 400 KB."""
-    place = desk.folder / "kept"
-    place.mkdir()
-    line = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)]
-    try:
-        done = subprocess.run(line, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("needs the program mount")
-    if done.returncode:
-        pytest.skip(f"needs to mount a small file system, which only root may: {done.stderr.strip()}")
-    yield place
-    desk.close()
-    subprocess.run(["umount", place], capture_output=True, check=False)
+    with small(desk.folder / "kept", "400k") as place:
+        yield place
+        desk.close()
 
 
 def fill(path: Path) -> None:

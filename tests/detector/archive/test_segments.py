@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,7 @@ from detector.archive.framing import Kept
 from detector.archive.segments import ArchiveError, Segments, Superseded
 from detector.archive.signing import Signer, SigningKeyError, new_pair
 from detector.archive.store import Folder, Store
+from tests import disk
 from tests.command import environment
 
 NOON = 1_775_091_600_000  # a full hour
@@ -317,19 +318,10 @@ def test_what_is_no_signing_key_is_refused_without_showing_it():
 
 
 @pytest.fixture
-def small(tmp_path: Path):
+def small(tmp_path: Path) -> Iterator[Path]:
     """A file system of 200 KB, made full by a file `ballast`."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    line = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(place)]
-    try:
-        done = subprocess.run(line, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("needs the program mount")
-    if done.returncode:
-        pytest.skip(f"needs to mount a small file system, which only root may: {done.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", place], capture_output=True, check=False)
+    with disk.small(tmp_path / "disk", "200k") as place:
+        yield place
 
 
 def test_a_full_disk_stops_it_and_nothing_is_lost_when_there_is_room_again(small: Path):
