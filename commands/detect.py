@@ -5,18 +5,16 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import signal
 import sys
 import tempfile
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from commands import declared, rules, show
 from commands.failure import Failure
+from commands.process import Asked, configured, wrong
 from detector import config as settings
 from detector import versions
 from detector.cases import Cases
@@ -40,15 +38,15 @@ _CHANNELS_S: Final = 2.0
 
 def run(options: argparse.Namespace) -> int:
     """Run the sub-command; returns the exit status: 0 ended in order, 1 with something left undone, 2 could not run."""
-    config = _load(options.config)
+    config = configured(options.config, settings.load)
     if options.check:
         return _check(options.config, config)
     logs.set_up(config.log, sys.stderr, os.environ)
-    asked = _Asked()
+    asked = Asked()
     try:
         detector = _Detector(options, config)
     except ConfigError as error:
-        raise _failure(options.config, error.problems) from error
+        raise wrong(options.config, error.problems) from error
     except (OSError, ValueError) as error:
         raise Failure(f"{options.config}: cannot start\n{error}") from error
     try:
@@ -144,7 +142,7 @@ def _check(path: Path, config: Config) -> int:
         try:
             refused = versions.refused(_library(config, Path(folder)).deploy(_sources(config)))
         except ConfigError as error:
-            raise _failure(path, error.problems) from error
+            raise wrong(path, error.problems) from error
     for line in refused:
         show.say(f"{path}: {line}", sys.stderr)
     show.say(f"{path}: {'usable, but for what is refused' if refused else 'ok'}")
@@ -199,31 +197,3 @@ def _span(given: list[str] | None, zone: str) -> Span | None:
     if moments[0] >= moments[1]:
         raise Failure(f"--replay {given[0]} {given[1]}: ends before it begins: give the earlier date first")
     return Span(*moments)
-
-
-def _load(path: Path) -> Config:
-    try:
-        return settings.load(path)
-    except ConfigError as error:
-        raise _failure(path, error.problems) from error
-
-
-def _failure(path: Path, problems: Sequence[str]) -> Failure:
-    many = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-    return Failure("\n".join([f"{path}: {many}", *(f"  {line}" for line in problems)]))
-
-
-class _Asked:
-    """What signals ask for; the main loop looks after every turn."""
-
-    def __init__(self) -> None:
-        self.to_stop = self.to_reload = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-        signal.signal(signal.SIGHUP, self._reload)
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self.to_stop = True
-
-    def _reload(self, number: int, frame: FrameType | None) -> None:
-        self.to_reload = True
