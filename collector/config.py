@@ -6,8 +6,6 @@ Every option has a type, a default (or must be given), a unit in its name and a 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +15,6 @@ from pydantic import (
     AfterValidator,
     Field,
     PrivateAttr,
-    ValidationError,
     ValidationInfo,
     model_validator,
 )
@@ -26,7 +23,6 @@ from collector import contradictions
 from collector import sources as declared
 from collector.sources import Source, SourceError
 from contract.topics import DEAD_LETTERS, EVENTS
-from registers.config import ConfigError
 from service import settings
 from service.options import (
     AUTO,
@@ -50,7 +46,7 @@ from service.options import (
     WritableFolder,
     no_twice,
 )
-from service.settings import Log, Metrics, Section, one_line, refuse, told
+from service.settings import Log, Metrics, Section, one_line, refuse
 
 SilentAfter = Annotated[
     int | None,
@@ -215,19 +211,15 @@ class Config(Section):
     @property
     def digest(self) -> str:
         """SHA-256 (hex) of all options and source declarations, defaults included. Secrets are named by file, so none is in it."""
-        whole = {
-            "options": self.model_dump(mode="json"),
-            "sources": [source.model_dump(mode="json") for source in self._sources],
-        }
-        return hashlib.sha256(json.dumps(whole, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+        sources = [source.model_dump(mode="json") for source in self._sources]
+        return settings.digest({"options": self.model_dump(mode="json"), "sources": sources})
 
 
 def load(path: Path) -> Config:
     """Read and check a `collector.toml`, and look whether what it names is there.
 
     Raises:
-        ConfigError: With one line for each problem, without the name of the file. What spans several options of a
-            table is checked once each of them is right.
+        ConfigError: As `settings.read`, `settings.values` and `settings.checked` do.
     """
     return parse(settings.read(path, "the agent's collector.toml"), path.absolute().parent)
 
@@ -241,12 +233,7 @@ def parse(text: str, folder: Path) -> Config:
     values = settings.values(text)
     problems, sources = _sources(values, folder)
     ground = Ground(folder, frozenset(source.id for source in sources))
-    try:
-        config = Config.model_validate(values, context=ground)
-    except ValidationError as error:
-        problems = [*told(error, Config), *problems]
-    if problems:
-        raise ConfigError(problems)
+    config = settings.checked(Config, values, ground, problems)
     config._sources = sources
     return config
 

@@ -6,19 +6,16 @@ Every option has a type, a default (or must be given), a unit in its name and a 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from contract import topics as known
 from detector.archive.signing import Signer, SigningKeyError
 from detector.archive.store import StoreError, opened
 from detector.channels.settings import Alertmanager, Notify, Webhook, names_problem
-from registers.config import ConfigError
 from service import settings
 from service.options import (
     Folder,
@@ -32,7 +29,7 @@ from service.options import (
     no_twice,
 )
 from service.private import read_private
-from service.settings import Log, Metrics, Section, refuse, told
+from service.settings import Log, Metrics, Section, refuse
 
 
 class Detector(Section):
@@ -191,16 +188,14 @@ class Config(Section):
     @property
     def digest(self) -> str:
         """SHA-256 (hex) of all options, defaults included. Secrets are named by file, so none is in it."""
-        whole = self.model_dump(mode="json")
-        return hashlib.sha256(json.dumps(whole, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+        return settings.digest(self.model_dump(mode="json"))
 
 
 def load(path: Path) -> Config:
     """Read and check a `detector.toml`, and look whether what it names is there.
 
     Raises:
-        ConfigError: With one line for each problem, without the name of the file. What spans several options of a
-            table is checked once each of them is right.
+        ConfigError: As `settings.read`, `settings.values` and `settings.checked` do.
     """
     return parse(settings.read(path, "the detector's detector.toml"), path.absolute().parent)
 
@@ -211,8 +206,4 @@ def parse(text: str, folder: Path) -> Config:
     Raises:
         ConfigError: As `load` does.
     """
-    values = settings.values(text)
-    try:
-        return Config.model_validate(values, context=Ground(folder))
-    except ValidationError as error:
-        raise ConfigError(told(error, Config)) from None
+    return settings.checked(Config, settings.values(text), Ground(folder))

@@ -6,10 +6,12 @@ are made. Relative paths start at the folder of the file.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
@@ -18,6 +20,7 @@ from service.options import CertificateFile, Ground, Host, PrivateFile, Servers,
 from service.printable import printable
 
 _LONGEST_LINE: Final = 500
+_Table = TypeVar("_Table", bound=BaseModel)
 
 
 class Section(BaseModel):
@@ -131,6 +134,33 @@ def values(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([one_line(f"is no valid TOML: {error}")]) from None
+
+
+def checked(model: type[_Table], values: Mapping[str, Any], ground: Ground, more: Sequence[str] = ()) -> _Table:
+    """The configuration that stands in a file.
+
+    Args:
+        model: Its tables.
+        values: What the file says.
+        ground: What it is checked against.
+        more: Problems that were found elsewhere.
+
+    Raises:
+        ConfigError: With one line for each problem, `more` last, without the name of the file. What spans several options
+            of a table is checked once each of them is right.
+    """
+    try:
+        config = model.model_validate(values, context=ground)
+    except ValidationError as error:
+        raise ConfigError([*told(error, model), *more]) from None
+    if more:
+        raise ConfigError(more)
+    return config
+
+
+def digest(values: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of a configuration as a mapping that JSON can say, in whatever order."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 class _Problems(ValueError):

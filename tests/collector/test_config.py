@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from collector import sources as declared
-from collector.config import Config, Kafka, load, told
+from collector.config import Config, Kafka, load
 from registers.config import ConfigError
 from service.options import Ground
+from service.settings import told
 
 SMALLEST = """
 [agent]
