@@ -63,5 +63,5 @@ def example() -> dict[str, Any]:
 
 
 def validate(decision: object) -> list[str]:
-    """What is wrong with a decision, as lines `path: problem` in the order of `FIELDS`; empty if nothing is."""
+    """What is wrong with a decision, as `Shape.problems` says."""
     return _SHAPE.problems(decision)

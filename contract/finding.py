@@ -174,7 +174,17 @@ def finding_uid(kind: str, analytic: str, group: str, first_event_id: str) -> st
     return "f-" + digest.hexdigest()[:16]
 
 
-_SHAPE: Final = Shape("finding", FIELDS)
+def _inconsistent(finding: Mapping[str, Any]) -> Iterator[str]:
+    """What contradicts itself in a finding whose single values are right."""
+    if finding["type_uid"] != 100 * finding["class_uid"] + finding["activity_id"]:
+        yield f"type_uid: {finding['type_uid']} does not go with activity_id {finding['activity_id']}"
+    if finding["is_alert"] != (finding["unmapped"]["queue"] == Queue.ALERT):
+        yield f"is_alert: {shown(finding['is_alert'])} does not go with queue {finding['unmapped']['queue']}"
+    if finding["finding_info"]["first_seen_time"] > finding["finding_info"]["last_seen_time"]:
+        yield "finding_info.first_seen_time: later than last_seen_time"
+
+
+_SHAPE: Final = Shape("finding", FIELDS, _inconsistent)
 
 
 def to_json(finding: Mapping[str, Any]) -> str:
@@ -192,23 +202,5 @@ def example() -> dict[str, Any]:
 
 
 def validate(finding: object, newer: bool = False) -> list[str]:
-    """What is wrong with a finding, as lines `path: problem` in the order of `FIELDS`; empty if nothing is.
-
-    Args:
-        finding: Anything.
-        newer: Let keys be that nobody knows here, as readers do: a newer program may have written them.
-    """
-    problems = _SHAPE.problems(finding, newer)
-    if not problems and isinstance(finding, Mapping):
-        problems += _inconsistent(finding)
-    return problems
-
-
-def _inconsistent(finding: Mapping[str, Any]) -> Iterator[str]:
-    """What contradicts itself in a finding whose single values are right."""
-    if finding["type_uid"] != 100 * finding["class_uid"] + finding["activity_id"]:
-        yield f"type_uid: {finding['type_uid']} does not go with activity_id {finding['activity_id']}"
-    if finding["is_alert"] != (finding["unmapped"]["queue"] == Queue.ALERT):
-        yield f"is_alert: {shown(finding['is_alert'])} does not go with queue {finding['unmapped']['queue']}"
-    if finding["finding_info"]["first_seen_time"] > finding["finding_info"]["last_seen_time"]:
-        yield "finding_info.first_seen_time: later than last_seen_time"
+    """What is wrong with a finding, as `Shape.problems` says."""
+    return _SHAPE.problems(finding, newer)

@@ -76,7 +76,19 @@ FIELDS: Final[tuple[Field, ...]] = (
 )  # fmt: skip
 
 KEYS: Final[tuple[str, ...]] = tuple(dict.fromkeys(field.path.split(".")[0] for field in FIELDS))
-_SHAPE: Final = Shape("notice", FIELDS)
+
+
+def _inconsistent(notice: Mapping[str, Any]) -> Iterator[str]:
+    """What contradicts itself in a notice whose single values are right."""
+    if not _FINGERPRINT.fullmatch(notice["fingerprint"]):
+        yield f"fingerprint: {shown(notice['fingerprint'])} is not n- and 16 hex digits"
+    if (notice["ending"] is not None) != (notice["change"] == Change.RESOLVED):
+        yield f"ending: {shown(notice['ending'])} does not go with change {notice['change']}"
+    if not 1 <= len(notice["findings"]) <= min(notice["count"], MOST_FINDINGS):
+        yield f"findings: {len(notice['findings'])} of them do not go with count {notice['count']}"
+
+
+_SHAPE: Final = Shape("notice", FIELDS, _inconsistent)
 
 
 class NoticeError(ValueError):
@@ -134,23 +146,5 @@ def example() -> dict[str, Any]:
 
 
 def validate(notice: object, newer: bool = False) -> list[str]:
-    """What is wrong with a notice, as lines `path: problem` in the order of `FIELDS`; empty if nothing is.
-
-    Args:
-        notice: Anything.
-        newer: Let keys be that nobody knows here, as readers do: a newer program may have written them.
-    """
-    problems = _SHAPE.problems(notice, newer)
-    if not problems and isinstance(notice, Mapping):
-        problems += _inconsistent(notice)
-    return problems
-
-
-def _inconsistent(notice: Mapping[str, Any]) -> Iterator[str]:
-    """What contradicts itself in a notice whose single values are right."""
-    if not _FINGERPRINT.fullmatch(notice["fingerprint"]):
-        yield f"fingerprint: {shown(notice['fingerprint'])} is not n- and 16 hex digits"
-    if (notice["ending"] is not None) != (notice["change"] == Change.RESOLVED):
-        yield f"ending: {shown(notice['ending'])} does not go with change {notice['change']}"
-    if not 1 <= len(notice["findings"]) <= min(notice["count"], MOST_FINDINGS):
-        yield f"findings: {len(notice['findings'])} of them do not go with count {notice['count']}"
+    """What is wrong with a notice, as `Shape.problems` says."""
+    return _SHAPE.problems(notice, newer)

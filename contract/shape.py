@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -43,10 +43,18 @@ class Shape:
     Args:
         name: What such an object is called, for problems.
         fields: Every key, in the order in which they travel.
+        contradictions: Given an object whose single values are right, a line `path: problem` for each way in which they
+            contradict one another.
     """
 
-    def __init__(self, name: str, fields: Sequence[Field]) -> None:
+    def __init__(
+        self,
+        name: str,
+        fields: Sequence[Field],
+        contradictions: Callable[[Mapping[str, Any]], Iterable[str]] | None = None,
+    ) -> None:
         self._name = name
+        self._contradictions = contradictions
         self._root = _Node()
         for known in fields:
             node = self._root
@@ -74,13 +82,16 @@ class Shape:
         return dict(built(self._root))
 
     def problems(self, value: object, newer: bool = False) -> list[str]:
-        """What is wrong with single values, as lines `path: problem` in the order of the fields; empty if nothing is.
+        """What is wrong with an object, as lines `path: problem` in the order of the fields; empty if nothing is.
 
         Args:
             value: Anything.
-            newer: Let keys be that nobody knows here: a newer program may have written them.
+            newer: Let keys be that nobody knows here, as readers do: a newer program may have written them.
         """
-        return list(_checked(value, self._root, "", self._name, newer))
+        problems = list(_checked(value, self._root, "", self._name, newer))
+        if not problems and self._contradictions and isinstance(value, Mapping):
+            problems += self._contradictions(value)
+        return problems
 
 
 @dataclass(slots=True)
