@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
@@ -49,12 +48,9 @@ def from_json(data: bytes) -> dict[str, Any]:
         DecisionError: It is no JSON, of another version, or wrong in any key.
     """
     try:
-        decision = json.loads(data)
-    except (ValueError, RecursionError):
-        raise DecisionError("is no JSON") from None
-    if problems := _SHAPE.problems(decision, newer=True):
-        raise DecisionError("; ".join(problems))
-    return dict(decision)
+        return _SHAPE.from_json(data)
+    except ValueError as error:
+        raise DecisionError(str(error)) from None
 
 
 def example() -> dict[str, Any]:

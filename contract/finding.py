@@ -196,6 +196,11 @@ def to_json(finding: Mapping[str, Any]) -> str:
     return _SHAPE.to_json(finding)
 
 
+def from_json(data: bytes) -> dict[str, Any]:
+    """Read a finding, as `Shape.from_json` does."""
+    return _SHAPE.from_json(data)
+
+
 def example() -> dict[str, Any]:
     """A finding made of the examples in `FIELDS`; every key is there, every list has one item."""
     return _SHAPE.example()

@@ -70,6 +70,20 @@ class Shape:
         """
         return json.dumps(_ordered(value, self._root), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
+    def from_json(self, data: bytes) -> dict[str, Any]:
+        """Read an object; keys that nobody knows here are let be.
+
+        Raises:
+            ValueError: It is no JSON, or wrong in any key; all problems are named.
+        """
+        try:
+            value = json.loads(data)
+        except (ValueError, RecursionError):  # a UnicodeDecodeError is a ValueError
+            raise ValueError("is no JSON") from None
+        if problems := self.problems(value, newer=True):
+            raise ValueError("; ".join(problems))
+        return dict(value)
+
     def example(self) -> dict[str, Any]:
         """An object made of the examples; every key is there, every list has one item."""
 

@@ -8,7 +8,6 @@ update of the finding that says so. Evidence and what is critical always pages.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -75,13 +74,7 @@ def decode(value: bytes) -> dict[str, Any]:
     Raises:
         ValueError: It is none; the message names all problems.
     """
-    try:
-        found = json.loads(value)
-    except (ValueError, RecursionError):
-        raise ValueError("is no JSON") from None
-    if problems := contract.validate(found, newer=True):
-        raise ValueError("; ".join(problems))
-    return dict(found)
+    return contract.from_json(value)
 
 
 def advance(
