@@ -21,10 +21,12 @@ from detector.cases import Cases
 from detector.channels.run import Post, Runner
 from detector.channels.settings import channels
 from detector.config import Config
-from detector.inputs import inputs
+from detector.inputs import Cores, inputs
 from detector.partitions import LIVE, Span
 from detector.pins import Deployment
 from detector.run import Running
+from detector.schedule import CODE
+from detector.stream import one, two
 from detector.versions import Kind, Library, MissingError, Store
 from registers.config import ConfigError
 from registers.tokens import SiteKey
@@ -78,7 +80,7 @@ class _Detector:
         name = LIVE if span is None else f"{options.replay[0]}-{options.replay[1]}-{self._versions()[:8]}"
         self._cases = Cases(config.kafka, config.topics.decisions, f"sekimori-{config.detector.id}-cases")
         self.running = Running(
-            config, inputs(config, self._deployment, name, self._cases), run=name, span=span, version=options.version,
+            config, inputs(config, self._deployment, name, self._cases, _cores(name)), run=name, span=span, version=options.version,
             notify=self._notify, troubles=self._troubles,
         )  # fmt: skip
         self._channels = _channels(config, name)
@@ -134,6 +136,10 @@ class _Detector:
         self.running.metrics.show_versions(current.hashes, enabled + len(current.book.refused), enabled)
         for line in versions.refused(current):
             _log.error("%s", line)
+
+
+def _cores(run: str) -> Cores:
+    return Cores(one.Core(run), two.Core(run), CODE)
 
 
 def _check(path: Path, config: Config) -> int:

@@ -94,7 +94,7 @@ class Pinned:
 class Analysis:
     """Gathers what the core says about successive stretches of time. Not pure: it is the notebook of one run."""
 
-    def __init__(self, site: Site, rules: RuleBook, schedule: Schedule | None = None) -> None:
+    def __init__(self, site: Site, rules: RuleBook, schedule: Schedule[Pins] | None = None) -> None:
         """Begin.
 
         Args:
@@ -215,7 +215,7 @@ class Analysis:
             strangers=_strangers(period.sessions),
         )
 
-    def _pins(self, period: judge.Period, pinned: Pinned, staff_days: int) -> tuple[str, Schedule]:
+    def _pins(self, period: judge.Period, pinned: Pinned, staff_days: int) -> tuple[str, Schedule[Pins]]:
         """What decides, and whether it was `pinned`, is `retrospective`, or `rules` alone."""
         if self.schedule is not None:
             return ("pinned" if self.schedule.pins[-1][1].model else "rules"), self.schedule
@@ -239,7 +239,7 @@ class Analysis:
         )  # fmt: skip
 
 
-def judge_all(period: judge.Period, schedule: Schedule) -> list[tuple[Pins, judge.Judged]]:
+def judge_all(period: judge.Period, schedule: Schedule[Pins]) -> list[tuple[Pins, judge.Judged]]:
     """Judge each unit with what was in effect when it closed.
 
     Args:

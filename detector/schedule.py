@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Generic, TypeVar
 
 from detector.baseline import Baseline
 from detector.model import Model
@@ -18,6 +19,8 @@ from registers.site import Site
 
 CODE = "0.1.0"
 EVER = -1  # in effect from the first event on
+
+P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Pins:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Generic[P]):
     """What is in effect when.
 
     Attributes:
@@ -70,18 +73,18 @@ class Schedule:
         ValueError: Nothing is in effect at first, or the moments do not ascend.
     """
 
-    pins: tuple[tuple[int, Pins], ...]
+    pins: tuple[tuple[int, P], ...]
 
     def __post_init__(self) -> None:
         moments = [moment for moment, _ in self.pins]
         if not moments or moments[0] != EVER or any(a >= b for a, b in pairwise(moments)):
             raise ValueError(f"what is pinned must begin at {EVER} and ascend in time, not {moments}")
 
-    def at(self, time: int) -> Pins:
+    def at(self, time: int) -> P:
         """What is in effect at a moment (UTC ms)."""
         return next(pins for moment, pins in reversed(self.pins) if moment <= max(time, EVER))
 
-    def stretches(self, after: int, upto: int) -> list[tuple[int, int, Pins]]:
+    def stretches(self, after: int, upto: int) -> list[tuple[int, int, P]]:
         """The stretch (after, upto] of UTC ms, cut where something else takes effect: (after, upto, what is in effect)."""
         out = []
         for place, (moment, pins) in enumerate(self.pins):

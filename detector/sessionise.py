@@ -53,7 +53,7 @@ def in_units(ms: pl.Expr, unit_ms: int) -> pl.Expr:
     return ms // unit_ms + (ms % unit_ms) * (1 / unit_ms)
 
 
-def _key() -> pl.Expr:
+def key() -> pl.Expr:
     """Who and where: sessions of different keys never meet.
 
     What nobody did is kept apart by agent, since that is how events without actor are spread over partitions.
@@ -111,7 +111,7 @@ def assign(tails: pl.DataFrame, events: pl.DataFrame, limits: Limits) -> tuple[p
     """
     events = in_order(events)
     own = pl.col("session.id").is_not_null().alias("own")
-    rows = events.select(_key(), own, *(name for name in TAILS if name in events.columns))
+    rows = events.select(key(), own, *(name for name in TAILS if name in events.columns))
     # The newest event of an open session stands in for all that came before.
     before = tails.rename({"session": "_name", "n": "_n"})
     rows = pl.concat([before, rows], how="diagonal_relaxed").with_row_index("_at")

@@ -192,7 +192,7 @@ def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Conte
         rows = pl.concat([state.open_rows, rows])
     ended = pl.col("session").is_in(gone.implode())
     done, left = rows.filter(ended), rows.filter(~ended)
-    sessions, session_hits = _sessions(
+    sessions, session_hits = summed_up(
         done, ending.select("session", closes=sessionise.closes(context.limits)), context
     )
     found = pl.concat([state.open_hits, found])
@@ -201,7 +201,7 @@ def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Conte
     day_rows = fresh.select(features.DAY_COLUMNS)
     if state.day_rows.width:
         day_rows = pl.concat([state.day_rows, day_rows])
-    today = _local_date(watermark + 1, context.site)
+    today = local_date(watermark + 1, context.site)
     over = pl.col("time.date") < today
     remembered, days, day_hits = _days(remembered, day_rows.filter(over), context)
 
@@ -279,7 +279,14 @@ def _candidates(fresh: pl.DataFrame, context: Context, stage: int) -> pl.DataFra
     return pl.concat(parts)
 
 
-def _sessions(done: pl.DataFrame, ending: pl.DataFrame, context: Context) -> tuple[pl.DataFrame, pl.DataFrame]:
+def summed_up(done: pl.DataFrame, ending: pl.DataFrame, context: Context) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Sessions, and the hits of rules on them.
+
+    Args:
+        done: Their events in `features.SESSION_COLUMNS`, in event order.
+        ending: `session` and `closes`.
+        context: Rules.
+    """
     sessions = features.sessions(done).join(ending, on="session", how="left", maintain_order="left")
     sessions = sessions.with_columns(pl.col("session").str.strip_prefix("w-").alias("event.id"))
     rules = context.rules.of("session")
@@ -316,7 +323,8 @@ def _days(
     return remembered, _only_where_hit(days, "unit", found), found
 
 
-def _local_date(at: int, site: Site) -> date:
+def local_date(at: int, site: Site) -> date:
+    """The calendar day of a moment (UTC ms) at the site."""
     moment = datetime.fromtimestamp(max(at, 0) / 1000, UTC)
     return moment.astimezone(ZoneInfo(site.config.time_zone)).date()
 

@@ -1,0 +1,198 @@
+"""Stage one's core: events of some actors → findings about them, and what stage two needs.
+
+What pages alone is told as it comes; all else is decided behind the watermark, by `step`, exactly as `analyze` does it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import polars as pl
+
+from contract import event
+from detector import correlate, moments, relay, repeats, step
+from detector.stage_one import Schedule
+from detector.step import Output
+from detector.stream import amend, snapshot, telling
+from detector.stream.amend import Kept
+from detector.stream.effects import Effects
+from detector.stream.plan import Plan, Plans
+from detector.stream.telling import Moments
+from detector.witness.summary import SUMMARY, summary
+
+# Looking through all that is remembered takes time, so it is done once in so much event time.
+_TIDY_MS: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is remembered.
+
+    Attributes:
+        core: Of `step`.
+        waiting: Events later than its watermark, in pieces as they came.
+        moments: What was told, and what is known of it.
+        said: What was raised before (`repeats.SAID`).
+        kept: Sessions that closed lately, for what comes late.
+    """
+
+    core: step.State = field(default_factory=step.State)
+    waiting: tuple[pl.DataFrame, ...] = ()
+    moments: Moments = field(default_factory=Moments)
+    said: pl.DataFrame = field(default_factory=repeats.nothing)
+    kept: Kept = field(default_factory=Kept)
+
+
+class Core:
+    """`detector.stage_one.Core`.
+
+    Args:
+        run: `live`, or the name of a re-run.
+    """
+
+    def __init__(self, run: str) -> None:
+        self._plans = Plans(run)
+
+    def begin(self) -> State:
+        """Nothing is known."""
+        return State()
+
+    def advance(
+        self, state: State, new: pl.DataFrame, again: pl.DataFrame, watermark: int, schedule: Schedule
+    ) -> tuple[State, Effects]:
+        """Take events, and decide what the watermark has passed.
+
+        Args:
+            state: What the call before returned.
+            new: Events in `contract.event` columns, any order, none of which came before.
+            again: Events that came before, under other numbers.
+            watermark: UTC ms; what comes later and is not newer counts as late.
+            schedule: Which versions decide from when.
+        """
+        plans, before = self._plans.of(schedule), state.core.watermark
+        watermark, effects = max(watermark, before), Effects()
+        late = pl.col("time.occurred") <= before
+        notes = [_renumbered(again)]
+        single = [moments.none()]
+        if new.filter(late).height:
+            state, noted, told = _amended(state, new.filter(late), plans.at(before), effects)
+            notes.append(noted)
+            single.append(told)
+        fresh = new.filter(~late)
+        soon = telling.arriving(fresh.filter(pl.col("time.occurred") > watermark), plans, watermark)
+        state = replace(state, waiting=(*state.waiting, fresh) if fresh.height else state.waiting)
+        candidates = []
+        for _, upto, plan in plans.stretches(before, watermark):
+            state, output, decided = _decided(state, upto, plan, effects)
+            candidates.append(output.candidates)
+            notes.append(output.notes)
+            single.append(decided)
+        known = replace(state.moments, early=pl.concat([state.moments.early, soon]))
+        known, told_now = telling.tell(known, pl.concat([*single, soon]), plans, watermark)
+        effects.findings += told_now
+        effects.relays = _relays(candidates, notes)
+        state = replace(state, moments=known)
+        if before // _TIDY_MS != watermark // _TIDY_MS:
+            state = _tidy(state, plans.at(watermark))
+        return state, effects
+
+    def dump(self, state: State) -> bytes:
+        """The state as bytes."""
+        return snapshot.dump_one(state.core, state.waiting, state.moments, state.said, state.kept)
+
+    def load(self, data: bytes) -> State:
+        """The reverse of `dump`.
+
+        Raises:
+            ValueError: Damaged, or of a version that is not known.
+        """
+        return State(*snapshot.load_one(data))
+
+    def open_sessions(self, state: State) -> int:
+        """How many sessions may go on."""
+        return state.core.tails.height
+
+
+def _decided(state: State, upto: int, plan: Plan, effects: Effects) -> tuple[State, Output, pl.DataFrame]:
+    """Decide a stretch during which the same plan holds; also returns the moments in it that page."""
+    due, waiting = _taken(state.waiting, upto)
+    after = state.core.watermark
+    core, output = step.step(state.core, due, upto, plan.context)
+    decided = telling.weighed(output.moments, plan)
+    known = telling.settle(state.moments, decided, upto)
+    over = telling.due(known, after, upto, plan.zone)
+    found: list[telling.Finding] = []
+    said = state.said
+    if output.sessions.height or output.days.height or over.height:
+        ended = known.known.filter(pl.col("session").is_in(output.sessions["session"].implode()))
+        period = plan.period(
+            sessions=output.sessions.sort("last", "session"), days=output.days.sort("unit"), hits=output.hits,
+            moments=over, told=ended,
+        )  # fmt: skip
+        found, said = plan.decide(period, said, output.closed)
+    single = [one for one in found if one["unmapped"]["kind"] == "event"]
+    others = [one for one in found if one["unmapped"]["kind"] != "event"]
+    known, single = telling.say(known, single, plan)
+    effects.findings += [*others, *single]
+    effects.count_hits(output.hits)
+    effects.rows = pl.concat([effects.rows, output.rows], how="diagonal")
+    effects.sessions = pl.concat([effects.sessions, output.sessions], how="diagonal")
+    units = {one["unmapped"]["unit"] for one in others}
+    kept = amend.keep(state.kept, output, units, plan.context.limits)
+    return State(core, waiting, known, said, kept), output, decided
+
+
+def _taken(waiting: tuple[pl.DataFrame, ...], upto: int) -> tuple[pl.DataFrame, tuple[pl.DataFrame, ...]]:
+    """Events up to a moment, and the pieces of the others. A piece that is due in part is parted, the others stay as they are."""
+    due, left = [event.empty()], []
+    for piece in waiting:
+        until = pl.col("time.occurred") <= upto
+        now = piece.filter(until)
+        if now.height:
+            due.append(now)
+        if now.height < piece.height:
+            left.append(piece.filter(~until) if now.height else piece)
+    return pl.concat(due), tuple(left)
+
+
+def _amended(
+    state: State, late: pl.DataFrame, plan: Plan, effects: Effects
+) -> tuple[State, pl.DataFrame, pl.DataFrame]:
+    """Take late events in; also returns what they say of numbers, and the moments among them."""
+    done = amend.amend(state.core, state.kept, late, plan, state.said)
+    effects.findings += done.findings
+    effects.rows = pl.concat([effects.rows, done.rows.select(step.ARCHIVE)], how="diagonal")
+    effects.counts["late"] += late.height
+    state = replace(state, core=done.core, kept=done.kept)
+    known = telling.settle(state.moments, done.moments, state.core.watermark)
+    ended = known.known.filter(pl.col("unit").is_in(done.moments["unit"].implode()))
+    known, said = telling.say_again(known, ended, plan, state.core.watermark)
+    effects.findings += said
+    return replace(state, moments=known), summary(done.rows.select(step.NOTES)), done.moments
+
+
+def _renumbered(again: pl.DataFrame) -> pl.DataFrame:
+    """That agents numbered these events too, so that no gap is seen there."""
+    lacking = [name for name in step.NOTES if name not in again.columns]
+    return summary(again.with_columns(*(pl.lit(None).alias(name) for name in lacking), pl.lit(True).alias("again")))
+
+
+def _relays(candidates: list[pl.DataFrame], notes: list[pl.DataFrame]) -> list[relay.Rows]:
+    out = []
+    rows = pl.concat([pl.DataFrame(schema=correlate.CANDIDATES), *candidates])
+    if rows.height:
+        keys = rows.select(pl.concat_str("rule", "group", separator=correlate.SEPARATOR)).to_series()
+        out.append(relay.Rows("candidate", keys, rows))
+    rows = pl.concat([pl.DataFrame(schema=SUMMARY), *notes])
+    if rows.height:
+        out.append(relay.Rows("note", rows["who"], rows))
+    return out
+
+
+def _tidy(state: State, plan: Plan) -> State:
+    watermark = state.core.watermark
+    known = telling.forget(state.moments, watermark, state.core.tails["session"], plan.zone)
+    return replace(
+        state, moments=known, said=repeats.forget(state.said, watermark), kept=amend.forget(state.kept, watermark)
+    )

@@ -1,0 +1,92 @@
+"""The states of both cores as bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import polars as pl
+
+from contract import event
+from detector import parcel, step, witness
+from detector.history import History
+from detector.stream.amend import Kept
+from detector.stream.telling import Moments, Told
+
+VERSION: Final = 1
+_ONE: Final = "core one"
+_TWO: Final = "core two"
+_CORE: Final = ("tails", "open_rows", "open_hits", "day_rows")
+_HISTORY: Final = ("actors", "ops", "pairs", "days")
+_WINDOW: Final = "window "
+# Core, waiting events, moments, what was said, sessions that closed lately.
+One = tuple[step.State, tuple[pl.DataFrame, ...], Moments, pl.DataFrame, Kept]
+
+
+def dump_one(
+    core: step.State, waiting: tuple[pl.DataFrame, ...], moments: Moments, said: pl.DataFrame, kept: Kept
+) -> bytes:
+    """Stage one's state, part by part (`One`)."""
+    header = {
+        "watermark": core.watermark, "declared": list(core.declared),
+        "told": {unit: list(one) for unit, one in moments.told.items()},
+    }  # fmt: skip
+    frames = {name: getattr(core, name) for name in _CORE}
+    frames |= {f"history {name}": getattr(core.history, name) for name in _HISTORY}
+    frames |= _windows(core.windows)
+    frames |= {
+        "waiting": pl.concat([event.empty(), *waiting]).sort("time.occurred", "event.id"), "said": said,
+        "moments": moments.known, "early": moments.early,
+        "kept rows": kept.rows, "kept hits": kept.hits, "kept tails": kept.tails,
+    }  # fmt: skip
+    return parcel.pack(_ONE, VERSION, header, frames, {})
+
+
+def load_one(data: bytes) -> One:
+    """The reverse of `dump_one`.
+
+    Raises:
+        ValueError: Damaged, or of a version that this program does not know.
+    """
+    header, frames, _ = parcel.unpack(data, _ONE, VERSION)
+    core = step.State(
+        watermark=header["watermark"],
+        declared=tuple(header["declared"]),
+        history=History(**{name: frames[f"history {name}"] for name in _HISTORY}),
+        windows=_unpacked(frames),
+        **{name: frames[name] for name in _CORE},
+    )
+    told = {unit: Told(*one) for unit, one in header["told"].items()}
+    waiting = (frames["waiting"],) if frames["waiting"].height else ()
+    kept = Kept(frames["kept rows"], frames["kept hits"], frames["kept tails"])
+    return core, waiting, Moments(frames["moments"], frames["early"], told), frames["said"], kept
+
+
+def dump_two(groups: step.Groups, candidates: pl.DataFrame, notes: pl.DataFrame) -> bytes:
+    """Stage two's state: what is decided, and what waits for its time."""
+    told, frames, blobs = groups.evidence.parts()
+    header: dict[str, Any] = {"watermark": groups.watermark, "evidence": told}
+    frames = {f"evidence {name}": frame for name, frame in frames.items()}
+    waiting = {"candidates": candidates.sort(candidates.columns), "notes": notes.sort(notes.columns)}
+    return parcel.pack(_TWO, VERSION, header, frames | _windows(groups.windows) | waiting, blobs)
+
+
+def load_two(data: bytes) -> tuple[step.Groups, pl.DataFrame, pl.DataFrame]:
+    """The reverse of `dump_two`.
+
+    Raises:
+        ValueError: Damaged, or of a version that this program does not know.
+    """
+    header, frames, blobs = parcel.unpack(data, _TWO, VERSION)
+    own = {name.removeprefix("evidence "): frame for name, frame in frames.items() if name.startswith("evidence ")}
+    evidence = witness.State.of(header["evidence"], own, blobs)
+    groups = step.Groups(header["watermark"], _unpacked(frames), evidence)
+    return groups, frames["candidates"], frames["notes"]
+
+
+def _windows(windows: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    return {_WINDOW + name: frame for name, frame in windows.items()}
+
+
+def _unpacked(frames: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    return {name.removeprefix(_WINDOW): frame for name, frame in frames.items() if name.startswith(_WINDOW)}

@@ -1,0 +1,182 @@
+"""What pages alone, told at once: when to say it, when to say it again, and when to be silent.
+
+A unit of this kind is all that one rule found of one person on one day (docs/decisions/moments.md). It is told at the first
+event that came, again when it becomes more serious, and once more when the day is over if there was more than was told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple
+
+import polars as pl
+
+from contract import finding
+from detector import hits, moments, repeats
+from detector.schedule import Schedule
+from detector.step import prepare
+from detector.stream.plan import Plan
+from registers.calendar import day_end
+
+# How long a day is remembered after its end, for what comes late.
+REMEMBERED_MS: Final = 86_400_000
+Finding = dict[str, Any]
+
+
+class Told(NamedTuple):
+    """What was said of a unit last: how serious it was, a digest of all that was said, and the last ms of its day."""
+
+    severity: int
+    digest: str
+    ends: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """What is known of moments that page, and what of it was told.
+
+    Attributes:
+        known: Rows of `moments.PAGING` of events that are decided, of days and sessions that are not over.
+        early: Rows of events that wait for their turn; they have no session yet.
+        told: By unit.
+    """
+
+    known: pl.DataFrame = field(default_factory=moments.none)
+    early: pl.DataFrame = field(default_factory=moments.none)
+    told: Mapping[str, Told] = field(default_factory=dict)
+
+
+def arriving(rows: pl.DataFrame, plans: Schedule[Plan], after: int) -> pl.DataFrame:
+    """What can be said of events at once, that have to wait for the others.
+
+    Args:
+        rows: Events in `contract.event` columns, all later than `after`.
+        plans: What decides.
+        after: UTC ms.
+
+    Returns:
+        Rows of `moments.PAGING`.
+    """
+    found = [moments.none()]
+    if rows.is_empty():
+        return found[0]
+    for begin, upto, plan in plans.stretches(after, int(rows["time.occurred"].max())):  # type: ignore[arg-type]
+        part = rows.filter(pl.col("time.occurred").is_between(begin + 1, upto))
+        if part.is_empty() or not plan.arriving:
+            continue
+        ready = prepare(part, plan.context).with_columns(pl.lit(None, dtype=pl.String).alias("session"))
+        matched = hits.match(ready, plan.arriving, "session", "event.id", "time.occurred")
+        found.append(weighed(moments.of(matched, ready, plan.arriving, plan.context.thresholds), plan))
+    return pl.concat(found)
+
+
+def weighed(rows: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    """Those of `moments.MOMENTS` that page."""
+    return moments.paging(rows, plan.context.rules.rules, plan.pins.usual, plan.context.thresholds)
+
+
+def settle(known: Moments, decided: pl.DataFrame, upto: int) -> Moments:
+    """Take what was decided about events up to a moment (UTC ms); what was said of them early is not needed any more."""
+    early = known.early if known.early.is_empty() else known.early.filter(pl.col("time") > upto)
+    together = pl.concat([known.known, decided]) if decided.height else known.known
+    return replace(known, known=together, early=early)
+
+
+def due(known: Moments, after: int, upto: int, zone: str) -> pl.DataFrame:
+    """Rows of the days that ended in (after, upto], UTC ms."""
+    if known.known.is_empty():
+        return known.known
+    return known.known.filter(day_end(pl.col("date"), zone).is_between(after + 1, upto))
+
+
+def tell(known: Moments, new: pl.DataFrame, plans: Schedule[Plan], watermark: int) -> tuple[Moments, list[Finding]]:
+    """Say at once what is new.
+
+    Args:
+        known: With the new ones.
+        new: Rows of `moments.PAGING` that came in this turn.
+        plans: What decides.
+        watermark: UTC ms. Of days that are over, all is said when they are closed.
+    """
+    if new.is_empty():
+        return known, []
+    said: list[Finding] = []
+    rows = pl.concat([known.known, known.early])
+    for begin, upto, plan in plans.stretches(-1, max(watermark, int(rows["time"].max()))):  # type: ignore[arg-type]
+        open_days = day_end(pl.col("date"), plan.zone) > watermark
+        fresh = new.filter(pl.col("time").is_between(begin + 1, upto) & open_days)
+        worst = fresh.group_by("unit").agg(pl.col("severity_id").max())
+        units = [
+            unit
+            for unit, severity in worst.iter_rows()
+            if unit not in known.told or severity > known.told[unit].severity
+        ]
+        if not units:
+            continue
+        period = plan.period(moments=rows.filter(pl.col("unit").is_in(units)))
+        found, _ = plan.decide(period, repeats.nothing())
+        known, more = say(known, found, plan)
+        said += more
+    return known, said
+
+
+def say_again(known: Moments, rows: pl.DataFrame, plan: Plan, watermark: int) -> tuple[Moments, list[Finding]]:
+    """Say anew what late events changed about days that are over.
+
+    Args:
+        known: What was told.
+        rows: All that is known of the units that changed (`moments.PAGING`).
+        plan: What decides.
+        watermark: UTC ms.
+    """
+    over = rows.filter(day_end(pl.col("date"), plan.zone) <= watermark)
+    if over.is_empty():
+        return known, []
+    found, _ = plan.decide(plan.period(moments=over), repeats.nothing())
+    return say(known, found, plan)
+
+
+def say(known: Moments, found: list[Finding], plan: Plan) -> tuple[Moments, list[Finding]]:
+    """Leave out what was told in the same words, and mark what was told in others as an update.
+
+    Args:
+        known: What was told.
+        found: OCSF objects of units of this kind.
+        plan: What decided.
+    """
+    told, said = dict(known.told), []
+    for one in found:
+        unit, digest = one["unmapped"]["unit"], _digest(one)
+        before = told.get(unit)
+        if before is not None and before.digest == digest:
+            continue
+        said.append(one if before is None else updated(one))
+        told[unit] = Told(one["severity_id"], digest, _day_end(unit, plan.zone))
+    return replace(known, told=told), said
+
+
+def updated(one: Finding) -> Finding:
+    """A finding that was said before, in other words."""
+    return one | {"activity_id": 2, "type_uid": 200402}
+
+
+def forget(known: Moments, watermark: int, open_sessions: pl.Series, zone: str) -> Moments:
+    """What can still matter: of days that are not long over, and of sessions that are open."""
+    if known.known.is_empty() and not known.told:
+        return known
+    lately = day_end(pl.col("date"), zone) + REMEMBERED_MS > watermark
+    kept = known.known.filter(lately | pl.col("session").is_in(open_sessions.implode()))
+    told = {unit: one for unit, one in known.told.items() if one.ends + REMEMBERED_MS > watermark}
+    return replace(known, known=kept, told=told)
+
+
+def _digest(one: Finding) -> str:
+    return hashlib.sha256(finding.to_json(one).encode()).hexdigest()
+
+
+def _day_end(unit: str, zone: str) -> int:
+    """The last ms of the day that stands in the name of a unit."""
+    day = pl.Series([unit.split("\x1f")[2]]).str.to_date()
+    return int(pl.select(day_end(pl.lit(day), zone)).item())

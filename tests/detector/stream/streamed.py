@@ -1,0 +1,127 @@
+"""Events through both cores of the stream, without Kafka: partitions, turns and disorder as a test wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from contract import event
+from contract.partition import partition_of
+from detector import core
+from detector.rulebook import RuleBook
+from detector.schedule import Pins, Schedule
+from detector.stream import one, two
+from detector.versions import Loaded
+from registers.site import Site
+
+Finding = dict[str, Any]
+# How far behind the newest event of all partitions the watermark stays.
+LATENESS_MS = 60_000
+
+
+@dataclass(frozen=True)
+class Versions:
+    """A schedule for the stream and the same one for `Analysis`."""
+
+    loaded: tuple[tuple[int, Loaded], ...]
+
+    @classmethod
+    def of(cls, site: Site, *parts: tuple[int, RuleBook, Any, Any]) -> Versions:
+        """From (since, rules, model, baseline)."""
+        return cls(
+            tuple(
+                (since, Loaded({"rules": book.version, "model": str(number)}, site, book, model, usual))
+                for number, (since, book, model, usual) in enumerate(parts)
+            )
+        )
+
+    @property
+    def schedule(self) -> Schedule[Pins]:
+        """For `Analysis`."""
+        plans = one.Plans("live").of(self.loaded)
+        return Schedule(tuple((since, plan.pins) for since, plan in plans.pins))
+
+
+@dataclass
+class Stream:
+    """Stage ones, one for each partition, and one stage two behind them."""
+
+    versions: Versions
+    partitions: int
+    reload: bool = False  # every state goes through its bytes after every turn
+    findings: list[Finding] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.one, self.two = one.Core("live"), two.Core("live")
+        self.states = [self.one.begin() for _ in range(self.partitions)]
+        self.groups = self.two.begin()
+        self.marks = [-1] * self.partitions
+        self.late = 0
+
+    def turn(self, events: Sequence[pl.DataFrame], watermark: int, heard: int | None = None) -> None:
+        """Give each partition its events, and move time on; `heard`: up to which agents could be heard."""
+        for place, new in enumerate(events):
+            self.states[place], effects = self.one.advance(
+                self.states[place], new, event.empty(), watermark, self.versions.loaded
+            )
+            if self.reload:
+                self.states[place] = self.one.load(self.one.dump(self.states[place]))
+            self.findings += [dict(found) for found in effects.findings]
+            self.late += effects.counts["late"]
+            self.marks[place] = max(self.marks[place], watermark)
+            rows = [(part.kind, part.frame) for part in effects.relays]
+            reached = min(self.marks)
+            self.groups, effects = self.two.advance(
+                self.groups, rows, reached, reached if heard is None else heard, self.versions.loaded
+            )
+            self.findings += [dict(found) for found in effects.findings]
+        if self.reload:
+            self.groups = self.two.load(self.two.dump(self.groups))
+
+    def run(self, events: pl.DataFrame, turns: int, shuffle_ms: int = 0, seed: int = 0) -> None:
+        """All events of a period, in the order of time but for a disorder of so many ms, in so many turns."""
+        noise = np.random.default_rng(seed).integers(0, shuffle_ms + 1, events.height)
+        order = events.with_columns((pl.col("time.occurred") + pl.Series(noise)).alias("_at")).sort("_at", "event.id")
+        reached = -1
+        for number in range(turns):
+            part = order.slice(
+                number * order.height // turns, (number + 1) * order.height // turns - number * order.height // turns
+            )
+            if part.height:
+                reached = max(reached, int(part["time.occurred"].max()))  # type: ignore[arg-type]
+            self.turn(self.spread(part.drop("_at")), reached - LATENESS_MS)
+        nothing = [event.empty()] * self.partitions
+        self.turn(nothing, reached)
+        self.turn(nothing, reached + core.CLOSING_MS, reached)
+
+    def spread(self, events: pl.DataFrame) -> list[pl.DataFrame]:
+        """As agents send them; heartbeats go everywhere in turn."""
+        key = pl.coalesce("actor.id", "agent.id", pl.lit(""))
+        place = events.select(key.map_elements(lambda text: partition_of(text, self.partitions), return_dtype=pl.Int64))
+        return [events.filter(place.to_series() == number) for number in range(self.partitions)]
+
+    @property
+    def last(self) -> dict[str, Finding]:
+        """The last state of each finding."""
+        return {one["finding_info"]["uid"]: one for one in self.findings}
+
+
+def analysed(events: pl.DataFrame, versions: Versions) -> dict[str, Finding]:
+    """What `Analysis` says of the same events and versions, by uid."""
+    site, book = versions.loaded[0][1].site, versions.loaded[0][1].book
+    analysis = core.Analysis(site, book, versions.schedule)
+    rows = [analysis.feed(events, int(events["time.occurred"].max()))]  # type: ignore[arg-type]
+    result = analysis.finish(core.in_memory(rows), core.Pinned(run="live", budget=core.delivery.UNLIMITED))
+    return {one["finding_info"]["uid"]: one for one in result.findings}
+
+
+def plain(found: dict[str, Finding]) -> dict[str, Finding]:
+    """Findings without what says whether they are new or an update."""
+    return {
+        uid: {key: value for key, value in one.items() if key not in ("activity_id", "type_uid")}
+        for uid, one in found.items()
+    }
