@@ -12,17 +12,13 @@ class Notify:
     """The service manager's socket; without one (no systemd, a container) every message goes nowhere.
 
     Args:
-        environment: Where `NOTIFY_SOCKET` and `WATCHDOG_USEC` stand.
+        environment: Where `NOTIFY_SOCKET` stands.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
         # `@` stands for the NUL of an abstract address; other addresses (vsock) are not for services on this machine.
         self._address = "\0" + address[1:] if address[:1] == "@" else address if address[:1] == "/" else ""
-        wait_us = environment.get("WATCHDOG_USEC", "")
-        mine = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        self.watchdog_s: float | None = int(wait_us) / 1e6 if wait_us.isdigit() and mine else None
-        """After so many seconds without a sign of life systemd restarts it; `None`: it does not watch."""
 
     def ready(self, status: str) -> None:
         """The process, just started or reloaded, does its work."""
@@ -37,7 +33,7 @@ class Notify:
         self._send("STOPPING=1")
 
     def alive(self, status: str) -> None:
-        """A sign of life, and one line for `systemctl status`."""
+        """A sign of life, and one line for `systemctl status`; main loops say it every second, however long systemd waits."""
         self._send("WATCHDOG=1", f"STATUS={status}")
 
     def _send(self, *lines: str) -> None:

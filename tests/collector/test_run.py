@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from collector.agent import Clocks
 from collector.config import load
 from collector.run import Running
 from contract.sealkey import SealKey
@@ -60,6 +62,25 @@ def test_a_reload_goes_on_with_what_is_new(running: Running, path: Path) -> None
     assert running.health.limits.silent_after_s == {"files.2": 60}
     assert reloaded(running) == 1
     running.turn(wait=False)
+
+
+def test_every_second_of_turns_is_a_sign_of_life_to_the_service_manager(path: Path, tmp_path: Path) -> None:
+    now_s = [0.0]
+    said = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        notify = Notify({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        running = Running(path, load(path), "0", notify, Clocks(monotonic=lambda: now_s[0]))
+        for now in (0.0, 0.9, 1.0, 1.9, 2.5):
+            now_s[0] = now
+            running.turn(wait=False)
+        running.stop()
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                said.append(manager.recv(4096).decode().splitlines()[0])
+
+    assert said == [*["WATCHDOG=1"] * 3, "STOPPING=1", "WATCHDOG=1"]
 
 
 def test_a_reload_of_nonsense_keeps_the_former_configuration_and_says_so(

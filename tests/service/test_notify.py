@@ -20,8 +20,8 @@ def manager(tmp_path: Path) -> Iterator[socket.socket]:
         yield listening
 
 
-def environment(manager: socket.socket, **more: str) -> dict[str, str]:
-    return {"NOTIFY_SOCKET": str(manager.getsockname()), **more}
+def environment(manager: socket.socket) -> dict[str, str]:
+    return {"NOTIFY_SOCKET": str(manager.getsockname())}
 
 
 def test_every_state_is_told_in_the_words_of_systemd(manager: socket.socket) -> None:
@@ -58,11 +58,3 @@ def test_a_manager_that_does_not_read_does_not_hold_up_the_agent(manager: socket
         notify.alive("x" * 1000)
 
     assert manager.recv(4096).startswith(b"WATCHDOG=1")
-
-
-def test_the_watchdogs_time_is_known_only_to_the_process_it_is_meant_for(manager: socket.socket) -> None:
-    assert Notify(environment(manager, WATCHDOG_USEC="30000000")).watchdog_s == 30
-    assert Notify(environment(manager, WATCHDOG_USEC="30000000", WATCHDOG_PID=str(os.getpid()))).watchdog_s == 30
-    assert Notify(environment(manager, WATCHDOG_USEC="30000000", WATCHDOG_PID="1")).watchdog_s is None
-    assert Notify(environment(manager, WATCHDOG_USEC="soon")).watchdog_s is None
-    assert Notify(environment(manager)).watchdog_s is None
