@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from detector.archive.segments import Superseded
 from detector.config import Config
-from detector.consumer import Fetcher, Member, Taken, client_id
+from detector.connection import client_id
+from detector.fetcher import Fetcher, Taken
+from detector.member import Member
 from detector.metrics import Metrics
 from detector.metrics import Stage as StageName
 from detector.observe import Observed

@@ -14,8 +14,10 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 
 from detector.config import Config
-from detector.consumer import Fetcher, Member, client_id
+from detector.connection import client_id
+from detector.fetcher import Fetcher
 from detector.health import Pulse, problems, unready
+from detector.member import Member
 from detector.metrics import Metrics
 from detector.outbox import Outbox
 from detector.partitions import LIVE, Clocks, Input, Partitions, Span

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Generic, Protocol
 
 from detector.arrival import Arrived
-from detector.consumer import Taken
+from detector.fetcher import Taken
 from detector.outbox import Effects, Outbox
 from detector.place import Place
 from detector.stage import Moment, P, S, Stage

@@ -9,7 +9,8 @@ import pytest
 from kafka import KafkaProducer, TopicPartition
 
 from detector.config import Kafka
-from detector.consumer import Fetcher, Member
+from detector.fetcher import Fetcher
+from detector.member import Member
 from detector.place import Place
 from tests.kafka.cluster import Cluster
 

@@ -16,7 +16,7 @@ from detector.archive.segments import Segments
 from detector.archive.signing import Signer, new_pair
 from detector.archive.store import Folder
 from detector.arrival import Arrived
-from detector.consumer import Taken
+from detector.fetcher import Taken
 from detector.outbox import Outbox
 from detector.place import Place
 from detector.stage import Moment, Sent
