@@ -23,6 +23,9 @@ ARRIVAL: Final[dict[str, tuple[pl.DataType, str]]] = {
     "actor.new_op": (pl.Boolean(), f"First use of this function by an actor who was first seen {ACQUAINTED_DAYS} days ago or earlier"),
 }  # fmt: skip
 
+# What `arrive` reads of an event.
+READ: Final = ("actor.id", "op.code", "time.occurred")
+
 WINDOW: Final[dict[str, str]] = {
     "w30.unexplained_subjects": "Distinct subjects without a recorded reason in 30 days",
     "w30.colleagues": "Distinct colleagues looked at without a recorded reason in 30 days",

@@ -9,6 +9,7 @@ import polars as pl
 
 from detector import rulebook, wording
 from detector.features import UNEXPLAINED
+from detector.marks import Bools, Marks
 
 # One row per match. `unit` is the session, day or group that it counts for.
 HITS: Final = {
@@ -29,6 +30,8 @@ MOST_RELATED: Final = 5000
 
 # Columns that every sentence may use, whatever its rule names.
 ALWAYS: Final = ("actor.id", "person.id", "person.dept", "system.id", "time.occurred", "src.device", "src.ip")
+
+_EXCUSING: Final = ("explained", "emergency.active", "presence.overtime")
 
 _TAKEN_OUT: Final = pl.col("event.action").is_in(["export", "copy", "send", "print", "delete"]).fill_null(False)
 
@@ -78,25 +81,50 @@ def _observed(rule: rulebook.Rule, schema: pl.Schema) -> pl.Expr:
     return pl.col(observed.field).cast(pl.Float64)
 
 
-def match(rows: pl.DataFrame, rules: Iterable[rulebook.Rule], unit: str, event: str, time: str) -> pl.DataFrame:
+def match(
+    rows: pl.DataFrame | Marks,
+    rules: Iterable[rulebook.Rule],
+    unit: str,
+    event: str,
+    time: str,
+    among: Bools | None = None,
+) -> pl.DataFrame:
     """Match plain rules against rows.
 
     Args:
-        rows: Rows of one category; for units also `related` (event ids concerned) and `about` (tokens of whom they
-            are about).
+        rows: Rows of one category; as `Marks` where others ask about them too.
         rules: Plain rules of that category.
         unit, event, time: Columns that hold the unit, the id of the (first) event, and the moment in UTC ms.
+        among: Rows that count; all by default.
 
     Returns:
         Rows of `HITS`.
     """
+    chosen = tuple(rules)
+    frame = rows.frame if isinstance(rows, Marks) else rows
+    return described(frame, rulebook.match(rows, chosen, among), chosen, unit, event, time)
+
+
+def described(
+    rows: pl.DataFrame, found: pl.DataFrame, rules: Iterable[rulebook.Rule], unit: str, event: str, time: str
+) -> pl.DataFrame:
+    """Say of matches what a finding needs to know.
+
+    Args:
+        rows: What was matched; for units with `related` (event ids concerned) and `about` (tokens of whom they are about).
+        found: What `rulebook.match` returned.
+        rules, unit, event, time: As for `match`.
+
+    Returns:
+        Rows of `HITS`, by the first row that a rule hit.
+    """
     by_name = {rule.name: rule for rule in rules}
-    found = rulebook.match(rows, by_name.values())
     parts = [none()]
     has_related = "related" in rows.columns
     for (name,), group in found.group_by(["rule"], maintain_order=True):
         rule = by_name[str(name)]
-        chosen = rows[group["row"]]
+        used = {unit, event, time, "related", "about", "subject.token", *_EXCUSING, *wanted_columns(rule)}
+        chosen = rows[[column for column in rows.columns if column in used]][group["row"]]
         parts.append(
             chosen.select(
                 pl.col(unit).alias("unit"),

@@ -1,13 +1,15 @@
 """Where rules are true, for many rules over one frame.
 
 What `sigma.expression` says of one rule at a time (the executable specification), said for a whole rule book at less
-cost: rules share their comparisons, cheap ones are made once for the frame, and what looks into texts is only asked of
-rows that everything else in a condition has left.
+cost: rules share their comparisons, cheap ones are made for the frame all at once, and what looks into texts is only asked
+of rows that everything else in a condition has left.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ import polars as pl
 from detector import sigma
 
 Bools = npt.NDArray[np.bool_]
+_Kind = Literal["text", "flag", "number", "other"]
 
 # A column with more distinct texts than this is compared only where a condition still needs it.
 FEW_TEXTS: Final = 64
@@ -25,12 +28,20 @@ _ORDERED: Final = ("number", "lt", "lte", "gt", "gte", "neq")
 class Marks:
     """A frame, and what has been found out about its rows."""
 
-    def __init__(self, frame: pl.DataFrame) -> None:
+    def __init__(self, frame: pl.DataFrame, atoms: Iterable[sigma.Atom] = ()) -> None:
+        """Begin.
+
+        Args:
+            frame: The rows.
+            atoms: Comparisons that are going to be asked for; others are made when they are.
+        """
         self.frame = frame
         self._schema = frame.schema
-        self._cheap: dict[sigma.Atom, Bools] = {}
+        self._kinds: dict[str, _Kind | None] = {}
+        # None stands for a comparison that is not cheap.
+        self._known: dict[sigma.Atom, Bools | None] = {}
         self._texts: dict[str, dict[str, list[str]] | None] = {}
-        self._equal: dict[tuple[str, str], Bools] = {}
+        self._learn(atoms)
 
     def where(self, tree: sigma.Tree) -> Bools:
         """True in the rows on which the tree is true."""
@@ -39,7 +50,8 @@ class Marks:
     def _among(self, tree: sigma.Tree, rows: Bools) -> Bools:
         """True where the tree is true, right in `rows` at least; elsewhere false or not asked."""
         if isinstance(tree, sigma.Atom):
-            return self._made(tree) if self._is_cheap(tree) else self._asked(tree, rows)
+            known = self._known[tree] if self._is_cheap(tree) else None
+            return self._asked(tree, rows) if known is None else known
         if isinstance(tree, sigma.Not):
             return ~self._among(tree.part, rows)
         parts = sorted(tree.parts, key=lambda part: not self._is_cheap(part))
@@ -81,48 +93,84 @@ class Marks:
             return self._is_cheap(tree.part)
         if not isinstance(tree, sigma.Atom):
             return all(self._is_cheap(part) for part in tree.parts)
-        kind = self._schema.get(tree.field)
-        if kind is None or tree.operator in ("null", "exists"):
-            return True
-        if tree.operator == "equals":
-            return kind == pl.String and self._distinct(tree.field) is not None
-        return (tree.operator == "bool" and kind == pl.Boolean) or (tree.operator in _ORDERED and kind.is_numeric())
+        if tree not in self._known:
+            self._learn((tree,))
+        return self._known[tree] is not None
 
-    def _made(self, atom: sigma.Atom) -> Bools:
-        if atom not in self._cheap:
-            self._cheap[atom] = self._texts_equal(atom) if self._is_text(atom) else self._compared(atom)
-        return self._cheap[atom]
+    def _learn(self, atoms: Iterable[sigma.Atom]) -> None:
+        """Make comparisons, if they are cheap."""
+        new = [atom for atom in atoms if atom not in self._known]
+        if not new:
+            return
+        self._look_at_texts({atom.field for atom in new if self._is_text(atom)})
+        parts = {atom: self._parts(atom) for atom in new}
+        wanted = dict.fromkeys(part for found in parts.values() for part in found or ())
+        made = self.frame.select(_compared(part, self._schema[part.field]) for part in wanted)
+        masks = {part: column.to_numpy() for part, column in zip(wanted, made.iter_columns(), strict=True)}
+        nowhere, everywhere = (np.full(self.frame.height, value) for value in (False, True))
+        for atom, found in parts.items():
+            if self._kind(atom.field) is None:
+                self._known[atom] = everywhere if sigma.if_absent(atom) else nowhere
+            else:
+                self._known[atom] = None if found is None else _some([masks[part] for part in found], nowhere)
+
+    def _parts(self, atom: sigma.Atom) -> list[sigma.Atom] | None:
+        """The comparisons of which one must hold, each a look at the column; None if the atom is not cheap."""
+        kind = self._kind(atom.field)
+        if kind is None:
+            return []
+        if self._is_text(atom):
+            folded, text = self._texts[atom.field], str(atom.value)
+            if folded is None:
+                return None
+            alike = [one for one in folded.get(text.lower(), ()) if not atom.cased or one == text]
+            return [sigma.Atom(atom.field, "equals", one, cased=True) for one in alike]
+        plain = atom.operator in ("null", "exists") or (atom.operator == "bool" and kind == "flag")
+        return [atom] if plain or (atom.operator in _ORDERED and kind == "number") else None
 
     def _is_text(self, atom: sigma.Atom) -> bool:
-        return atom.operator == "equals" and atom.field in self._schema
+        return atom.operator == "equals" and self._kind(atom.field) == "text"
 
-    def _compared(self, atom: sigma.Atom) -> Bools:
-        found = self.frame.select(sigma.expression(atom, self._schema)).to_series().to_numpy()
-        return found if len(found) == self.frame.height else np.full(self.frame.height, bool(found[0]))
+    def _kind(self, field: str) -> _Kind | None:
+        """What a column holds; None where it is absent or, which says no more, without any value."""
+        if field not in self._kinds:
+            absent = field not in self._schema or self.frame.get_column(field).null_count() == self.frame.height
+            self._kinds[field] = None if absent else _kind_of(self._schema[field])
+        return self._kinds[field]
 
-    def _texts_equal(self, atom: sigma.Atom) -> Bools:
-        result = np.zeros(self.frame.height, dtype=np.bool_)
-        folded = self._distinct(atom.field) or {}
-        for text in folded.get(str(atom.value).lower(), ()):
-            if not atom.cased or text == str(atom.value):
-                result = result | self._same(atom.field, text)
-        return result
-
-    def _same(self, field: str, text: str) -> Bools:
-        if (field, text) not in self._equal:
-            self._equal[field, text] = (self.frame[field] == text).fill_null(False).to_numpy()
-        return self._equal[field, text]
-
-    def _distinct(self, field: str) -> dict[str, list[str]] | None:
-        """The texts of a column by how they read without case; none if they are many."""
-        if field not in self._texts:
-            texts = self.frame[field].drop_nulls().unique()
-            self._texts[field] = None if len(texts) > FEW_TEXTS else _folded(texts)
-        return self._texts[field]
+    def _look_at_texts(self, fields: set[str]) -> None:
+        """Learn the texts of columns by how they read without case; none of a column with many."""
+        new = sorted(fields - self._texts.keys())
+        if not new:
+            return
+        distinct = self.frame.select(pl.col(name).drop_nulls().unique().implode() for name in new)
+        texts = {name: distinct[name].explode() for name in new}
+        self._texts |= {name: None if len(found) > FEW_TEXTS else {} for name, found in texts.items()}
+        few = [(name, found) for name, found in texts.items() if self._texts[name] is not None]
+        every = pl.concat([pl.Series([], dtype=pl.String), *(found.alias("") for _, found in few)])
+        names = [name for name, found in few for _ in range(len(found))]
+        for name, text, folded in zip(names, every, every.str.to_lowercase(), strict=True):
+            known = self._texts[name]
+            if known is not None:
+                known.setdefault(folded, []).append(text)
 
 
-def _folded(texts: pl.Series) -> dict[str, list[str]]:
-    result: dict[str, list[str]] = {}
-    for text, folded in zip(texts, texts.str.to_lowercase(), strict=True):
-        result.setdefault(folded, []).append(text)
-    return result
+@lru_cache(maxsize=64)
+def _kind_of(dtype: pl.DataType) -> _Kind:
+    if dtype == pl.String:
+        return "text"
+    if dtype == pl.Boolean:
+        return "flag"
+    return "number" if dtype.is_numeric() else "other"
+
+
+@lru_cache(maxsize=4096)
+def _compared(atom: sigma.Atom, dtype: pl.DataType) -> pl.Expr:
+    """A comparison under a name of its own."""
+    return sigma.expression(atom, {atom.field: dtype}).alias(repr(atom))
+
+
+def _some(masks: list[Bools], nowhere: Bools) -> Bools:
+    if len(masks) < 2:
+        return masks[0] if masks else nowhere
+    return np.asarray(np.logical_or.reduce(masks))

@@ -65,7 +65,7 @@ def of(found: pl.DataFrame, rows: pl.DataFrame, rules: Iterable[Rule], threshold
     if found.is_empty():
         return pl.DataFrame(schema=MOMENTS)
     place = pl.coalesce("src.device", "src.ip", "agent.id", "source.id", pl.lit(""))
-    told = rows.select(
+    told = rows.filter(pl.col("event.id").is_in(found["event.id"].implode())).select(
         "event.id", "session", pl.col("time.date").alias("date"),
         pl.coalesce("actor.id", pl.concat_str(pl.lit("@"), place)).alias("who"), "actor.id", "system.id", "session.id",
         "src.device", "src.ip", (~pl.col("person.known").fill_null(True)).alias("stranger"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ from detector.block import Block, Words, foreign
 from detector.block import problems as block_problems
 from detector.columns import COLUMNS
 from detector.correlate import CONDITIONS, Base, Correlation
-from detector.marks import Marks
+from detector.marks import Bools, Marks
 from detector.wording import placeholders
 from registers.text import did_you_mean
 
@@ -192,29 +193,27 @@ def parse(data: bytes, path: str) -> Rule | Refused:
         return Refused(path, bad.line, bad.reason)
 
 
-def match(frame: pl.DataFrame, rules: Iterable[Rule]) -> pl.DataFrame:
+def match(frame: pl.DataFrame | Marks, rules: Iterable[Rule], among: Bools | None = None) -> pl.DataFrame:
     """Which rows fire which plain rules.
 
     Args:
-        frame: Enriched rows of one category.
+        frame: Enriched rows of one category; as `Marks` where others ask about them too.
         rules: Plain rules of that category.
+        among: Rows that count; all by default.
 
     Returns:
         `rule` (name) and `row` (position in the frame), sorted by row, then rule.
     """
-    wanted = sorted(rules, key=lambda rule: rule.name)
-    if not wanted or frame.is_empty():
+    wanted = sorted(((rule.name, rule.where) for rule in rules if rule.where is not None), key=itemgetter(0))
+    trees = [tree for _, tree in wanted]
+    marks = frame if isinstance(frame, Marks) else Marks(frame, [atom for tree in trees for atom in sigma.atoms(tree)])
+    if not wanted or marks.frame.is_empty():
         return pl.DataFrame(schema={"rule": pl.String, "row": pl.UInt32})
-    marks = Marks(frame)
-    rows = [np.flatnonzero(marks.where(rule.where)) for rule in wanted if rule.where is not None]
-    names = pl.Series([rule.name for rule in wanted], dtype=pl.String)
-    hits = pl.DataFrame(
-        {
-            "rule": names.gather(np.repeat(np.arange(len(rows)), [len(found) for found in rows])),
-            "row": np.concatenate(rows).astype(np.uint32),
-        }
-    )
-    return hits.sort("row", "rule")
+    rows = [np.flatnonzero(marks.where(tree) if among is None else marks.where(tree) & among) for tree in trees]
+    rule, row = np.repeat(np.arange(len(rows)), [len(found) for found in rows]), np.concatenate(rows)
+    order = np.lexsort((rule, row))
+    names = pl.Series([name for name, _ in wanted], dtype=pl.String)
+    return pl.DataFrame({"rule": names.gather(rule[order]), "row": row[order].astype(np.uint32)})
 
 
 class _Bad(Exception):

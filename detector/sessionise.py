@@ -28,6 +28,13 @@ SEQUENCE: Final[dict[str, tuple[pl.DataType, str]]] = {
 }  # fmt: skip
 
 
+# What `assign` reads of an event.
+READ: Final = (
+    "event.id", "event.action", "time.occurred", "actor.id", "agent.id", "source.id", "system.id", "session.id",
+    "src.device", "src.ip", "op.code", "subject.token",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """When a session ends.

@@ -121,6 +121,19 @@ def fields(of: Tree) -> tuple[str, ...]:
     return tuple(sorted(set(_fields(of))))
 
 
+def atoms(of: Tree) -> frozenset[Atom]:
+    """All comparisons that a tree makes."""
+    if isinstance(of, Atom):
+        return frozenset((of,))
+    parts = (of.part,) if isinstance(of, Not) else of.parts
+    return frozenset(atom for part in parts for atom in atoms(part))
+
+
+def if_absent(atom: Atom) -> bool:
+    """Whether a comparison holds where there is no such column."""
+    return atom.operator == "null" or (atom.operator == "exists" and atom.value is False)
+
+
 def expression(of: Tree, schema: Schema | None = None) -> pl.Expr:
     """The tree as one Boolean expression without nulls.
 
@@ -291,8 +304,8 @@ def _number(column: pl.Expr, field: str, schema: Schema | None) -> pl.Expr:
 def _atom(atom: Atom, schema: Schema | None) -> pl.Expr:
     column = _column(atom.field, schema)
     if column is None:
-        return pl.lit(atom.operator == "null" or (atom.operator == "exists" and atom.value is False))
-    if atom.operator == "null" or (atom.operator == "exists" and atom.value is False):
+        return pl.lit(if_absent(atom))
+    if if_absent(atom):
         return column.is_null()
     if atom.operator == "exists":
         return column.is_not_null()

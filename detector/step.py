@@ -7,18 +7,17 @@ how actors are spread over several stage ones, does not change what comes out in
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import lru_cache
+from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from contract import event
-from detector import correlate, decide, features, history, hits, moments, rulebook, sessionise, witness
+from detector import correlate, decide, features, history, hits, moments, rulebook, sessionise, sigma, witness
 from detector.enrich import Enricher
 from detector.explain import explain
 from detector.marks import Marks
@@ -47,20 +46,30 @@ class Context:
     thresholds: decide.Thresholds = field(default_factory=decide.Thresholds)
     enricher: Enricher = field(init=False)
     evidence: witness.Limits = field(init=False)
+    atoms: tuple[sigma.Atom, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         # The registers are sorted for look-ups once, not for every batch.
         object.__setattr__(self, "enricher", Enricher(self.site))
         config = self.site.config
         limits = witness.Limits(
-            int(config.limits.heartbeat_s or DEFAULT_HEARTBEAT_S), config.time_zone, Calendar(config).day_off
+            int(config.limits.heartbeat_s or DEFAULT_HEARTBEAT_S), config.time_zone, cache(Calendar(config).day_off)
         )
         object.__setattr__(self, "evidence", limits)
+        object.__setattr__(self, "atoms", _atoms_of_events(self.rules))
 
     @property
     def declared(self) -> tuple[str, ...]:
         """Sources that must speak (`systems.*.sources`), sorted."""
         return tuple(sorted({name for system in self.site.config.systems.values() for name in system.sources or ()}))
+
+
+def _atoms_of_events(rules: RuleBook) -> tuple[sigma.Atom, ...]:
+    """Comparisons that plain rules on events and correlations make, each once."""
+    trees = [rule.where for rule in rules.of("event") if rule.where is not None]
+    for stage in (1, 2):
+        trees += [base.where for what in _correlations(rules, stage).values() for base in what.bases]
+    return tuple(dict.fromkeys(atom for tree in trees for atom in sorted(sigma.atoms(tree), key=repr)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +157,8 @@ def merge(outputs: Sequence[Output]) -> Output:
 
 # What a finding needs of the events of a session.
 CLOSED: Final = ("event.id", "session", "event.action", "explained", "subject.token")
+# What is read of an event to say what came before it.
+_FOLLOWED: Final = tuple(dict.fromkeys((*history.READ, *sessionise.READ)))
 ARCHIVE = (*event.KEYS, "session", "explained", "explained.by")
 NOTES = (
     "event.id", "event.class", "time.occurred", "time.date", "time.hour", "time.day_off", "agent.id", "agent.boot",
@@ -165,7 +176,7 @@ def step(state: State, events: pl.DataFrame, watermark: int, context: Context) -
         watermark: UTC ms; no event up to it will come any more.
         context: Registers and rules.
     """
-    return advance(state, prepare(events, context), watermark, context)
+    return advance(state, prepare(sessionise.in_order(events), context), watermark, context)
 
 
 def prepare(events: pl.DataFrame, context: Context) -> pl.DataFrame:
@@ -175,19 +186,13 @@ def prepare(events: pl.DataFrame, context: Context) -> pl.DataFrame:
 
 def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Context) -> tuple[State, Output]:
     """`step` with events that were prepared."""
-    new = prepared.sort(sessionise.order(), maintain_order=True)
-    # A heartbeat is nobody's work: it proves that the agent lives, and belongs to no session.
-    beat = (pl.col("event.class") == "heartbeat").fill_null(False)
-    beats, new = new.filter(beat), new.filter(~beat)
-    remembered, new = history.arrive(state.history, new)
-    fresh, tails = sessionise.assign(state.tails, new, context.limits)
-    found, windows = _event_hits(fresh, state.windows, context)
-    single = moments.of(found, fresh, context.rules.rules, context.thresholds)
+    remembered, tails, heard = _followed(state, sessionise.in_order(prepared), context)
+    found, single, windows, candidates = _event_hits(heard, state.windows, context)
 
     closed = sessionise.is_closed(watermark, context.limits)
     ending, tails = tails.filter(closed), tails.filter(~closed)
     gone = ending["session"]
-    rows = fresh.select(features.SESSION_COLUMNS)
+    rows = _of_sessions(heard, features.SESSION_COLUMNS)
     if state.open_rows.width:
         rows = pl.concat([state.open_rows, rows])
     ended = pl.col("session").is_in(gone.implode())
@@ -198,14 +203,13 @@ def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Conte
     found = pl.concat([state.open_hits, found])
     ended = pl.col("unit").is_in(gone.implode())
 
-    day_rows = fresh.select(features.DAY_COLUMNS)
+    day_rows = _of_sessions(heard, features.DAY_COLUMNS)
     if state.day_rows.width:
         day_rows = pl.concat([state.day_rows, day_rows])
     today = local_date(watermark + 1, context.site)
     over = pl.col("time.date") < today
     remembered, days, day_hits = _days(remembered, day_rows.filter(over), context)
 
-    heard = _heard([fresh, beats], context)
     output = Output(
         rows=heard.select(ARCHIVE),
         sessions=sessions,
@@ -215,7 +219,7 @@ def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Conte
         tails=ending,
         moments=single,
         hits=hits.total(pl.concat([found.filter(ended), session_hits, day_hits])),
-        candidates=_candidates(heard, context, stage=2),
+        candidates=candidates,
         notes=summary(heard.select(NOTES), [name for name in context.declared if name not in state.declared]),
     )
     after = State(
@@ -225,58 +229,52 @@ def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Conte
         open_hits=found.filter(~ended),
         day_rows=day_rows.filter(~over),
         history=remembered,
-        windows=correlate.forget(windows, state.watermark, watermark, _spans(context, stage=1)),
+        windows=correlate.forget(
+            windows, state.watermark, watermark, correlate.by_windows(_correlations(context.rules, stage=1))
+        ),
         declared=context.declared if heard.height else state.declared,
     )
     return after, output
 
 
-def _heard(parts: Sequence[pl.DataFrame], context: Context) -> pl.DataFrame:
-    """All rows in event order, with the columns that are still needed: sorting them all costs twice as much."""
-    needed = {*ARCHIVE, *NOTES, *(name for rule in context.rules.correlations(2) for name in rule.fields)}
-    chosen = [part.select(name for name in part.columns if name in needed) for part in parts]
-    return pl.concat(chosen, how="diagonal").sort(sessionise.order(), maintain_order=True)
+def _followed(state: State, new: pl.DataFrame, context: Context) -> tuple[history.History, pl.DataFrame, pl.DataFrame]:
+    """Say of each event what came before it: the actors' past, the tails of sessions, and all rows with these columns."""
+    # A heartbeat is nobody's work: it proves that the agent lives, and belongs to no session.
+    work = (new["event.class"] != "heartbeat").fill_null(True)
+    remembered, told = history.arrive(state.history, new.select(_FOLLOWED).filter(work))
+    told, tails = sessionise.assign(state.tails, told, context.limits)
+    told = told.select(*history.ARRIVAL, *sessionise.SEQUENCE)
+    if told.height < new.height:
+        places = pl.select(pl.when(work).then(work.cum_sum() - 1)).to_series()
+        told = told.select(pl.all().gather(places))
+    return remembered, tails, new.with_columns(told)
+
+
+def _of_sessions(heard: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """These columns of what was somebody's work."""
+    return heard.select(columns).filter(pl.col("session").is_not_null())
 
 
 def _event_hits(
-    fresh: pl.DataFrame, windows: correlate.State, context: Context
-) -> tuple[pl.DataFrame, correlate.State]:
-    found = [hits.match(fresh, context.rules.of("event"), "session", "event.id", "time.occurred")]
-    candidates = _candidates(fresh, context, stage=1)
-    after = dict(windows)
-    for rule in context.rules.correlations(1):
-        if rule.correlation is None:
-            continue
-        own, key = candidates.filter(pl.col("rule") == rule.name), _window_key(rule.name, rule.correlation)
-        after[key], edges = correlate.advance(windows.get(key, correlate.no_windows()), own, rule.correlation)
-        found.append(hits.correlated(fresh, edges, rule))
-    return pl.concat(found), after
+    heard: pl.DataFrame, windows: correlate.State, context: Context
+) -> tuple[pl.DataFrame, pl.DataFrame, correlate.State, pl.DataFrame]:
+    """Hits, moments, windows and candidates for stage two."""
+    marks, rules = Marks(heard, context.atoms), context.rules
+    work = heard["session"].is_not_null().to_numpy()
+    found = [hits.match(marks, rules.of("event"), "session", "event.id", "time.occurred", work)]
+    correlations = _correlations(rules, stage=1)
+    candidates = correlate.candidates(marks, correlations, work)
+    after, edges = correlate.advance_all(windows, candidates, correlations)
+    turned = heard.filter(pl.col("event.id").is_in(edges["event.id"].implode()))
+    for rule in rules.correlations(1):
+        found.append(hits.correlated(turned, edges.filter(pl.col("rule") == rule.name), rule))
+    every = pl.concat(found)
+    single = moments.of(every, heard, rules.rules, context.thresholds)
+    return every, single, after, correlate.candidates(marks, _correlations(rules, stage=2))
 
 
-def _correlations(context: Context, stage: int) -> dict[str, correlate.Correlation]:
-    return {rule.name: rule.correlation for rule in context.rules.correlations(stage) if rule.correlation is not None}
-
-
-def _window_key(name: str, correlation: correlate.Correlation) -> str:
-    """Name of a rule's windows: a rule that was changed begins anew, since old windows may mean something else."""
-    return f"{name}@{_digest(correlation)}"
-
-
-@lru_cache(maxsize=4096)
-def _digest(correlation: correlate.Correlation) -> str:
-    return hashlib.sha256(repr(correlation).encode()).hexdigest()[:16]
-
-
-def _spans(context: Context, stage: int) -> dict[str, correlate.Correlation]:
-    """Correlations that are in effect, by the name of their windows."""
-    return {_window_key(name, what): what for name, what in _correlations(context, stage).items()}
-
-
-def _candidates(fresh: pl.DataFrame, context: Context, stage: int) -> pl.DataFrame:
-    parts = [pl.DataFrame(schema=correlate.CANDIDATES)]
-    marks = Marks(fresh)
-    parts += [correlate.candidates(marks, name, what) for name, what in _correlations(context, stage).items()]
-    return pl.concat(parts)
+def _correlations(rules: RuleBook, stage: int) -> dict[str, correlate.Correlation]:
+    return {rule.name: rule.correlation for rule in rules.correlations(stage) if rule.correlation is not None}
 
 
 def summed_up(done: pl.DataFrame, ending: pl.DataFrame, context: Context) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -359,13 +357,10 @@ def group(
         The new state, one row per group that filled (`correlate.HITS`), sorted by (time, event id, rule, group), and what is
         to be said of the evidence (`witness.FINDINGS`).
     """
-    windows, filled = dict(state.windows), [pl.DataFrame(schema=correlate.HITS)]
-    for name, what in _correlations(context, stage=2).items():
-        own, key = candidates.filter(pl.col("rule") == name), _window_key(name, what)
-        windows[key], edges = correlate.advance(state.windows.get(key, correlate.no_windows()), own, what)
-        filled.append(edges)
-    kept = correlate.forget(windows, state.watermark, watermark, _spans(context, stage=2))
+    correlations = _correlations(context.rules, stage=2)
+    windows, filled = correlate.advance_all(state.windows, candidates, correlations)
+    kept = correlate.forget(windows, state.watermark, watermark, correlate.by_windows(correlations))
     upto = watermark if heard is None else min(watermark, heard)
     evidence, incidents = witness.advance(state.evidence, notes, upto, context.evidence)
-    groups = pl.concat(filled).sort("time.occurred", "event.id", "rule", "group")
+    groups = filled.sort("time.occurred", "event.id", "rule", "group")
     return Groups(watermark, kept, evidence), groups, incidents

@@ -217,13 +217,13 @@ def test_candidates_are_the_matching_events_of_known_groups():
         "src.device": ["d", None, "d"], "system.id": ["w", "w", "w"], "actor.id": ["x", "y", "z"],
     })  # fmt: skip
 
-    [row] = correlate.candidates(events, "r", condition).to_dicts()
+    [row] = correlate.candidates(events, {"r": condition}).to_dicts()
 
     assert row == {
         "rule": "r", "base": "a", "group": f"d{correlate.SEPARATOR}w", "time.occurred": 5, "event.id": "1",
         "value": "x", "actor.id": "x", "subject": None,
     }  # fmt: skip
-    assert correlate.candidates(events.drop("src.device"), "r", condition).is_empty()
+    assert correlate.candidates(events.drop("src.device"), {"r": condition}).is_empty()
 
 
 def test_an_alias_takes_another_column_in_each_rule():
@@ -236,7 +236,7 @@ def test_an_alias_takes_another_column_in_each_rule():
         "actor.id": ["admin", "x"], "target.actor": ["x", None],
     })  # fmt: skip
 
-    hits = correlate.correlate(correlate.candidates(events, "r", condition), condition)
+    hits = correlate.correlate(correlate.candidates(events, {"r": condition}), condition)
 
     assert hits["group"].to_list() == ["x"]
     assert condition.stage == 2
