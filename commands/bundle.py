@@ -26,9 +26,7 @@ def key(options: argparse.Namespace) -> int:
     """`sekimori keys bundle`: write a signing key and, beside it, the public key that agents get."""
     path: Path = options.out
     private, public = bundle.new_key()
-    beside = path.with_name(path.name + ".pub")
-    for where, data, mode in ((path, private, 0o600), (beside, public, 0o644)):
-        disk.create(where, data, "give --out another name, a key is never overwritten", mode)
+    beside = disk.create_pair(path, private, public)
     show.say(f"{path}: signs bundles; it stays on the machine where they are made")
     show.say(f"{beside}: goes to the agents, named in [drop] keys")
     show.say(f"fingerprint {bundle.fingerprint(bundle.public_key(public))}: compare it over another way")

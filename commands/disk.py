@@ -51,6 +51,18 @@ def create(path: Path, data: bytes, exists: str = "give --out another name", mod
         raise Failure(f"{path}: cannot be written ({error.strerror}): give --out a folder that can be") from None
 
 
+def create_pair(path: Path, private: bytes, public: bytes) -> Path:
+    """Write a key that only its owner may read and, beside it, the public one; returns where that is.
+
+    Raises:
+        Failure: As `create` does.
+    """
+    beside = path.with_name(path.name + ".pub")
+    for where, data, mode in ((path, private, 0o600), (beside, public, 0o644)):
+        create(where, data, "give --out another name, a key is never overwritten", mode)
+    return beside
+
+
 def check(out: Path, inputs: Sequence[Path]) -> None:
     """Refuse a folder that cannot be written to, or where something would be lost.
 

@@ -53,10 +53,8 @@ def _home() -> Path:
 def archive(options: argparse.Namespace) -> int:
     """`sekimori keys archive`: the pair for digests of the archive; returns the exit status."""
     path: Path = options.out
-    beside = path.with_name(path.name + ".pub")
     private, public = signing.new_pair()
-    for where, data, mode in ((path, private, 0o600), (beside, public, 0o644)):
-        disk.create(where, data, "give --out another name, a key is never overwritten", mode)
+    beside = disk.create_pair(path, private, public)
     show.say(f"{path}: signs the digests of the archive; it stays with the detector, as [archive] key says")
     show.say(f"{beside}: goes to who runs sekimori verify, over another way than the archive itself")
     show.say(f"fingerprint {signing.Signer(private).fingerprint}: as digests name it")
