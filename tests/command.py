@@ -54,6 +54,11 @@ class Ran:
         return [json.loads(line) for line in (self.folder / name).read_text(encoding="utf-8").splitlines()]
 
 
+def table(heading: str, values: Mapping[str, Any]) -> str:
+    """A table of a configuration, such as `[kafka]`, in TOML."""
+    return f"{heading}\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+
+
 def environment(home: Path) -> dict[str, str]:
     """So that tests neither read nor write this user's own key."""
     return {**os.environ, "XDG_DATA_HOME": str(home), "PYTHONPATH": str(ROOT), "RUST_BACKTRACE": "1"}

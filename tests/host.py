@@ -8,8 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from contract.sealkey import SealKey
-from tests.command import ROOT, environment
+from tests import asking
+from tests.command import ROOT, environment, table
 from tests.kafka.cluster import Cluster
 
 # A line of which no two are the same, in the combined format.
@@ -75,16 +74,10 @@ class Host:
             },
             "metrics": {"port": 0},
         }
-        for table, values in self.options.items():
-            tables.setdefault(table, {}).update(values)
-        text = "".join(
-            f"[{table}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
-            for table, values in tables.items()
-        )
-        text += "".join(
-            "[[syslog]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in port.items())
-            for port in self.syslog
-        )
+        for name, values in self.options.items():
+            tables.setdefault(name, {}).update(values)
+        text = "".join(table(f"[{name}]", values) for name, values in tables.items())
+        text += "".join(table("[[syslog]]", port) for port in self.syslog)
         text += "".join(f'[[files]]\nsource = "{source}"\npaths = ["{glob}"]\n' for source, glob in self.files)
         self.config.write_text(text)
 
@@ -141,17 +134,11 @@ class Host:
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask the agent's port."""
-        port = self.said.rsplit("metrics at port ", 1)[1].split()[0]
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+        return asking.get(self.said, path)
 
     def metric(self, name: str) -> float:
         """Sum over the series of a metric."""
-        lines = self.get("/metrics")[1].splitlines()
-        return sum(float(one.rsplit(" ", 1)[1]) for one in lines if one.split("{")[0].split(" ")[0] == name)
+        return asking.metric(self.get("/metrics")[1], name)
 
     def events(self) -> Iterator[dict[str, Any]]:
         """What arrived, by partition and offset, heartbeats included."""

@@ -8,8 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +15,8 @@ from typing import Any
 
 from kafka import KafkaProducer
 
-from tests.command import ROOT, environment
+from tests import asking
+from tests.command import ROOT, environment, table
 from tests.kafka.cluster import Cluster
 
 
@@ -58,17 +57,11 @@ class Running:
     def get(self, path: str) -> tuple[int, str]:
         """Ask its port."""
         self.until(lambda: "metrics at port" in self.said)
-        port = self.said.rsplit("metrics at port ", 1)[1].split()[0]
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+        return asking.get(self.said, path)
 
     def metric(self, name: str) -> float:
         """Sum over the series of a metric."""
-        lines = self.get("/metrics")[1].splitlines()
-        return sum(float(one.rsplit(" ", 1)[1]) for one in lines if one.split("{")[0].split(" ")[0] == name)
+        return asking.metric(self.get("/metrics")[1], name)
 
 
 @dataclass(slots=True)
@@ -112,15 +105,10 @@ class Desk:
             "limits": {"snapshot_s": 2, "stuck_after_s": 5},
             "metrics": {"port": 0},
         }  # fmt: skip
-        for table, values in self.options.items():
-            tables.setdefault(table, {}).update(values)
+        for section, values in self.options.items():
+            tables.setdefault(section, {}).update(values)
         path = self.folder / f"{name}.toml"
-        path.write_text(
-            "".join(
-                f"[{table}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
-                for table, values in tables.items()
-            )
-        )
+        path.write_text("".join(table(f"[{section}]", values) for section, values in tables.items()))
         return path
 
     def start(self, *arguments: str, name: str = "det") -> Running:
