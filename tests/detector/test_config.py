@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from detector import document
-from detector.config import Config, load, parse
+from detector.config import load, parse
 from registers.config import ConfigError
 
 SMALL = """
@@ -89,16 +88,3 @@ def test_the_digest_names_the_options_and_no_secret(tmp_path: Path):
 
     assert len(one.digest) == 64
     assert one.digest == parse(SMALL, tmp_path).digest != other.digest
-
-
-def test_every_option_of_every_table_stands_in_the_page_with_a_sentence():
-    page = document.configuration()
-    schema = Config.model_json_schema()
-
-    tables = {name: definition for name, definition in schema["$defs"].items() if "properties" in definition}
-    assert len(tables) == len(Config.model_fields)
-    for table in tables.values():
-        for key, option in table["properties"].items():
-            assert option["description"].endswith(".")
-            assert f"| `{key}` |" in page
-            assert option["description"] in page
