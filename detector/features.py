@@ -123,11 +123,13 @@ MODEL_FEATURES: Final = (
 
 
 def _runs_of_steps(rows: pl.DataFrame) -> pl.DataFrame:
-    """Longest run of accesses in which each subject number is next to the one before, per session."""
-    steps = rows.filter(pl.col("subject.step").is_not_null() | ACCESS).select(
-        "session", (pl.col("subject.step").abs() == 1).fill_null(False).alias("next")
+    """Longest run of accesses in which each subject number is next to the one before, per session that has one."""
+    is_next = (pl.col("subject.step").abs() == 1).fill_null(False)
+    stepping = rows.select("session", is_next.alias("next")).filter("next")["session"].unique()
+    steps = rows.filter(pl.col("session").is_in(stepping.implode()) & (pl.col("subject.step").is_not_null() | ACCESS))
+    runs = steps.select("session", is_next.alias("next")).with_columns(
+        (~pl.col("next")).cum_sum().over("session").alias("run")
     )
-    runs = steps.with_columns((~pl.col("next")).cum_sum().over("session").alias("run"))
     return (
         runs.filter("next")
         .group_by("session", "run")
@@ -138,13 +140,17 @@ def _runs_of_steps(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _repeats(rows: pl.DataFrame, group: Sequence[str]) -> pl.DataFrame:
-    """Most accesses to one unexplained subject that led to no entry, per group."""
-    per_subject = (
-        rows.filter(_SUBJECT.is_not_null())
-        .group_by(*group, "subject.token")
-        .agg(UNEXPLAINED.sum().alias("n"), _action(*WRITES, "delete").any().alias("written"))
-    )
-    return per_subject.filter(~pl.col("written")).group_by(*group).agg(pl.col("n").max().alias("repeat.max"))
+    """Most accesses to one unexplained subject that led to no entry, per group that has one."""
+    key = [*group, "subject.token"]
+    rows = rows.filter(_SUBJECT.is_not_null() & (UNEXPLAINED | _action(*WRITES, "delete")))
+    written = rows.filter(_action(*WRITES, "delete")).select(key)
+    looked = rows.filter(UNEXPLAINED).group_by(key).agg(pl.len().alias("n"))
+    return looked.join(written, on=key, how="anti").group_by(group).agg(pl.col("n").max().alias("repeat.max"))
+
+
+_SHIFT_COLUMNS: Final = (
+    "session", "seq.gap_s", "event.action", "event.outcome", "op.code", "explained", "subject.token",
+)  # fmt: skip
 
 
 def _shifts(idle: pl.DataFrame) -> pl.DataFrame:
@@ -152,8 +158,8 @@ def _shifts(idle: pl.DataFrame) -> pl.DataFrame:
     if idle.is_empty():
         return pl.DataFrame(schema={"session": pl.String, "shift.ops": pl.Float64, "shift.unexplained": pl.Float64})
     gap = pl.col("seq.gap_s")
-    place = pl.int_range(pl.len()).over("session")
-    idle = idle.with_columns((place >= gap.fill_null(-1.0).arg_max().over("session")).alias("after"))
+    resumed = pl.col("place").get(gap.fill_null(-1.0).arg_max()).over("session")
+    idle = idle.with_row_index("place").with_columns((pl.col("place") >= resumed).alias("after"))
     # Log-on and log-off belong to neither pattern.
     work = idle.filter(~_action("logon", "logoff", "timeout", "lock"))
     after = pl.col("after")
@@ -187,6 +193,15 @@ def _most_frequent(rows: pl.DataFrame, group: Sequence[str], column: str) -> pl.
     return first.drop("_n")
 
 
+def _with(out: pl.DataFrame, group: Sequence[str], *extras: pl.DataFrame) -> pl.DataFrame:
+    """Add what was found out apart, by group."""
+    # Joined to the names alone, and only then put beside the many columns.
+    beside = out.select(group)
+    for extra in extras:
+        beside = beside.join(extra, on=group, how="left", maintain_order="left")
+    return out.hstack(beside.drop(group))
+
+
 def sessions(rows: pl.DataFrame) -> pl.DataFrame:
     """Summarise closed sessions.
 
@@ -214,12 +229,12 @@ def sessions(rows: pl.DataFrame) -> pl.DataFrame:
         *exprs,
     )
     idle = out.filter(pl.col("gap_max_s") >= IDLE_S)["session"]
-    pauses = rows.filter(pl.col("session").is_in(idle.implode()))
-    for extra in (
-        _most_frequent(rows, ["session"], "system.id"), _most_frequent(rows, ["session"], "src.device"),
-        _runs_of_steps(rows), _repeats(rows, ["session"]), _shifts(pauses),
-    ):  # fmt: skip
-        out = out.join(extra, on="session", how="left", maintain_order="left")
+    pauses = rows.select(_SHIFT_COLUMNS).filter(pl.col("session").is_in(idle.implode()))
+    out = _with(
+        out, ["session"], _most_frequent(rows, ["session"], "system.id"),
+        _most_frequent(rows, ["session"], "src.device"), _runs_of_steps(rows), _repeats(rows, ["session"]),
+        _shifts(pauses),
+    )  # fmt: skip
     return out.with_columns(
         (pl.col("events") / pl.col("duration_min").clip(1.0)).alias("pace_per_min"),
         pl.col("step.run", "repeat.max").fill_null(0).cast(pl.Int64),
@@ -279,8 +294,8 @@ def days(rows: pl.DataFrame, export_limit: int | None) -> pl.DataFrame:
         pl.col("system.id").drop_nulls().n_unique().alias("systems"),
         near.cast(pl.Int64).alias("near_limit"),
     )
-    for extra in (
-        _most_frequent(rows, group, "system.id"), _most_frequent(rows, group, "src.device"), _repeats(rows, group)
-    ):  # fmt: skip
-        out = out.join(extra, on=group, how="left", maintain_order="left")
+    out = _with(
+        out, group, _most_frequent(rows, group, "system.id"), _most_frequent(rows, group, "src.device"),
+        _repeats(rows, group),
+    )  # fmt: skip
     return out.with_columns(pl.col("repeat.max").fill_null(0).cast(pl.Int64)).sort(group)

@@ -105,7 +105,7 @@ class Output:
         rows: The events of this call in event order: the event's columns, `session` (null for heartbeats), `explained`,
             `explained.by`.
         sessions: Sessions that closed (`features.sessions`, and `event.id`).
-        days: Days that ended (`features.days`, and `unit`, `event.id`).
+        days: Days that ended (`features.days`, and `unit`; where a rule hit, `event.id`, the first event concerned).
             Both have `closes` (UTC ms: when they were over), and where a rule hit them `related` and `about`, the
             events concerned and whom these are about.
         closed: Events of the sessions that closed (`features.SESSION_COLUMNS`), in event order.
@@ -290,35 +290,33 @@ def summed_up(done: pl.DataFrame, ending: pl.DataFrame, context: Context) -> tup
     rules = context.rules.of("session")
     # Of ten million events the ids of all sessions fill the memory: what a finding needs of a session that no rule
     # hits is looked up (`Output.closed`).
-    hit = sessions["session"].gather(rulebook.match(sessions, rules)["row"].unique())
-    about = hits.concerned(done.filter(pl.col("session").is_in(hit.implode())), ["session"])
-    sessions = sessions.join(about, on="session", how="left", maintain_order="left")
-    return sessions, hits.match(sessions, rules, "session", "event.id", "last")
+    found = rulebook.match(sessions, rules)
+    sessions = _concerning(sessions, found, done, ["session"])
+    return sessions, hits.described(sessions, found, rules, "session", "event.id", "last")
 
 
-def _only_where_hit(units: pl.DataFrame, unit: str, found: pl.DataFrame) -> pl.DataFrame:
-    """Keep the ids of the events concerned where a rule hit: of ten million events those of all units fill the memory.
-
-    What a finding needs of other units is looked up (`Output.closed`).
-    """
-    hit = pl.col(unit).is_in(found["unit"].unique().implode())
-    return units.with_columns(pl.when(hit).then(name).alias(name) for name in ("related", "about"))
+def _concerning(units: pl.DataFrame, found: pl.DataFrame, rows: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
+    """Add to units that a rule hit which events are concerned, and whom these are about: `related` and `about`."""
+    hit = units.select(key)[found["row"].unique()]
+    about = hits.concerned(rows.join(hit, on=key, how="semi", maintain_order="left"), key)
+    return units.hstack(units.select(key).join(about, on=key, how="left", maintain_order="left").drop(key))
 
 
 def _days(
     remembered: history.History, rows: pl.DataFrame, context: Context
 ) -> tuple[history.History, pl.DataFrame, pl.DataFrame]:
     limit = context.site.config.limits.export_rows_needing_approval
+    key, rules = ["time.date", "actor.id"], context.rules.of("actor_day")
+    rows = rows.filter(pl.col("actor.id").is_not_null())
     days = features.days(rows, limit)
     remembered, days = history.look_back(remembered, days, rows)
-    key = ["time.date", "actor.id"]
-    days = days.join(hits.concerned(rows, key), on=key, how="left", maintain_order="left").with_columns(
+    days = days.with_columns(
         pl.concat_str(pl.lit("d-"), pl.col("time.date").cast(pl.String), pl.lit("-"), "actor.id").alias("unit"),
-        pl.col("related").list.first().alias("event.id"),
         day_end(pl.col("time.date"), context.site.config.time_zone).alias("closes"),
     )
-    found = hits.match(days, context.rules.of("actor_day"), "unit", "event.id", "last")
-    return remembered, _only_where_hit(days, "unit", found), found
+    found = rulebook.match(days, rules)
+    days = _concerning(days, found, rows, key).with_columns(pl.col("related").list.first().alias("event.id"))
+    return remembered, days, hits.described(days, found, rules, "unit", "event.id", "last")
 
 
 def local_date(at: int, site: Site) -> date:
