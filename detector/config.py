@@ -154,6 +154,12 @@ class Limits(Section):
     turn_mib: int = Field(
         16, ge=1, le=1024, description="Bytes of a partition from which a turn takes no more records."
     )
+    turn_s: float = Field(
+        1.0,
+        ge=0,
+        le=60,
+        description="Seconds for which the records of a partition are gathered for one turn, unless they are many.",
+    )
     snapshot_s: int = Field(
         300,
         ge=1,

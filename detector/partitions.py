@@ -304,7 +304,8 @@ class Partitions:
             stage = one.make(place, self._counts)
             worker = Worker(
                 place, stage, state_log, self._outbox, Observed(self._metrics, one.name),
-                snapshot_s=config.limits.snapshot_s, monotonic=self._clocks.monotonic,
+                snapshot_s=config.limits.snapshot_s, turn_s=config.limits.turn_s,
+                turn_bytes=config.limits.turn_mib << 20, monotonic=self._clocks.monotonic,
             )  # fmt: skip
             worker.open(lambda: self._first(place), self._tables(one, place))
             held.end = self._end(place)

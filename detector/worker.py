@@ -74,6 +74,8 @@ class Worker(Generic[S, P]):
         observer: Observer,
         *,
         snapshot_s: float = 300.0,
+        turn_s: float = 0.0,
+        turn_bytes: int = 16 << 20,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.place = place
@@ -85,6 +87,9 @@ class Worker(Generic[S, P]):
         self._outbox = outbox
         self._observer = observer
         self._snapshot_s = snapshot_s
+        self._turn_s, self._turn_bytes = turn_s, turn_bytes
+        self._turned_at = -turn_s
+        self._gathered = 0  # bytes that wait
         self._monotonic = monotonic
         self._known: int | None = None  # offset up to which the log knows steps
         self._again: deque[Step] = deque()  # steps to be worked through again
@@ -169,7 +174,9 @@ class Worker(Generic[S, P]):
         """
         if self._tables is not None:
             self._unkept += [one for one in taken.records if one.offset >= self._kept_upto]
-        self._waiting += [one for one in taken.records if one.offset >= self.next]
+        new = [one for one in taken.records if one.offset >= self.next]
+        self._waiting += new
+        self._gathered += sum(len(one.value) for one in new)
         self._behind = max(self._behind, taken.next)
         self._work(moment)
 
@@ -224,7 +231,7 @@ class Worker(Generic[S, P]):
         return cut
 
     def _turn(self, moment: Moment) -> None:
-        if self._pending is None:
+        if self._pending is None and self._is_time(moment):
             self._pending = self._decided(moment)
         if self._pending is None:
             return
@@ -235,6 +242,15 @@ class Worker(Generic[S, P]):
         self._known = step.next
         self._unsaved += 1
         self._run(step, prepared, publish=True)
+
+    def _is_time(self, moment: Moment) -> bool:
+        """Whether it is time for a turn. Each costs something, however little came, so that a little is gathered first."""
+        now_s = self._monotonic()
+        hurried = moment.ending or moment.lost is not None or self._gathered >= self._turn_bytes
+        if not hurried and now_s - self._turned_at < self._turn_s:
+            return False
+        self._turned_at, self._gathered = now_s, 0
+        return True
 
     def _decided(self, moment: Moment) -> tuple[Step, P] | None:
         """The next step, unless there is nothing to do."""
