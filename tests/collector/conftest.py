@@ -13,6 +13,7 @@ from collector.ingest import ingest
 from collector.parse import Parsed
 from collector.sources import Source, shipped
 from registers.tokens import SiteKey
+from tests.collector.configs import private
 from tests.collector.receiver import SYSLOG, Receiver
 
 
@@ -25,6 +26,14 @@ def key() -> SiteKey:
 def shared(shared: Path) -> Path:
     """The folder of public logs beside the project."""
     return shared / "data"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder for a configuration, with the keys that `SMALLEST` names."""
+    private(tmp_path / "site.key", "5e" * 32)
+    private(tmp_path / "seal.key", "the agent's first secret")
+    return tmp_path
 
 
 @pytest.fixture
