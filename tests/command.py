@@ -19,9 +19,6 @@ GOOD = f"{HEADER}\n" + "".join(
     f"2026-04-01 10:{minute:02d}:00,access,read,100{minute % 3},welfare,00{minute:04d},WE110\n" for minute in range(20)
 )
 
-# What the fixture `sekimori` gives: the command, which takes its arguments one by one.
-Command = Callable[..., subprocess.CompletedProcess[str]]
-
 
 @dataclass(frozen=True)
 class Ran:
@@ -52,6 +49,11 @@ class Ran:
     def rows(self, name: str) -> list[dict[str, Any]]:
         """The objects of an NDJSON file it wrote."""
         return [json.loads(line) for line in (self.folder / name).read_text(encoding="utf-8").splitlines()]
+
+
+# What the fixtures `run` and `sekimori` give: they take the command's arguments one by one.
+Run = Callable[..., Ran]
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def table(heading: str, values: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from tests import command
-from tests.command import GOOD, Command, Ran
+from tests.command import GOOD, Command, Ran, Run
 
 if TYPE_CHECKING:  # at run time only by tests with Kafka: it takes half a second
     from tests.kafka.broker import Broker
@@ -36,7 +36,7 @@ def shared() -> Path:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., Ran]:
+def run(tmp_path: Path) -> Run:
     """Run `sekimori analyze`, by default with --json, into a folder `out`."""
     home = tmp_path / "home"
     home.mkdir()

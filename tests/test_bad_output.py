@@ -7,15 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests import command, disk
-from tests.command import HEADER, Ran
-
-Run = Callable[..., Ran]
+from tests.command import HEADER, Run
 
 
 def _refuses_out(run: Run, logs: Path, out: Path, says: str) -> None:

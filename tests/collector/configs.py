@@ -20,6 +20,7 @@ seal_key = "seal.key"
 bootstrap_servers = ["kafka1.example.jp:9093"]
 """
 FILES = '[[files]]\npaths = ["log/*.csv"]\n'
+SYSLOG = '[[syslog]]\nprotocol = "{}"\nport = {}\n'
 
 
 def private(path: Path, text: str | bytes) -> Path:
@@ -45,6 +46,3 @@ def certified(folder: Path, name: str) -> tuple[Path, Path]:
     key = private(folder / f"{name}.key", made.private_key_pem.bytes())
     made.private_key_and_cert_chain_pem.write_to_path(folder / f"{name}.pem")
     return folder / f"{name}.pem", key
-
-
-SYSLOG = '[[syslog]]\nprotocol = "{}"\nport = {}\n'
