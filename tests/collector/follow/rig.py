@@ -145,6 +145,11 @@ class Rig:
     def lines(self) -> list[bytes]:
         return [raw for _, _, _, raw in self.given]
 
+    @property
+    def problems(self) -> list[str]:
+        assert self.follower is not None
+        return self.follower.problems
+
     def missing(self) -> list[bytes]:
         given = set(self.lines)
         return [line for line in self.written if line not in given]
