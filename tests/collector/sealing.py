@@ -10,6 +10,7 @@ import polars as pl
 from audit.chains.capture import Taken, Topic
 from collector.heartbeat import Clock, Tally, heartbeats
 from collector.seal import Sealer
+from contract import sealed
 from contract.event import schema
 from contract.sealed import Record
 from contract.sealkey import SealKey
@@ -79,3 +80,8 @@ def topic(lying: Sequence[Taken] = (), taken_ms: int = NOON, firsts: dict[int, i
     partitions = {one.partition for one in lying} | set(range(PARTITIONS))
     spans = {number: ((firsts or {}).get(number, 0), len(lying)) for number in sorted(partitions)}
     return Topic("access-events", taken_ms, spans)
+
+
+def hash_of(record: Record) -> str:
+    """What the next record names it by, in hex."""
+    return sealed.record_hash(record.partition, record.key, record.headers[:-1], record.value).hex()

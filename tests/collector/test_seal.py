@@ -1,20 +1,15 @@
 """Sealing: every event numbered once, every record chained and signed, and nothing that was sealed forgotten by a crash."""
 
-import errno
 import json
-import os
-import stat
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from collector import enrol, journal
-from collector.enrol import EnrolmentError
-from collector.journal import JournalError
+from collector import journal
 from contract import sealed, wire
 from contract.sealed import MAX_BYTES, MAX_EVENTS, NO_RECORD, Predecessor, Record
-from tests.collector.sealing import AGENT, NOON, SECRET, beats, enrolled, rows, some, start
+from tests.collector.sealing import AGENT, NOON, SECRET, beats, enrolled, hash_of, rows, some, start
 
 
 def header(record: Record, name: str) -> str:
@@ -28,10 +23,6 @@ def events(records: list[Record]) -> pl.DataFrame:
 def statement(record: Record) -> list[Predecessor]:
     message = wire.decode(record.value).frame["message"][0]
     return [Predecessor.from_json(one) for one in json.loads(message)["previous"]]
-
-
-def hash_of(record: Record) -> str:
-    return sealed.record_hash(record.partition, record.key, record.headers[:-1], record.value).hex()
 
 
 def test_numbers_run_without_gap_through_all_partitions(tmp_path: Path):
@@ -251,169 +242,3 @@ def test_relayed_records_that_were_not_acknowledged_are_told_by_their_number(tmp
     first.close()
 
     assert [one.relayed for one in start(tmp_path).previous] == [2]
-
-
-@pytest.mark.parametrize("cut", [1, 20, 60])
-def test_a_line_of_the_journal_that_was_cut_by_a_crash_is_forgotten(tmp_path: Path, cut: int):
-    enrolled(tmp_path)
-    first = start(tmp_path)
-    records = beats(first)
-    first.commit()
-    some(first, 4)
-    first.commit()
-    place = tmp_path / "state" / "seal" / "journal"
-    place.write_bytes(place.read_bytes()[:-cut])
-
-    second = start(tmp_path)
-
-    assert second.previous == (Predecessor(first.boot, 2, hash_of(records[-1]), ((0, 2),)),)
-    assert second.notes == ()
-
-
-@pytest.mark.parametrize("damage", [lambda data: b"x" + data[1:], lambda data: b"", lambda data: b"0" * 40 + b"\n"])
-def test_a_damaged_journal_is_kept_aside_and_told(tmp_path: Path, damage):
-    enrolled(tmp_path)
-    first = start(tmp_path)
-    for _ in range(2):
-        beats(first)
-        first.commit()
-    place = tmp_path / "state" / "seal" / "journal"
-    place.write_bytes(damage(place.read_bytes()))
-
-    second = start(tmp_path)
-
-    assert second.previous == ()
-    [note] = second.notes
-    assert "damaged" in note
-    assert "gap" in note
-    assert (place.parent / "journal.damaged").exists()
-
-
-def test_a_missing_journal_is_told_but_not_at_the_first_start(tmp_path: Path):
-    enrolled(tmp_path)
-    assert start(tmp_path).notes == ()
-    (tmp_path / "state" / "seal" / "journal").unlink()
-    [note] = start(tmp_path).notes
-    assert "is missing" in note
-
-
-def test_a_full_disk_stops_the_commit_until_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    enrolled(tmp_path)
-    sealer = start(tmp_path)
-    records = beats(sealer)
-    real, left = os.pwrite, [7]
-
-    def full(handle: int, data: bytes, at: int) -> int:
-        if not left:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(handle, data[: left.pop()], at)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "pwrite", full)
-        for _ in range(2):
-            with pytest.raises(JournalError, match=r"No space left on device.*make room"):
-                sealer.commit()
-    records += some(sealer, 3)
-    sealer.commit()
-
-    assert start(tmp_path).previous == (Predecessor(sealer.boot, 5, hash_of(records[-1]), ((0, 5),)),)
-
-
-def test_a_journal_that_has_grown_large_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(journal, "_LARGE_B", 2000)
-    enrolled(tmp_path)
-    sealer = start(tmp_path)
-    beats(sealer)
-    place, sizes = tmp_path / "state" / "seal" / "journal", []
-    for _ in range(40):
-        records = some(sealer, 3)
-        sealer.commit()
-        sealer.acknowledged(records)
-        sizes.append(place.stat().st_size)
-    sealer.commit()
-
-    assert max(sizes) < 2500
-    assert start(tmp_path).previous == (Predecessor(sealer.boot, 122, hash_of(records[-1]), ((0, 2),)),)
-
-
-def test_the_first_start_erases_the_key_and_keeps_only_the_next_ones_secret(tmp_path: Path):
-    key = enrolled(tmp_path)
-    place = tmp_path / "seal.key"
-    with place.open("rb") as still_open:
-        first = start(tmp_path)
-        assert set(still_open.read()) == {0}
-
-    kept = tmp_path / "state" / "seal" / "next-secret"
-    assert not place.exists()
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert sealed.boot_name(key.successor().secret) == start(tmp_path).boot != first.boot
-    everything = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    for spent in (key, key.successor()):
-        assert spent.secret.hex().encode() not in everything
-
-
-def test_a_start_that_dies_before_it_erased_the_key_leaves_that_to_the_next(tmp_path: Path):
-    enrolled(tmp_path)
-    start(tmp_path)
-    enrolled(tmp_path)
-
-    second = start(tmp_path)
-
-    assert not (tmp_path / "seal.key").exists()
-    assert sealed.boot_name(SECRET) != second.boot
-
-
-def test_a_key_that_cannot_be_erased_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    enrolled(tmp_path)
-
-    def refuse(self: Path) -> None:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-
-    monkeypatch.setattr(Path, "unlink", refuse)
-
-    [note] = start(tmp_path).notes
-
-    assert "cannot be erased (Read-only file system)" in note
-
-
-@pytest.mark.parametrize(
-    ("prepare", "said"),
-    [
-        (lambda folder: None, "seal.key: no seal key: make one with sekimori keys seal"),
-        (lambda folder: enrolled(folder, "ag-2"), "is the key of ag-2, not of ag-test"),
-        (lambda folder: enrolled(folder) and (folder / "seal.key").chmod(0o644), "everybody may read it"),
-        (lambda folder: enrolled(folder) and (folder / "seal.key").write_text("hm"), "is no seal key"),
-        (lambda folder: enrolled(folder) and (folder / "state").touch(), "cannot be written (Not a directory)"),
-    ],
-)
-def test_a_start_without_a_key_of_its_own_is_refused_in_one_line(tmp_path: Path, prepare, said: str):
-    prepare(tmp_path)
-
-    with pytest.raises(EnrolmentError) as caught:
-        start(tmp_path)
-
-    assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_second_enrolment_does_not_silently_take_the_place_of_the_first(tmp_path: Path):
-    enrolled(tmp_path)
-    start(tmp_path)
-    enrolled(tmp_path, secret=b"x" * 32)
-
-    with pytest.raises(EnrolmentError, match="another enrolment"):
-        start(tmp_path)
-    assert (tmp_path / "seal.key").exists()
-
-
-def test_a_start_whose_successor_cannot_be_kept_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    enrolled(tmp_path)
-
-    def full(handle: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(enrol.os, "fsync", full)
-        with pytest.raises(EnrolmentError, match="nothing was sealed"):
-            start(tmp_path)
-    assert start(tmp_path).boot == sealed.boot_name(SECRET)
