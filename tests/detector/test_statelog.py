@@ -1,61 +1,18 @@
-"""The state log on a real Kafka: what was accepted is recovered, by one owner at a time, through outages."""
+"""The state log on a real Kafka: what was accepted is recovered, whole and in order; what is damaged or foreign is told."""
 
 from __future__ import annotations
 
-import itertools
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
-from pathlib import Path
+from contextlib import closing
 
 import pytest
 from kafka import KafkaProducer, TopicPartition
 
 from detector import statechain
-from detector.statelog import Broken, Fenced, StateLog, Step, Unknown, Unreachable, key_of, partition_for
-from service.settings import Kafka
-from tests.kafka.broker import PASSWORDS, Broker, Door
+from detector.statelog import Broken, Fenced, Step, Unknown, key_of, partition_for
+from tests.detector.statelogs import KEY, nexts, step, writing
 from tests.kafka.cluster import Cluster
-
-KEY = key_of("live", "access-events", 3)
-
-
-@pytest.fixture
-def opened(kafka: Cluster) -> Iterator[Callable[..., StateLog]]:
-    """Logs that end with the test."""
-    logs: list[StateLog] = []
-
-    def make(topic: str, key: str = KEY, partition: int = 0, **options: object) -> StateLog:
-        settings = Kafka.model_validate({"bootstrap_servers": kafka.address.split(",")})
-        logs.append(StateLog(settings, topic, partition, key, **options))  # type: ignore[arg-type]
-        return logs[-1]
-
-    yield make
-    for log in logs:
-        log.close()
-
-
-def step(start: int, next: int, **decision: object) -> Step:
-    return Step(start, next, decision, start)
-
-
-@contextmanager
-def writing(kafka: Cluster) -> Iterator[Callable[..., int]]:
-    """Write records as somebody else would; gives their offsets."""
-    producer = KafkaProducer(bootstrap_servers=kafka.address.split(","))
-
-    def send(topic: str, key: str | None, value: bytes, partition: int = 0) -> int:
-        sent = producer.send(topic, key=None if key is None else key.encode(), value=value, partition=partition)
-        return int(sent.get(30).offset)
-
-    yield send
-    producer.close()
-
-
-def nexts(log: StateLog) -> list[int]:
-    return [one.next for one in log.take_over().steps]
 
 
 def test_keys_and_partitions_have_names():
@@ -124,48 +81,6 @@ def test_a_half_written_snapshot_is_ignored(kafka: Cluster, opened):
     assert opened(topic).take_over().snapshot == b"new"
 
 
-def test_the_older_of_two_owners_is_fenced_and_what_it_writes_counts_for_nothing(kafka: Cluster, opened):
-    topic = kafka.topic(1)
-    zombie, heir = opened(topic), opened(topic)
-    zombie.take_over()
-    zombie.append(step(0, 5, by="zombie"))
-    before = zombie._mine.link()
-    assert heir.take_over().next == 5
-    for _ in range(2):  # it stays fenced
-        with pytest.raises(Fenced, match="live/access-events/3 has another owner now: epoch 2, ours was 1"):
-            zombie.append(step(5, 6, by="zombie"))
-    heir.append(step(5, 7, by="heir"))
-    with writing(kafka) as send:  # what it had on the way lands late
-        send(topic, KEY, statechain.step(before, step(5, 6, by="zombie")))
-    heir.append(step(7, 8, by="heir"))
-    assert heir.outdated == 2
-    found = opened(topic).take_over()
-    assert [one.decision["by"] for one in found.steps] == ["zombie", "heir", "heir"]
-
-
-def test_a_zombie_is_fenced_in_the_middle_of_a_snapshot(kafka: Cluster, opened):
-    topic = kafka.topic(1)
-    zombie = opened(topic)
-    zombie.take_over()
-    zombie.append(step(0, 5))
-    assert nexts(opened(topic)) == [5]
-    with pytest.raises(Fenced):
-        zombie.snapshot(5, b"x" * 2_000_000)
-    assert opened(topic).take_over().snapshot is None
-
-
-def test_what_a_zombie_wrote_before_the_claim_is_the_heirs(kafka: Cluster, opened):
-    topic = kafka.topic(1)
-    zombie = opened(topic)
-    zombie.take_over()
-    zombie.append(step(0, 5))
-    with writing(kafka) as send:  # it was written, and the zombie never heard of it
-        send(topic, KEY, statechain.step(zombie._mine.link(), step(5, 6)))
-    assert nexts(opened(topic)) == [5, 6]
-    with pytest.raises(Fenced):
-        zombie.append(step(5, 6))
-
-
 def test_a_step_that_comes_twice_counts_once(kafka: Cluster, opened):
     topic = kafka.topic(1)
     log = opened(topic)
@@ -204,16 +119,6 @@ def test_deleted_records_that_are_needed_are_missed(kafka: Cluster, opened):
         admin.delete_records({TopicPartition(topic, 0): 2})
     with pytest.raises(Broken, match="its beginning is missing"):
         opened(topic).take_over()
-
-
-def test_somebody_who_writes_in_our_name_is_found_out(kafka: Cluster, opened):
-    topic = kafka.topic(1)
-    log = opened(topic)
-    log.take_over()
-    with writing(kafka) as send:
-        send(topic, KEY, statechain.step(log._mine.link(), step(0, 9, by="forger")))
-    with pytest.raises(Broken, match="somebody else writes state of live/access-events/3"):
-        log.append(step(0, 5))
 
 
 def test_a_later_version_is_refused_with_advice_and_only_by_whom_it_concerns(kafka: Cluster, opened):
@@ -297,158 +202,3 @@ def test_records_of_others_are_ignored_and_counted(kafka: Cluster, opened):
     heir = opened(topic)
     assert nexts(heir) == [5]
     assert heir.foreign == 3
-
-
-def test_appending_goes_on_through_a_restart_of_the_broker(broker: Broker, opened):
-    topic = broker.topic(1)
-    log = opened(topic, timeout_s=60.0)
-    log.take_over()
-    log.append(step(0, 1))
-    broker.kill()
-    waiting = threading.Thread(target=lambda: [log.append(step(number, number + 1)) for number in range(1, 20)])
-    waiting.start()
-    time.sleep(3.0)
-    assert waiting.is_alive()
-    broker.start()
-    waiting.join(60)
-    assert nexts(opened(topic)) == list(range(1, 21))
-
-
-def test_a_time_out_is_told_and_the_same_step_may_be_tried_again(broker: Broker, opened):
-    topic = broker.topic(1)
-    log = opened(topic, timeout_s=3.0)
-    log.take_over()
-    log.append(step(0, 1))
-    broker.pause()
-    with pytest.raises(Unreachable, match="does not answer: is it well"):
-        log.append(step(1, 2, n=1))
-    with pytest.raises(ValueError, match="tried again before anything else"):
-        log.append(step(1, 2, n=2))
-    broker.resume()
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            log.append(step(1, 2, n=1))
-            break
-        except Unreachable:
-            assert time.monotonic() < deadline
-    log.append(step(2, 3))
-    found = opened(topic).take_over()
-    assert [one.decision for one in found.steps] == [{}, {"n": 1}, {}]
-
-
-def test_a_topic_that_was_given_more_partitions_is_noticed(kafka: Cluster, opened):
-    topic = kafka.topic(1)
-    log = opened(topic)
-    log.take_over()
-    log.append(step(0, 5))
-    with kafka.admin() as admin:
-        admin.create_partitions({topic: 2})
-    with pytest.raises(Broken, match=f"{topic} partition 0 holds state of {KEY}, which with 2 partitions belongs"):
-        opened(topic, key_of("live", "access-events", 4)).take_over()
-
-
-def test_a_long_log_may_take_longer_than_kafka_is_waited_for(kafka: Cluster, opened):
-    topic = kafka.topic(1)
-    with closing(KafkaProducer(bootstrap_servers=kafka.address.split(","))) as producer:
-        for _ in range(10_000):
-            producer.send(topic, b"somebody else's", partition=0)
-        producer.flush(60)
-    seconds = itertools.count(0.0, 0.5)
-    log = opened(topic, timeout_s=5.0, clock=lambda: next(seconds))
-    log.take_over()
-    assert log.foreign == 10_000
-    assert next(seconds) > 20
-
-
-def test_an_owner_who_slept_through_the_deletion_of_what_he_had_not_read_is_fenced(kafka: Cluster, opened):
-    topic = kafka.topic(1)
-    zombie, heir = opened(topic), opened(topic)
-    zombie.take_over()
-    zombie.append(step(0, 5))
-    heir.take_over()
-    heir.append(step(5, 6))
-    heir.snapshot(6, b"s")
-    for _ in range(2):
-        with pytest.raises(Fenced, match="another owner"):
-            zombie.append(step(5, 6))
-    assert zombie.take_over().snapshot == b"s"
-    zombie.append(step(6, 7))
-
-
-def test_whoever_fights_for_a_key_what_was_accepted_is_recovered_in_order(kafka: Cluster, opened):
-    topic = kafka.topic(1)
-    accepted: list[Step] = []
-    errors: list[BaseException] = []
-
-    def fight(name: int) -> None:
-        try:
-            for turn in range(6):
-                log = opened(topic)
-                at = log.take_over().next or 0
-                with suppress(Fenced):
-                    for number in range(15):
-                        one = step(at, at + 1, by=name, turn=turn, n=number)
-                        log.append(one)
-                        accepted.append(one)
-                        at += 1
-                        if number == 7:
-                            log.snapshot(at, b"%d" % at * 200_000)
-                log.close()
-        except BaseException as error:  # for the test's own thread to tell
-            errors.append(error)
-            raise
-
-    threads = [threading.Thread(target=fight, args=(name,)) for name in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert not errors
-    found = opened(topic).take_over()
-    everything = sorted(accepted, key=lambda one: one.start)
-    # What an owner was told is accepted, nobody else took in hand as well; a step may count of which its owner did not hear.
-    assert len({one.start for one in accepted}) == len(accepted) > 20
-    assert found.next is not None
-    assert found.next >= everything[-1].next
-    counted = {one.start: one for one in found.steps}
-    assert all(counted[one.start] == one for one in everything if one.start >= max(found.snapshot_next, 0))
-    if found.snapshot is not None:
-        assert found.snapshot == b"%d" % found.snapshot_next * 200_000
-
-
-def test_a_topic_or_partition_that_is_not_there_is_told(kafka: Cluster, opened):
-    for topic, partition in (("no-such-topic", 0), (kafka.topic(1), 1)):
-        with pytest.raises(Unreachable, match=f"has no topic {topic}: create it, or correct its name"):
-            opened(topic, partition=partition).take_over()
-
-
-def test_who_may_not_write_is_told_what_to_allow(broker: Broker, tmp_path: Path):
-    topic = broker.topic(1)
-    password = tmp_path / "password"
-    password.write_text(PASSWORDS["alice"])
-    password.chmod(0o600)
-    settings = Kafka.model_validate({
-        "bootstrap_servers": [broker.at(Door.SASL)], "security_protocol": Door.SASL.protocol,
-        "ssl_cafile": broker.authority.cafile, "sasl_mechanism": "SCRAM-SHA-256", "sasl_username": "alice",
-        "sasl_password_file": password,
-    })  # fmt: skip
-    log = StateLog(settings, topic, 0, KEY, timeout_s=20.0)
-    broker.allow("alice", topic, "READ", "DESCRIBE")
-    with pytest.raises(Unreachable, match=f"does not let 'alice' use topic {topic}: allow READ and WRITE"):
-        log.take_over()
-    broker.allow("alice", topic, "WRITE")
-    deadline = time.monotonic() + 30
-    while True:  # rights take a moment to arrive
-        try:
-            log.take_over()
-            break
-        except Unreachable:
-            assert time.monotonic() < deadline
-    log.append(step(0, 5))
-    log.snapshot(5, b"s")
-    assert log.untrimmed is not None
-    assert "allow DELETE" in log.untrimmed
-    log.append(step(5, 6))
-    log.close()
-    broker.forbid("alice", topic)
