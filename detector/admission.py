@@ -41,7 +41,7 @@ class Trust:
     """Whom to believe what.
 
     Attributes:
-        sealed: Agents that seal: what says to be theirs and comes without a seal is refused.
+        sealed: Agents that seal: what says to be theirs is refused unless it comes in a record that one of them sealed.
         max_bytes: Largest value of a record, decompressed, that is read.
     """
 
@@ -107,20 +107,31 @@ def _unreadable(record: Arrived, trust: Trust) -> Refusal | None:
 
 
 def _refused_events(batch: Batch, claims: Mapping[int, Claim], trust: Trust) -> tuple[NDArray[np.bool_], list[Refused]]:
-    """Events of a later version, and those that name an agent that seals in a record without a seal."""
+    """Events of a later version, and those that name an agent that seals in a record that none of them sealed.
+
+    One may be relayed by another, whose seal the record has then; the seal of a stranger is none.
+    """
     newer = (batch.frame.get_column("event.schema") > SCHEMA_VERSION).to_numpy(writable=True)
     refused = []
     for row in np.flatnonzero(newer).tolist():
         detail = f"event.schema: {batch.frame['event.schema'][row]}; {NEWER}"
         refused.append(batch.refuse(row, Reason.SCHEMA, detail))
-    if not trust.sealed or len(claims) == len(batch.lines):
+    known = [number for number, one in claims.items() if one.agent in trust.sealed]
+    if not trust.sealed or len(known) == len(batch.lines):
         return newer, refused
     plain = np.ones(len(batch.lines), np.bool_)
-    plain[list(claims)] = False
+    plain[known] = False
     names = batch.frame.get_column("agent.id").is_in(sorted(trust.sealed)).fill_null(False).to_numpy()
     posing = names & plain[batch.record] & ~newer
-    detail = "agent.id: the record is not sealed, and what this agent sends always is: who sent it is not who it says"
-    refused += [batch.refuse(row, Reason.SEAL, detail) for row in np.flatnonzero(posing).tolist()]
+    for row in np.flatnonzero(posing).tolist():
+        sealer = claims.get(int(batch.record[row]))
+        what = (
+            "the record is not sealed, and what this agent sends always is"
+            if sealer is None
+            else f"the record is sealed by {rejected.cut(sealer.agent, 60)}, which is none of detector.sealed_agents"
+        )
+        detail = f"agent.id: {what}: who sent it is not who it says"
+        refused.append(batch.refuse(row, Reason.SEAL, detail))
     return newer | posing, refused
 
 

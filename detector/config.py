@@ -55,7 +55,11 @@ class Detector(Section):
         600, ge=60, le=86_400, description="An agent silent for so long is not waited for any longer, until it speaks again."
     )  # fmt: skip
     sealed_agents: Annotated[list[Name], AfterValidator(no_twice)] = Field(
-        [], description="Agents that seal what they send: a record without a seal that names one of them is refused."
+        [],
+        description=(
+            "Agents that seal what they send, those that relay for others too: an event that names one of them is refused unless "
+            "one of them sealed its record."
+        ),
     )
     drain_s: int = Field(
         8,

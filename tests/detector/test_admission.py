@@ -171,6 +171,18 @@ def test_without_a_seal_nobody_speaks_in_the_name_of_an_agent_that_seals(sealed:
     assert read([stripped], Trust()).events.height == 300  # where nobody is known to seal
 
 
+def test_the_seal_of_a_stranger_lets_nobody_speak_in_the_name_of_an_agent_that_seals(sealed: list[Record]):
+    relaying = arrived(sealed[4])  # two events of `away`, sealed by another agent
+
+    assert read([relaying], Trust(frozenset({"away", AGENT}))).events.height == 2
+
+    found = read([relaying, arrived(sealed[1], 9)], Trust(frozenset({"away"})))
+    assert found.events.height == 300
+    assert [reason for _, reason in reasons(found)] == ["seal", "seal"]
+    assert f"sealed by {AGENT}" in found.rejected["detail"][0]
+    assert [one.offset for one in found.heard] == [9]
+
+
 def header(name: str, value: bytes) -> Callable[[Arrived], Arrived]:
     return lambda one: replace(one, headers=tuple((key, value if key == name else was) for key, was in one.headers))
 

@@ -17,6 +17,7 @@ from detector import relay
 from detector.admission import Trust
 from detector.arrival import Arrived
 from detector.config import parse
+from detector.inputs import Cores, inputs
 from detector.partitions import Counts
 from detector.pins import Deployment
 from detector.place import Place
@@ -250,6 +251,21 @@ def test_what_cannot_be_read_goes_to_the_dead_letters_and_holds_nobody_up():
     [letter] = [json.loads(record.value) for record in turns.sent if record.topic == CONFIG.topics.dead_letters]
     assert letter["source.position"] == "access-events/0/1:0"
     assert turns.texts() == ['{"a1": 1}']
+
+
+def test_who_is_configured_to_seal_is_believed_under_a_seal_only():
+    detector = CONFIG.detector.model_copy(update={"sealed_agents": ["ag"]})
+    config = CONFIG.model_copy(update={"detector": detector})
+    nobody: Any = None
+    [first, *_] = inputs(config, deployment(), "live", nobody, Cores(CountActors(), CountEverybody(), "0.1.0"))
+    turns = Turns(first.make(Place("access-events", 0), COUNTS))
+
+    turns.take(records([event(1, START), event(2, START, agent="other"), event(3, START + 5 * MINUTE, agent="other")]))
+
+    assert turns.texts() == ['{"a1": 1}']
+    [letter] = [json.loads(record.value) for record in turns.sent if record.topic == CONFIG.topics.dead_letters]
+    assert letter["reason"] == "seal"
+    assert "not who it says" in letter["detail"]
 
 
 def test_a_state_of_another_number_of_partitions_is_refused_with_what_to_do():
