@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from contract import rejected, wire
+from contract.lines import occurrences
 from contract.rejected import KEPT_CHARS, Reason, Refusal
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -43,7 +45,7 @@ class Refused(NamedTuple):
     refusal: Refusal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Batch:
     """Records, decoded.
 
@@ -55,7 +57,6 @@ class Batch:
         refused: Lines that are no event, in their order.
         unknown: How often each key outside the contract occurred.
         data: What was decoded.
-        starts: Where each line starts in it.
         origins: Where each record's value starts in it, or would.
     """
 
@@ -66,8 +67,12 @@ class Batch:
     refused: list[Refused]
     unknown: dict[str, int]
     data: bytes
-    starts: NDArray[np.int64]
     origins: NDArray[np.int64]
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """Where each line starts in the data; nobody asks while nothing is refused."""
+        return _starts(self.data)
 
     def refuse(self, row: int, reason: Reason, detail: str) -> Refused:
         """An event that is refused after all."""
@@ -94,23 +99,27 @@ def decode(records: Sequence[Arrived], numbers: Sequence[int]) -> Batch:
     values, lines, origins = _joined(records, numbers)
     data = b"".join(values)
     decoded = wire.decode(data)
-    starts = np.zeros(0, np.int64)
-    if data:
-        starts = np.concatenate(([0], np.flatnonzero(np.frombuffer(data, np.uint8) == 10)[:-1] + 1))
     record = np.repeat(np.arange(len(records)), lines)
-    bad = _lines_at(decoded.rejected.get_column("source.position"), starts)
-    kept = np.ones(len(starts), np.bool_)
-    kept[bad] = False
-    if np.count_nonzero(kept) > decoded.frame.height:
-        kept[[line for line in np.flatnonzero(kept).tolist() if _is_blank(data, starts, line)]] = False
+    kept, refused = np.ones(len(record), np.bool_), []
+    if decoded.frame.height < len(record):
+        starts = _starts(data)
+        bad = _lines_at(decoded.rejected.get_column("source.position"), starts)
+        kept[bad] = False
+        if np.count_nonzero(kept) > decoded.frame.height:
+            kept[[line for line in np.flatnonzero(kept).tolist() if _is_blank(data, starts, line)]] = False
+        refused = [
+            Refused(int(record[at]), int(starts[at] - origins[record[at]]), Refusal(Reason(reason), detail, text))
+            for at, (reason, detail, text) in zip(
+                bad.tolist(), decoded.rejected.select("reason", "detail", "line").iter_rows(), strict=True
+            )
+        ]
     line = np.flatnonzero(kept)
-    refused = [
-        Refused(int(record[at]), int(starts[at] - origins[record[at]]), Refusal(Reason(reason), detail, text))
-        for at, (reason, detail, text) in zip(
-            bad.tolist(), decoded.rejected.select("reason", "detail", "line").iter_rows(), strict=True
-        )
-    ]
-    return Batch(decoded.frame, record[line], line, lines, refused, decoded.unknown, data, starts, origins)
+    return Batch(decoded.frame, record[line], line, lines, refused, decoded.unknown, data, origins)
+
+
+def _starts(data: bytes) -> NDArray[np.int64]:
+    """Where lines start in data that ends with a newline, or is empty."""
+    return np.append(0, np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1)[:-1]
 
 
 def _joined(
@@ -130,7 +139,7 @@ def _joined(
         if value and not value.endswith(b"\n"):
             value += b"\n"
         values.append(value)
-        lines[number] = value.count(b"\n")
+        lines[number] = occurrences(value, "\n")
         place += len(value)
     return values, lines, origins
 

@@ -261,24 +261,34 @@ def _place(stretches: Sequence[Stretch], at: int) -> int:
 
 
 def _read_on(files: Mapping[str, tuple[Stretch, ...]], new: pl.DataFrame) -> Mapping[str, tuple[Stretch, ...]]:
-    """Note how far files are read now."""
+    """Note how far files are read now.
+
+    That is `_noted` for one event after the other; in most files it is clear at once what comes of all of them.
+    """
     rows = _places(new).drop_nulls()
     read = dict(files)
+    before = (pl.col("offset").cum_max().shift(1), pl.col("at").cum_max().shift(1))
     groups = rows.group_by("file", maintain_order=True).agg(
         (pl.col("offset").diff().min() > 0).fill_null(True).alias("rising"),
-        pl.col("offset").min().alias("low"),
         pl.col("offset").max().alias("high"),
         pl.col("at").min().alias("first_ms"),
         pl.col("at").max().alias("last_ms"),
+        # What does not go on in its file is out of order only, for another that came before it has a time as late.
+        ((pl.col("offset") > before[0]) | (pl.col("at") <= before[1])).all().alias("tidy"),
+        pl.col("offset").first().alias("begin"),
+        pl.col("at").first().alias("begin_ms"),
     )
     odd = []
-    for name, rising, low, high, first_ms, last_ms in groups.iter_rows():
+    for name, rising, high, first_ms, last_ms, tidy, begin, begin_ms in groups.iter_rows():
         stretches = read.get(name, ())
-        if rising and not stretches:
+        if not stretches and (rising or (tidy and begin_ms == first_ms)):
             read[name] = (Stretch(first_ms, last_ms, high),)
-        elif rising and low > stretches[-1].offset and first_ms >= stretches[-1].first_ms:
+        elif stretches and _goes_on(stretches[-1], begin, first_ms, last_ms, tidy):
             last = stretches[-1]
-            read[name] = (*stretches[:-1], Stretch(last.first_ms, max(last.last_ms, last_ms), high))
+            read[name] = (
+                *stretches[:-1],
+                Stretch(last.first_ms, max(last.last_ms, last_ms), max(last.offset, high)),
+            )
         else:
             odd.append(name)
     for name, offset, at in rows.filter(pl.col("file").is_in(odd)).select("file", "offset", "at").iter_rows():
@@ -287,6 +297,11 @@ def _read_on(files: Mapping[str, tuple[Stretch, ...]], new: pl.DataFrame) -> Map
     for name in sorted(read, key=lambda name: (read[name][-1].last_ms, name))[:too_many] if too_many else ():
         del read[name]
     return read
+
+
+def _goes_on(last: Stretch, begin: int, first_ms: int, last_ms: int, tidy: bool) -> bool:
+    """Whether events from `first_ms` to `last_ms`, the first of them at the offset `begin`, are all of this stretch."""
+    return first_ms >= last.first_ms and (last_ms <= last.last_ms or (tidy and begin > last.offset))
 
 
 def _noted(stretches: tuple[Stretch, ...], offset: int, at: int) -> tuple[Stretch, ...]:

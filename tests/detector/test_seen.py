@@ -236,6 +236,22 @@ def in_batches(rows: Sequence[tuple[object, ...]], size: int) -> list[str]:
     return found
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 30)), max_size=12),
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 30)), max_size=12),
+)
+def test_how_far_a_file_was_read_is_the_same_for_one_event_at_a_time(
+    before: list[tuple[int, int]], then: list[tuple[int, int]]
+):
+    told = [(0, 3), *before, *then]  # whatever follows is not before the first
+    rows = events(*((number, at + 3, f"a.log:{offset}") for number, (at, offset) in enumerate(told)))
+    cut = 1 + len(before)
+
+    whole = after(Seen(), 0, rows[:cut], rows[cut:])
+
+    assert whole.files == after(Seen(), 0, *(rows[at : at + 1] for at in range(len(told)))).files
+
+
 def test_many_small_batches_are_one_large_one():
     rng = random.Random(4)
     rows = [(rng.randrange(500), 5, "a.log:1") for _ in range(2000)]
