@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-import polars as pl
-
 from contract.sealed import Record
 from detector.arrival import Arrived
 from detector.relay import Rows
@@ -39,31 +37,23 @@ class Sent:
 
     Attributes:
         records: To be published, in this order; equal whenever the turn is repeated.
-        rows, sessions: For the archive's tables; None where a stage has none.
         counts: For the metrics, by name.
     """
 
     records: Sequence[Record] = ()
-    rows: pl.DataFrame | None = None
-    sessions: pl.DataFrame | None = None
     counts: Mapping[str, float] = field(default_factory=dict)
 
 
 class Effects(Protocol):
     """What the core decided about a stretch of event time.
 
-    `findings` are OCSF objects, `relays` what goes on to stage two; `rows` and `sessions` are for the archive's tables,
-    `counts` for the metrics (`hits:rule`).
+    `findings` are OCSF objects, `relays` what goes on to stage two, `counts` is for the metrics (`hits:rule`).
     """
 
     @property
     def findings(self) -> Sequence[Mapping[str, Any]]: ...
     @property
     def relays(self) -> Sequence[Rows]: ...
-    @property
-    def rows(self) -> pl.DataFrame: ...
-    @property
-    def sessions(self) -> pl.DataFrame: ...
     @property
     def counts(self) -> Mapping[str, int]: ...
 

@@ -155,7 +155,7 @@ class One(Generic[C]):
         counted = {"events": float(new.height), "repeated": float(again.height)}
         counted |= {name: float(count) for name, count in effects.counts.items()}
         counted |= published.counts(found) | letters.counts(prepared.rejected)
-        return after, Sent(records, effects.rows, effects.sessions, counted)
+        return after, Sent(records, counted)
 
     def _lost(self, state: State[C], decision: Mapping[str, Any], schedule: Schedule) -> list[dict[str, Any]]:
         if "lost" not in decision:

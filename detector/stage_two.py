@@ -143,7 +143,7 @@ class Two(Generic[C]):
         counted |= {name: float(count) for name, count in effects.counts.items()}
         counted |= published.counts(found) | letters.counts(prepared.refused)
         after = replace(state, core=core, reach=reach, pinned=pinned, counts=counts)
-        return after, Sent(records, effects.rows, effects.sessions, counted)
+        return after, Sent(records, counted)
 
     def _lost(self, state: State[C], decision: Mapping[str, Any], schedule: Schedule) -> list[dict[str, Any]]:
         if "lost" not in decision:

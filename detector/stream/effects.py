@@ -19,15 +19,11 @@ class Effects:
     Attributes:
         findings: OCSF objects, in the order in which they are to arrive.
         relays: What goes on to stage two.
-        rows: Events that were decided, for the archive (`step.ARCHIVE`).
-        sessions: Sessions that closed.
         counts: For the metrics.
     """
 
     findings: list[Mapping[str, Any]] = field(default_factory=list)
     relays: Sequence[relay.Rows] = ()
-    rows: pl.DataFrame = field(default_factory=pl.DataFrame)
-    sessions: pl.DataFrame = field(default_factory=pl.DataFrame)
     counts: Counter[str] = field(default_factory=Counter)
 
     def count_hits(self, found: pl.DataFrame) -> None:

@@ -136,8 +136,6 @@ def _decided(state: State, upto: int, plan: Plan, effects: Effects) -> tuple[Sta
     known, single = telling.say(known, single, plan)
     effects.findings += [*others, *single]
     effects.count_hits(output.hits)
-    effects.rows = pl.concat([effects.rows, output.rows], how="diagonal")
-    effects.sessions = pl.concat([effects.sessions, output.sessions], how="diagonal")
     units = {one["unmapped"]["unit"] for one in others}
     kept = amend.keep(state.kept, output, units, plan.context.limits)
     return State(core, waiting, known, said, kept), output, decided
@@ -162,7 +160,6 @@ def _amended(
     """Take late events in; also returns what they say of numbers, and the moments among them."""
     done = amend.amend(state.core, state.kept, late, plan, state.said)
     effects.findings += done.findings
-    effects.rows = pl.concat([effects.rows, done.rows.select(step.ARCHIVE)], how="diagonal")
     effects.counts["late"] += late.height
     state = replace(state, core=done.core, kept=done.kept)
     known = telling.settle(state.moments, done.moments, state.core.watermark)

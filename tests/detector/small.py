@@ -21,8 +21,6 @@ class Effects:
 
     findings: Sequence[Mapping[str, Any]] = ()
     relays: Sequence[relay.Rows] = ()
-    rows: pl.DataFrame = field(default_factory=pl.DataFrame)
-    sessions: pl.DataFrame = field(default_factory=pl.DataFrame)
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
