@@ -71,9 +71,16 @@ agent: venv ## An agent that follows try/logs/*.log and streams to the Kafka of 
 	@$(BIN)/python -m tests.kafka.trial $(TRY)
 	@$(BIN)/sekimori collect -c $(TRY)/collector.toml
 
+.PHONY: detect
+detect: venv ## A detector that decides about what the agent of `make agent` sends, until Ctrl-C
+	@$(BIN)/python -m tests.kafka.trial $(TRY)
+	@$(BIN)/sekimori detect -c $(TRY)/detector.toml
+
+TOPIC := access-events
+
 .PHONY: consume
-consume: venv ## What arrived in the Kafka of `make kafka`, on the console
-	@$(BIN)/python -m tests.kafka.consume access-events
+consume: venv ## What arrived in the Kafka of `make kafka`, on the console; TOPIC=findings: what was found
+	@$(BIN)/python -m tests.kafka.consume $(TOPIC)
 
 .PHONY: lint
 lint: venv ## Check style and types

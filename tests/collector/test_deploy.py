@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +13,7 @@ import sekimori
 from collector.config import Config, load
 from registers.config import ConfigError
 from service.health import HUNG_AFTER_S
+from tests import systemd
 
 DEPLOY: Final = Path(__file__).parents[2] / "collector" / "deploy"
 EXAMPLE: Final = (DEPLOY / "collector.toml").read_text(encoding="utf-8")
@@ -97,13 +95,7 @@ def test_without_its_files_the_example_names_each_of_them(tmp_path: Path) -> Non
 
 
 def unit() -> dict[str, list[str]]:
-    """Settings of the service, each with all its values."""
-    found: dict[str, list[str]] = {}
-    for line in (DEPLOY / "sekimori-collect.service").read_text(encoding="utf-8").splitlines():
-        if line and line[0] not in "#[":
-            key, _, value = line.partition("=")
-            found.setdefault(key, []).append(value)
-    return found
+    return systemd.settings(DEPLOY / "sekimori-collect.service")
 
 
 def test_the_unit_never_gives_up_and_never_hurries() -> None:
@@ -145,16 +137,7 @@ def test_the_unit_lets_the_agent_write_where_the_example_says() -> None:
 
 def test_the_agents_libraries_load_without_memory_that_is_written_and_run() -> None:
     assert unit()["MemoryDenyWriteExecute"] == ["yes"]
-    environment = dict(value.split("=", 1) for value in unit()["Environment"])
-    # PR_SET_MDWE, from Linux 6.3 on; on an older kernel this only shows that the environment of the unit does no harm.
-    code = (
-        "import ctypes; ctypes.CDLL(None).prctl(65, 1, 0, 0, 0); import collector.parse, collector.health; print('ok')"
-    )
-
-    ran = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False,
-        cwd=DEPLOY.parents[1], timeout=60,
-    )  # fmt: skip
+    ran = systemd.imported("collector.parse, collector.health", unit(), DEPLOY.parents[1])
 
     assert (ran.stdout, ran.stderr) == ("ok\n", "")
 
