@@ -29,7 +29,7 @@ from collector.cut import Cutter, Limits, Piece
 from collector.follow.events import Gap, Lag, Lines
 from collector.ledger import Ledger
 from collector.sources import Source
-from service.printable import printable
+from service.printable import safe_line
 
 SCAN_S: Final = 2.0
 SETTLE_S: Final = 60.0  # a file that is too short and did not grow for so long is cut off
@@ -228,21 +228,21 @@ class Drop:
     def _accept(self, one: _Candidate) -> None:
         """Take a bundle: in the ledger first, so that it is imported once whatever happens next."""
         taken = self.ledger.names
-        name = self._free(_IMPORTED, printable(one.path.name), taken)
+        name = self._free(_IMPORTED, safe_line(one.path.name), taken)
         self.ledger.accept(one.bundle.digest, name)
         self._candidate = None
         self._begin(_Import(name, one.handle, one.bundle, one.sources))
         self._results["imported"] += 1
-        _log.info("drop folder: %s is imported: %s", printable(one.path.name), _summary(one.bundle))
+        _log.info("drop folder: %s is imported: %s", safe_line(one.path.name), _summary(one.bundle))
         one.path.rename(self.folder / _IMPORTED / name)
 
     def _refuse(self, path: Path, reason: str) -> None:
-        name = self._free(_REFUSED, path.name)
+        name = self._free(_REFUSED, safe_line(path.name))
         path.rename(self.folder / _REFUSED / name)
         self._results["refused"] += 1
-        _log.error("drop folder: %s is refused: %s", printable(path.name), printable(reason))
+        _log.error("drop folder: %s is refused: %s", safe_line(path.name), safe_line(reason))
         note = self.folder / _REFUSED / f"{name}.reason.txt"
-        note.write_text(f"{printable(path.name)}: {printable(reason)}\n", encoding="utf-8")
+        note.write_text(f"{safe_line(path.name)}: {safe_line(reason)}\n", encoding="utf-8")
 
     def _free(self, where: str, wanted: str, taken: Collection[str] = ()) -> str:
         """A name that no file in a folder of ours has; the folder is made if it is missing."""
@@ -277,8 +277,7 @@ class Drop:
         if self._place.get("digest") == digest:
             log, offset = int(self._place["log"]), int(self._place["offset"])
         problem = "is gone"
-        # The earlier run may have been stopped between accepting and moving.
-        for path in (self.folder / _IMPORTED / name, self.folder / name):
+        for path in (self.folder / _IMPORTED / name, *self._not_moved()):
             try:
                 handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             except OSError:
@@ -290,7 +289,7 @@ class Drop:
                 sources = [source_of(bundle, place, self.rules) for place in range(len(bundle.manifest.logs))]
             except BundleError as error:
                 os.close(handle)
-                problem = str(error)
+                problem = str(error) if path.name == name else problem
                 continue
             self._begin(_Import(name, handle, bundle, sources, log, offset, offset))
             if path.parent == self.folder:
@@ -298,9 +297,16 @@ class Drop:
                 path.rename(self.folder / _IMPORTED / name)
             return []
         self._place = {"digest": digest, "name": name, "log": log, "offset": offset, "ended": True}
-        detail = f"bundle {printable(name)} {problem}: what follows byte {offset} of its log {log + 1} is missing"
+        detail = f"bundle {safe_line(name)} {problem}: what follows byte {offset} of its log {log + 1} is missing"
         source = self.rules.source.id if self.rules.source else "drop"
-        return [Gap(source, printable(name), "", offset, None, "bundle_altered", detail)]
+        return [Gap(source, safe_line(name), "", offset, None, "bundle_altered", detail)]
+
+    def _not_moved(self) -> list[Path]:
+        """The files in the folder: the earlier run may have been stopped between accepting and moving, under a new name."""
+        try:
+            return sorted(Path(one.path) for one in os.scandir(self.folder) if one.is_file(follow_symlinks=False))
+        except OSError:
+            return []
 
     def _read(self, one: _Import, budget_bytes: int) -> list[Lines | Gap]:
         """The next lines of the log in hand."""
@@ -308,7 +314,7 @@ class Drop:
             self._end()
             return []
         log, source = one.bundle.manifest.logs[one.log], one.sources[one.log]
-        name = printable(f"{one.name}/{log.name}")
+        name = safe_line(f"{one.name}/{log.name}")
         one.cutter = cutter = one.cutter or Cutter(name, source, LIMITS)
         ended = False
         pieces: list[Piece] = []
@@ -323,7 +329,7 @@ class Drop:
         except (BundleError, OSError, EOFError, zlib.error) as error:
             ended = True
             pieces += list(cutter.flush(settled=True))  # whole lines only
-            detail = f"bundle {printable(one.name)} {error}: the rest of this log is missing"
+            detail = f"bundle {safe_line(one.name)} {error}: the rest of this log is missing"
             gaps.append(Gap(source.id, name, cutter.generation, cutter.position, None, "bundle_altered", detail))
         found: list[Lines | Gap] = [
             Lines(source, f"{one.bundle.digest}/{one.log}", part, part.lines.get_column("offset").min() == 0)
@@ -339,7 +345,7 @@ class Drop:
     def _end(self) -> None:
         assert self._import is not None
         os.close(self._import.handle)
-        _log.info("drop folder: %s was read to its end", printable(self._import.name))
+        _log.info("drop folder: %s was read to its end", safe_line(self._import.name))
         self._import = None
 
 

@@ -25,11 +25,20 @@ _STAMP: Final = re.compile(
 _NO_HOST: Final = re.compile(rb"(?:[^\s:\[]+(?:\[[^\]\s]*\])?:(?:\s|\Z)|\S*\Z)")
 
 
+# A cut through a number would leave a part of a My Number that no mask recognises. The last digit, also full-width in UTF-8,
+# CP932 and EUC-JP, with what may stand between it and the next: separators, escapes, other bytes beyond ASCII.
+_LAST_DIGIT: Final = re.compile(
+    rb"(?:[0-9]|\xef\xbc[\x90-\x99]|\x82[O-X]|\xa3[\xb0-\xb9])[-./_+ %\\&#;{}A-Fa-fuxmp@O-X[\]^|\x80-\xff]{0,9}\Z"
+)
+_BACK_BYTES: Final = 12  # as many as the pattern takes
+
+
 class Framer:
     """Cuts what one connection sends into messages; holds at most one unfinished message.
 
     Attributes:
-        cut_messages: Messages of which only the beginning was kept: longer than the bound, or broken off by the sender.
+        cut_messages: Messages of which only the beginning was kept: longer than the bound, or broken off by the sender. It
+            ends before the number that the cut goes through.
         cut_bytes: Bytes of them that are missing.
     """
 
@@ -72,7 +81,7 @@ class Framer:
         """The connection has ended: what is left is its last message, with or without line end, or its beginning."""
         rest, self._held = self._held, b""
         if found := self._counted(rest, 0):
-            rest = rest[found.end(1) + 1 :]
+            rest = _closed(rest[found.end(1) + 1 :])
             self.cut_messages += 1
             self.cut_bytes += int(found[1]) - len(rest)
         message = _bare(rest)
@@ -82,18 +91,18 @@ class Framer:
         return (_COUNTED_AGAIN if self._counts else _COUNTED).match(data, at)
 
     def _bounded(self, message: bytes, size: int) -> bytes:
-        if size > self._max_bytes:
-            self.cut_messages += 1
-            self.cut_bytes += size - self._max_bytes
-        return message[: self._max_bytes]
+        if size <= self._max_bytes:
+            return message
+        kept = _closed(message[: self._max_bytes])
+        self.cut_messages += 1
+        self.cut_bytes += size - len(kept)
+        return kept
 
     def _bound_held(self, messages: list[bytes]) -> None:
         """A line without end is cut where it is too long; its rest is counted as it comes."""
         if len(self._held) <= self._max_bytes or self._counted(self._held, 0) or _MAY_BE_COUNTED.match(self._held):
             return
-        messages.append(self._held[: self._max_bytes])
-        self.cut_messages += 1
-        self.cut_bytes += len(self._held) - self._max_bytes
+        messages.append(self._bounded(self._held, len(self._held)))
         self._held = b""
         self._skip_line = True
 
@@ -112,10 +121,19 @@ def _bare(message: bytes) -> bytes:
     return message.strip(b"\r\n\0").replace(b"\n", b"#012")
 
 
+def _closed(message: bytes) -> bytes:
+    """The beginning of a message that was cut, without the number that the cut goes through."""
+    at = len(message)
+    while found := _LAST_DIGIT.search(message, max(0, at - _BACK_BYTES), at):
+        at = found.start()
+    return message[:at]
+
+
 def one(datagram: bytes, max_bytes: int) -> tuple[bytes, int]:
     """The message of a datagram (RFC 5426: always exactly one), and how many of its bytes were cut off."""
     message = _bare(datagram)
-    return message[:max_bytes], max(0, len(message) - max_bytes)
+    kept = message if len(message) <= max_bytes else _closed(message[:max_bytes])
+    return kept, len(message) - len(kept)
 
 
 def completed(message: bytes, peer: str, at: datetime, *, always: bool) -> bytes:

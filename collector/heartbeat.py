@@ -155,11 +155,11 @@ def _events(
 
 
 def _files(files: Mapping[str, tuple[int, int]]) -> dict[str, list[int]]:
-    names = sorted(files)
-    shown = {_masked(name): list(files[name]) for name in names[:MOST_FILES]}
-    rest = [files[name] for name in names[MOST_FILES:]]
-    if rest:
-        shown[OTHERS] = [sum(lines for lines, _ in rest), sum(size for _, size in rest)]
+    shown: dict[str, list[int]] = {}
+    for place, name in enumerate(sorted(files)):
+        called = _masked(name) if place < MOST_FILES else OTHERS
+        before = shown.get(called, [0, 0])  # several names may be one once they are masked
+        shown[called] = [count + more for count, more in zip(before, files[name], strict=True)]
     return shown
 
 

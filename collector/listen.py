@@ -279,7 +279,7 @@ def _open(
     key = _key(options, source)
     place = SpoolPosition.from_json(positions[key]) if key in positions else None
     spool = Spool(folder / key, secret, options.max_spool_mib << 20, place, file_bytes or FILE_BYTES)
-    port = Port(options, spool, always_header=source.format == "syslog", clock=clock)
+    port = Port(options, source, spool, clock)
     return _Listener(options, source, key, spool, port)
 
 

@@ -38,6 +38,7 @@ from contract import wire
 from contract.event import FIELDS, KEYS, MAX_TIME, SCHEMA_VERSION, Field, empty, schema
 from registers import tokens
 from registers.dates import moments
+from registers.mask import MASK
 from registers.text import normalise_id
 from registers.tokens import SiteKey
 
@@ -287,14 +288,17 @@ def _received(wide: pl.DataFrame, source: Source, time_zone: str) -> list[pl.Ser
 
 
 def _tokenised(frame: pl.DataFrame, source: Source, key: SiteKey) -> pl.DataFrame:
-    """Raw ids of people, households, accounts and records become tokens; nothing raw leaves this function."""
+    """Raw ids of people, households, accounts and records become tokens; nothing raw leaves this function.
+
+    An id that was masked before it came here is nobody's: one token for all of them would be a person that is not there.
+    """
     makers = {
         "subject.token": tokens.subject_tokens,
         "household.token": tokens.household_tokens,
         "payee.token": tokens.payee_tokens,
     }
     done = [
-        make(frame.get_column(name), key, already=name in source.ids.tokens, strip_zeros=name in source.ids.strip_zeros)
+        make(_known(frame.get_column(name)), key, already=name in source.ids.tokens, strip_zeros=name in source.ids.strip_zeros)
         for name, make in makers.items()
         if name in frame.columns
     ]
@@ -306,9 +310,14 @@ def _tokenised(frame: pl.DataFrame, source: Source, key: SiteKey) -> pl.DataFram
         }
         of_record = (frame.get_column("resource.type") == "record").fill_null(False)
         if of_record.any():
-            record = tokens.record_tokens(raw.set(~of_record, None), key, **options)
+            record = tokens.record_tokens(_known(raw.set(~of_record, None)), key, **options)
             done.append(record.zip_with(of_record, raw).alias("resource.id"))
     return with_columns(frame, done)
+
+
+def _known(ids: pl.Series) -> pl.Series:
+    masked = ids.str.contains(MASK, literal=True)
+    return ids.set(masked, None) if masked.any() else ids
 
 
 def _ids(raw: pl.DataFrame, tokenised: pl.DataFrame) -> pl.DataFrame:

@@ -22,6 +22,8 @@ from typing import Final
 
 from collector import framing
 from collector.config import Syslog
+from collector.masking import mask_lines
+from collector.sources import Source
 from collector.spool import frame
 from collector.spool.spool import Spool, SpoolFull
 
@@ -61,19 +63,20 @@ class Port:
 
     Args:
         options: How to listen.
-        spool: Where messages go.
-        always_header: As `framing.completed`.
+        source: Of what arrives.
+        spool: Where messages go, without My Numbers.
         clock: The time with zone.
 
     Raises:
         OSError: The address cannot be had, or a certificate cannot be read.
     """
 
-    def __init__(self, options: Syslog, spool: Spool, *, always_header: bool, clock: Callable[[], datetime]) -> None:
+    def __init__(self, options: Syslog, source: Source, spool: Spool, clock: Callable[[], datetime]) -> None:
         self.options = options
+        self.source = source
         self.spool = spool
         self.connections = 0
-        self._always = always_header
+        self._always = source.format == "syslog"
         self._clock = clock
         self._counts = Counts()
         self._losses: dict[frame.LossReason, tuple[int, int]] = {}  # reason: messages, bytes; not in the spool yet
@@ -166,7 +169,7 @@ class Port:
                 self._lose("too_long", 1, cut_bytes)
             if message:
                 lines.append(framing.completed(message, peer, now, always=self._always))
-        for batch in frame.batches(lines):
+        for batch in frame.batches(self._masked(lines)):
             try:
                 self._append(batch)
             except SpoolFull as full:
@@ -247,7 +250,7 @@ class Port:
             framer.cut_messages = framer.cut_bytes = 0
         now = self._clock()
         lines = [framing.completed(message, peer, now, always=self._always) for message in messages]
-        for batch in frame.batches(lines):
+        for batch in frame.batches(self._masked(lines)):
             while True:
                 try:
                     self._append(batch)
@@ -260,6 +263,10 @@ class Port:
                         "spool", logging.WARNING, f"{full.strerror}: senders wait until Kafka takes what is in it"
                     )
                     await asyncio.sleep(WAIT_S)
+
+    def _masked(self, lines: Sequence[bytes]) -> list[bytes]:
+        """The lines as they may lie on the disk."""
+        return mask_lines(lines, self.source.encoding, self.source.time_formats)
 
     def _append(self, batch: list[bytes]) -> None:
         self.spool.append(batch, _ms(self._clock()))

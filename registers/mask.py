@@ -2,7 +2,7 @@
 
 Twelve digits of which the last is the check digit of 総務省令第85号 (2014), Article 5: with the digits counted from the
 right without the check digit, weights 2…7 then 2…6, remainder by 11; 0 or 1 gives 0, else 11 minus the remainder.
-One in eleven other twelve-digit numbers passes by chance and is masked too: that is the safe side.
+One in ten other twelve-digit numbers passes by chance and is masked too: that is the safe side.
 
 What looks like one stays only where it has proved to be something else: a longer run of digits (a 13-digit corporate number, a
 moment), a corporate number written 1-4-4-4 or a card number written 4-4-4-4 with its own check digit right, a UUID, a hash, a
@@ -22,7 +22,15 @@ from typing import Final, overload
 import numpy as np
 import polars as pl
 
-from registers.spelling import DIGIT_CHARS, DOUBLE_CHARS, ODD_DIGIT_CHARS, SEPARATOR_CHARS, UNSEEN_CHARS, readings
+from registers.spelling import (
+    CONTROL,
+    DIGIT_CHARS,
+    DOUBLE_CHARS,
+    ODD_DIGIT_CHARS,
+    SEPARATOR_CHARS,
+    UNSEEN_CHARS,
+    readings,
+)
 
 MASK: Final = "[個人番号]"
 
@@ -43,7 +51,7 @@ _PARTED_GATE: Final = (
     f"|(?:[{_COMMON}]{_GAP}){{11}}[{_COMMON}]|[０-９]"
 )
 _RARE: Final = rf"{DOUBLE_CHARS}{ODD_DIGIT_CHARS}\p{{Nd}}--{_COMMON}"
-_SIGNS: Final = rf"[%\\&\x{{fffd}}{UNSEEN_CHARS}]|[[{_RARE}]]"
+_SIGNS: Final = rf"[%\\&\x{{fffd}}{UNSEEN_CHARS}]|[[{_RARE}]]|{CONTROL}"
 _FIRST_GATE: Final = f"{_SIGNS}|{_PLAIN_GATE}"
 _BYTE: Final = r"(?:%|\\+x)"
 _UNIT: Final = r"[%\\]+u"
@@ -55,7 +63,7 @@ _SUSPECT_UNIT: Final = rf"{_UNIT}(?:00(?:[0189ab]|2[56]|3[0-9]|5c|7f)|0[1-9a-f]|
 _ESCAPE: Final = rf"{_BYTE}[0-9a-f]{{2}}[@de]?|{_UNIT}[0-9a-f]{{4}}|\\+/"
 _PARTED: Final = f"(?:[{SEPARATOR_CHARS}{UNSEEN_CHARS}]|{_ESCAPE})*"
 _SECOND_GATE: Final = (
-    rf"(?i:{_SUSPECT_BYTE}|{_SUSPECT_UNIT}|&#|&amp;|\x{{fffd}}[o-x])|[{DIGIT_CHARS}][{UNSEEN_CHARS}]|{_PLAIN_GATE}"
+    rf"(?i:{_SUSPECT_BYTE}|{_SUSPECT_UNIT}|&#|&amp;|\x{{fffd}}[o-x])|[{DIGIT_CHARS}][{UNSEEN_CHARS}]|{CONTROL}[{_COMMON}]|{_PLAIN_GATE}"
     rf"|(?i:[{_COMMON}]{{4}}{_PARTED}[{_COMMON}]{{4}}{_PARTED}[{_COMMON}]{{4}})"
     rf"|[{_RARE}](?:{_GAP}{{0,3}}[{DIGIT_CHARS}{DOUBLE_CHARS}]){{2}}|(?:[{DIGIT_CHARS}{DOUBLE_CHARS}]{_GAP}{{0,3}}){{2}}[{_RARE}]"
 )
@@ -72,7 +80,7 @@ _SHAPES: Final = {
 # Filled up with zeros to the width of a field: no corporate number or moment begins so.
 _PADDING: Final = re.compile(rf"(?<!{_DIGIT})[0０]+$")
 _ODD: Final = re.compile(f"[{ODD_DIGIT_CHARS}]")
-_MAY_BE_SPELT: Final = re.compile(rf"[%\\&\ufffd{UNSEEN_CHARS}{DOUBLE_CHARS}]")
+_MAY_BE_SPELT: Final = re.compile(rf"[%\\&#\ufffd{UNSEEN_CHARS}{DOUBLE_CHARS}]")
 # All that a spelt number can consist of, and all that a UUID can.
 _STRETCH: Final = re.compile(
     rf"[0-9A-Fa-fuxmp%\\&#;{{}}@O-X\ufffd{DIGIT_CHARS}{DOUBLE_CHARS}{SEPARATOR_CHARS}{UNSEEN_CHARS}]{{6,}}"
@@ -131,16 +139,32 @@ def mask_text(text: str) -> str:
     return _mask_one(text, ())
 
 
-def _mask(text: pl.Series, stamps: tuple[str, ...]) -> pl.Series:
+def suspects(text: pl.Series) -> pl.Series:
+    """The rows that are to be read exactly (UInt32, in no order); all others certainly hold no My Number."""
     passed = text.str.contains(_FIRST_GATE).fill_null(False).arg_true()
     if passed.is_empty():
-        return text
+        return passed
     rare = text.gather(passed).str.contains(_SIGNS)
-    suspects = pl.concat([_spelt(text, passed.filter(rare)), _plain(text, passed.filter(~rare))])
-    if suspects.is_empty():
+    return pl.concat([_spelt(text, passed.filter(rare)), _plain(text, passed.filter(~rare))])
+
+
+def spans(text: str, stamps: Sequence[str] = ()) -> list[Span]:
+    """Where My Numbers stand in a text as it was written, by first character; they may overlap. `stamps` as above."""
+    found = list(_numbers(text, stamps))
+    if _MAY_BE_SPELT.search(text):
+        for stretch in _STRETCH.finditer(text):
+            for reading in readings(stretch.group()):
+                for start, end in _numbers(reading.text, stamps):
+                    found.append((stretch.start() + reading.starts[start], stretch.start() + reading.ends[end - 1]))
+    return sorted(found)
+
+
+def _mask(text: pl.Series, stamps: tuple[str, ...]) -> pl.Series:
+    rows = suspects(text)
+    if rows.is_empty():
         return text
-    masked = [_mask_one(line, stamps) for line in text.gather(suspects).to_list()]
-    return text.clone().scatter(suspects, pl.Series(masked, dtype=pl.String))
+    masked = [_mask_one(line, stamps) for line in text.gather(rows).to_list()]
+    return text.clone().scatter(rows, pl.Series(masked, dtype=pl.String))
 
 
 def _spelt(text: pl.Series, rows: pl.Series) -> pl.Series:
@@ -169,27 +193,17 @@ def _plain(text: pl.Series, rows: pl.Series) -> pl.Series:
 
 
 def _mask_one(text: str, stamps: tuple[str, ...]) -> str:
-    spans = list(_numbers(text, stamps))
-    if _MAY_BE_SPELT.search(text):
-        for stretch in _STRETCH.finditer(text):
-            for reading in readings(stretch.group()):
-                for start, end in _numbers(reading.text, stamps):
-                    spans.append((stretch.start() + reading.starts[start], stretch.start() + reading.ends[end - 1]))
-    return _without(text, sorted(spans)) if spans else text
-
-
-def _without(text: str, spans: list[Span]) -> str:
-    """The text with a mask over each span; spans that overlap get one together."""
+    """The text with a mask over each number; those that overlap get one together."""
     parts = []
     done = 0
-    for start, end in spans:
+    for start, end in spans(text, stamps):
         if start >= done:
             parts += [text[done:start], MASK]
         done = max(done, end)
     return "".join((*parts, text[done:]))
 
 
-def _numbers(text: str, stamps: tuple[str, ...]) -> Iterator[Span]:
+def _numbers(text: str, stamps: Sequence[str]) -> Iterator[Span]:
     """Places of My Numbers as they stand in a text without escapes; they may overlap."""
     others: list[Span] | None = None
     for digit in (_DIGIT, _DECIMAL) if _ODD.search(text) else (_DIGIT,):
@@ -255,7 +269,7 @@ def _is_corporate(digits: str) -> bool:
     return int(digits[0]) == 9 - weighted % 9
 
 
-def _is_stamp(text: str, stamps: tuple[str, ...]) -> bool:
+def _is_stamp(text: str, stamps: Sequence[str]) -> bool:
     for form in stamps:
         try:
             datetime.strptime(text, form)

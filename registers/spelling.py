@@ -37,6 +37,9 @@ UNSEEN_CHARS: Final = (
     "\u2060-\u206f\u20d0-\u20f0\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff"
 )
 
+# Control characters as rsyslog writes them by default, and as our own syslog ports write a newline: `#011` is a tab.
+CONTROL: Final = "#(?:0[0-3][0-7]|177)"
+
 # Bytes as URLs, nginx, Apache and Python spell them. The digits of CP932 are 0x82 and a letter from O to X, which encoders
 # leave as it is (its separators 0x81 and @, D, E); the decoder's mark of a broken byte before such a letter is that digit.
 _SECOND: Final = "(?<=82)[O-X]|(?<=81)[@DE]"
@@ -48,7 +51,7 @@ _ESCAPE: Final = re.compile(
     rf"|{_UNIT}(?P<high>[Dd][89ABab][0-9A-Fa-f]{{2}}){_UNIT}(?P<low>[Dd][C-Fc-f][0-9A-Fa-f]{{2}})"
     rf"|{_UNIT}(?P<unit>[0-9A-Fa-f]{{4}})|{_UNIT}\{{(?P<braced>[0-9A-Fa-f]{{1,6}})\}}"
     r"|&#(?:(?P<decimal>[0-9]{1,7})|[xX](?P<hex>[0-9A-Fa-f]{1,6}));"
-    r"|\\{1,16}(?P<sign>/)|(?P<amp>&amp;)|\ufffd(?P<half>[O-X])"
+    rf"|\\{{1,16}}(?P<sign>/)|(?P<amp>&amp;)|\ufffd(?P<half>[O-X])|(?P<control>{CONTROL})"
 )
 _UNSEEN: Final = re.compile(f"[{UNSEEN_CHARS}]")
 _DOUBLE: Final = re.compile(f"[{DOUBLE_CHARS}]")
@@ -132,6 +135,8 @@ def _meant(found: re.Match[str]) -> Iterator[tuple[str, int, int]]:
         char = _character(int(found[kind], 16))
     elif kind == "decimal":
         char = _character(int(found["decimal"]))
+    elif kind == "control":
+        char = chr(int(found[kind][1:], 8))
     elif kind == "half":
         char = str(ord(found["half"]) - ord("O"))
     else:

@@ -344,6 +344,39 @@ def test_names_that_would_tear_the_ledger_or_a_terminal_are_spelled_out(office: 
     assert all("\x1b" not in record.getMessage() and "\n" not in record.getMessage() for record in caplog.records)
 
 
+def test_my_numbers_in_names_are_written_nowhere(office: Office, caplog):
+    caplog.set_level("INFO")
+    office.carry("123456789018.bundle", {"1234-5678-9018.csv": csv(2)})
+    office.carry("234567890121.bundle", {"345678901234.dat": b"nothing known\n"}, 2)
+    office.run()
+
+    assert office.there() == [
+        "imported/[個人番号].bundle",
+        "refused/[個人番号].bundle",
+        "refused/[個人番号].bundle.reason.txt",
+    ]
+    assert "[個人番号].dat" in office.reason("[個人番号].bundle")
+    assert {part.piece.name for part in office.parts} == {"[個人番号].bundle/[個人番号].csv"}
+    kept = (office.state / "bundles").read_text() + str(office.drop.positions())
+    assert "[個人番号].bundle" in kept
+    assert "123456789018" not in kept
+
+
+@pytest.mark.parametrize("name", ["one.bundle", "a\nb.bundle", "123456789018.bundle"])
+def test_a_bundle_accepted_and_not_yet_moved_is_found_under_whatever_name(office: Office, name: str):
+    office.carry(name, {"a.csv": csv(5)})
+    office.run(3)
+    [moved] = (office.folder / "imported").iterdir()
+    moved.rename(office.folder / name)
+    (office.folder / "imported" / "other").write_bytes(b"")
+    office.start({})
+    office.run()
+
+    assert len(office.lines()) == 6
+    assert office.gaps == []
+    assert f"imported/{moved.name}" in office.there()
+
+
 def test_two_bundles_of_one_name_are_both_kept(office: Office):
     for number in (1, 2):
         office.carry("town.bundle", {"a.csv": csv(number)}, number)

@@ -80,6 +80,28 @@ def test_a_datagram_is_one_message_also_with_newlines_inside():
     assert one(b"<1>" + b"x" * 10, 5) == (b"<1>xx", 8)
 
 
+@pytest.mark.parametrize("code", ["utf-8", "cp932", "euc_jp"])
+@pytest.mark.parametrize("digits", ["123456789018", "1234-5678-9018", "１２３４ー５６７８ー９０１８", "%31234567%20 89018"])
+@pytest.mark.parametrize("how", ["datagram", "line", "counted", "broken off"])
+def test_no_part_of_a_number_stays_where_a_message_is_cut(how: str, digits: str, code: str):
+    head = "<1>番号は「".encode(code)
+    message = head + digits.encode(code) + "」です".encode(code)
+    inside = range(len(head) + 1, len(head) + len(digits.encode(code)))
+    for at in inside:
+        if how == "datagram":
+            kept, cut_bytes = one(message, at)
+        else:
+            framer = Framer(1000 if how == "broken off" else at)
+            counted = b"" if how == "line" else b"%d " % len(message)
+            wire = message[:at] if how == "broken off" else message + b"\n" * (how == "line")
+            [kept] = all_of(framer, counted + wire)
+            cut_bytes = framer.cut_bytes
+        assert not any(char.isdigit() for char in kept.removeprefix(b"<1>").decode(code, "ignore")), (at, kept)
+        assert message.startswith(kept)
+        assert len(kept) >= len(head) - 9
+        assert cut_bytes == len(message) - len(kept)
+
+
 @pytest.mark.parametrize(
     ("message", "expected"),
     [

@@ -83,6 +83,25 @@ def test_a_my_number_in_a_files_name_is_masked_and_the_many_files_of_a_minute_ar
     assert "123456789018" not in frame["message"][0]
 
 
+def test_files_whose_names_are_one_once_they_are_masked_are_counted_together(tmp_path: Path):
+    enrolled(tmp_path)
+    files = {"123456789018.csv": (2, 20), "234567890121.csv": (3, 30), "other.csv": (1, 10)}
+
+    frame, _ = heartbeats(start(tmp_path), SITE, Tally(files), Clock(NOON, 0), 1, "")
+
+    assert message(frame)["files"] == {"[個人番号].csv": [5, 50], "other.csv": [1, 10]}
+
+
+def test_a_my_number_in_the_name_or_the_detail_of_a_gap_is_masked(tmp_path: Path):
+    enrolled(tmp_path)
+    lost = Gap("welfare-ops", "123456789018.csv", "ab" * 32, 0, 9, "deleted", "of 1234-5678-9018.csv")
+
+    frame, _ = gaps(start(tmp_path), SITE, [lost], 0, NOON)
+
+    assert frame["source.position"].to_list() == ["[個人番号].csv:0-9"]
+    assert dict(message(frame)["gap"])["detail"] == "of [個人番号].csv"
+
+
 def test_a_gap_says_which_bytes_are_missing_and_why(tmp_path: Path):
     enrolled(tmp_path)
     sealer = start(tmp_path)

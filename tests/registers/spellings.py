@@ -37,6 +37,8 @@ _LAYERS = {
     "json, not ASCII": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
     "html": html.escape,
 }
+# Before a number: what ends in digits and is none of them.
+CONTROLS = ["#011", "#012", "#015", "#000", "#177"]
 _SEPARATORS = " -‐–—−ー－ｰ・･.．/／_+\u3000\u00a0"
 _UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\ufe0f\u20e3\u0000"
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registers.mask import MASK, is_my_number, mask_my_numbers, mask_text
-from tests.registers.spellings import number_of, spelt
+from tests.registers.spellings import CONTROLS, number_of, spelt
 
 NUMBER = "123456789018"
 
@@ -64,6 +64,10 @@ def _mask(*texts: str | None) -> list[str | None]:
         (r"\ud835\udfcf234 5678 9018", MASK),
         (r"\xEF\xBC\x91234\xE2\x80\x905678\x2d9018", MASK),  # nginx
         ("&#49;234&#x2d;5678&#45;9018", MASK),
+        (f"first#012{NUMBER}#011x", f"first#012{MASK}#011x"),  # a newline and a tab, as rsyslog writes them
+        ("#0111234-5678-9018", f"#011{MASK}"),
+        ("1#0002#0003#0004#0005#0006#0007#0008#0009#0000#0001#0008", MASK),
+        (f"#{NUMBER}", f"#{MASK}"),
         ("%5Cu0031234 5678 9018", MASK),
         ("\ufffdP\ufffdQ\ufffdR\ufffdS56789018", MASK),  # CP932 in a file of UTF-8
         ("1234 5678 9018 4117", f"{MASK} 4117"),  # no card number begins with 1
@@ -138,7 +142,7 @@ def test_no_my_number_survives(eleven, before, after):
 @settings(max_examples=400, deadline=None)
 @given(
     spelt(),
-    st.sampled_from(["", "個人番号:", "x", "，", "no=", "「"]),
+    st.sampled_from(["", "個人番号:", "x", "，", "no=", "「", *CONTROLS]),
     st.sampled_from(["", "。", " を登録", "&x=y", '"', "g"]),
 )
 def test_no_spelling_hides_a_my_number(number, before, after):
