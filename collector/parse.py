@@ -298,7 +298,12 @@ def _tokenised(frame: pl.DataFrame, source: Source, key: SiteKey) -> pl.DataFram
         "payee.token": tokens.payee_tokens,
     }
     done = [
-        make(_known(frame.get_column(name)), key, already=name in source.ids.tokens, strip_zeros=name in source.ids.strip_zeros)
+        make(
+            _known(frame.get_column(name)),
+            key,
+            already=name in source.ids.tokens,
+            strip_zeros=name in source.ids.strip_zeros,
+        )
         for name, make in makers.items()
         if name in frame.columns
     ]

@@ -13,6 +13,7 @@ from collector.config import Syslog
 from collector.follow.events import Gap, Lines
 from collector.listen import Listeners
 from collector.sources import Source, shipped
+from collector.spool import frame
 from registers.tokens import SiteKey
 
 NOW = datetime(2026, 4, 1, 3, 0, tzinfo=UTC)
@@ -28,6 +29,18 @@ def free_port(kind: int) -> int:
 def options(protocol: str, **more: Any) -> Syslog:
     kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
     return Syslog.model_validate({"protocol": protocol, "port": free_port(kind), **more})
+
+
+def spooled(folder: Path, key: SiteKey) -> dict[str, bytes]:
+    """What lies in the spool, by file, for who has the key; offsets count in it."""
+    plain = {}
+    for path in sorted(folder.rglob("*.spool")):
+        first = frame.read_first_line(path)
+        cipher = frame.cipher(key.derive("spool"), first)
+        found = list(frame.unpack(path.read_bytes()[len(first) :], cipher, 0))
+        assert len(first) + sum(one.size for one in found) == path.stat().st_size
+        plain[f"{path.parent.name}/{path.stem}"] = first + b"".join(one.text or b"" for one in found)
+    return plain
 
 
 class Receiver:

@@ -81,7 +81,9 @@ def test_a_datagram_is_one_message_also_with_newlines_inside():
 
 
 @pytest.mark.parametrize("code", ["utf-8", "cp932", "euc_jp"])
-@pytest.mark.parametrize("digits", ["123456789018", "1234-5678-9018", "１２３４ー５６７８ー９０１８", "%31234567%20 89018"])
+@pytest.mark.parametrize(
+    "digits", ["123456789018", "1234-5678-9018", "１２３４ー５６７８ー９０１８", "%31234567%20 89018"]
+)
 @pytest.mark.parametrize("how", ["datagram", "line", "counted", "broken off"])
 def test_no_part_of_a_number_stays_where_a_message_is_cut(how: str, digits: str, code: str):
     head = "<1>番号は「".encode(code)

@@ -12,8 +12,9 @@ import trustme
 
 from collector.listen import ListenError, Listeners
 from collector.parse import parse
+from registers.mask import is_my_number
 from registers.tokens import SiteKey
-from tests.collector.receiver import SYSLOG, Receiver, options
+from tests.collector.receiver import SYSLOG, Receiver, options, spooled
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +212,91 @@ def test_senders_in_different_encodings_share_a_port(listen):
     receiver.wait(lambda: len(receiver.lines) == 3)
     texts = [text for part in receiver.pieces for text in part.piece.lines.get_column("line").to_list()]
     assert texts == ["<13>Oct 11 22:14:15 gate app: 住民票を照会しました"] * 3
+
+
+HEAD = "<13>Oct 11 22:14:15 gate app: "
+KEPT = [
+    "受付 202611230915",
+    "法人番号1123456789018",
+    "card 4009 1234 5678 9018",
+    "id 5b3c1d2e-0a1b-4c3d-8e9f-123456789018",
+]
+SPELT = [
+    "123456789018",
+    "1234-5678-9018",
+    "１２３４ー５６７８ー９０１８",
+    "%31234%205678%209018",
+    "\\u0031234\u200b5678 9018",
+]
+
+
+@pytest.mark.parametrize("code", ["utf-8", "cp932"])
+@pytest.mark.parametrize("protocol", ["udp", "tcp", "tls"])
+def test_no_my_number_lies_in_the_spool_even_for_who_has_the_key(
+    listen, authority, key, tmp_path, protocol: str, code: str
+):
+    files = {"certfile": authority["server"], "keyfile": authority["key"]} if protocol == "tls" else {}
+    chosen = options(protocol, **files)
+    receiver = listen(chosen)
+    spelt = [number for number in SPELT if code == "utf-8" or "\u200b" not in number]
+    sent = [f"{HEAD}番号{number}を見た" for number in spelt] + [f"{HEAD}{other}" for other in KEPT]
+    sent = [text.encode(code) for text in sent] + [HEAD.encode() + b"bad \xff\x80 123456789018"]
+    if protocol == "udp":
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for line in sent:
+                sender.sendto(line, ("127.0.0.1", receiver.port))
+    else:
+        sender = receiver.connect()
+        if protocol == "tls":
+            context = ssl.create_default_context(cafile=str(authority["ca"]))
+            sender = context.wrap_socket(sender, server_hostname="127.0.0.1")
+        with sender:
+            sender.sendall(b"".join(b"%d %b" % (len(line), line) for line in sent))
+
+    masked = [f"{HEAD}番号[個人番号]を見た".encode(code)] * len(spelt)
+    whole = [*masked, *sent[len(spelt) : -1], HEAD.encode() + b"bad \xff\x80 [" + "個人番号]".encode()]
+    receiver.expect(*whole)
+    # What is read is what lies there, at the place that the position names.
+    plain = spooled(tmp_path / "spool", key)
+    assert b"".join(plain.values()).endswith(b"".join(line + b"\n" for line in whole))
+    for part in receiver.pieces:
+        for raw, offset in part.piece.lines.select("raw", "offset").rows():
+            assert plain[part.piece.name][offset:].startswith(raw + b"\n")
+    parsed = [parse(part.piece, part.source, key, "Asia/Tokyo", None, 2026) for part in receiver.pieces]
+    messages = [text for one in parsed for text in one.events.get_column("message").to_list()]
+    assert messages == ["番号[個人番号]を見た"] * len(spelt) + KEPT
+    [letter] = [line for one in parsed for line in one.rejected.get_column("line").to_list()]
+    assert "[個人番号]" in letter
+
+
+def test_a_lost_checkpoint_gives_masked_messages_the_same_ids(listen, key: SiteKey):
+    chosen = options("tcp")
+    first = listen(chosen)
+    with first.connect() as sender:
+        sender.sendall(b"".join(f"{HEAD}{at} 123456789018\n".encode() for at in range(50)))
+    first.wait(lambda: len(first.lines) == 50)
+    first.listeners.close()
+    again = listen(chosen)
+    again.wait(lambda: len(again.lines) == 50)
+
+    def ids(receiver: Receiver) -> list[str]:
+        parts = [parse(part.piece, part.source, key, "Asia/Tokyo", None, 2026).events for part in receiver.pieces]
+        return [one for events in parts for one in events.get_column("event.id").to_list()]
+
+    assert ids(again) == ids(first)
+    assert len(set(ids(first))) == 50
+
+
+def test_a_number_that_reads_as_a_moment_is_masked_when_the_line_is_parsed(listen, key: SiteKey):
+    moment = next(text for minute in range(60) if is_my_number(text := f"2026040108{minute:02}"))
+    receiver = listen(options("udp"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(f"{HEAD}at {moment}".encode(), ("127.0.0.1", receiver.port))
+
+    receiver.expect(f"{HEAD}at {moment}".encode())
+    [part] = receiver.pieces
+    parsed = parse(part.piece, part.source, key, "Asia/Tokyo", None, 2026)
+    assert parsed.events.get_column("message").to_list() == ["at [個人番号]"]
 
 
 def test_lag_is_what_was_received_and_not_read(listen):

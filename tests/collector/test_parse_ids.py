@@ -36,10 +36,10 @@ TEXT = """t,who,subject,house,payee,kind,what
 
 @pytest.fixture
 def read(declare: Callable[[str], Source], key: SiteKey) -> Callable[..., Parsed]:
-    def run(more: str = "", **options: bool) -> Parsed:
+    def run(more: str = "", text: str = TEXT, **options: bool) -> Parsed:
         source = declare(TOML + more)
         cutter = Cutter("a.csv", source)
-        [piece] = [*cutter.feed(TEXT.encode()), *cutter.finish()]
+        [piece] = [*cutter.feed(text.encode()), *cutter.finish()]
         return parse(piece, source, key, "Asia/Tokyo", **options)
 
     return run
@@ -65,3 +65,16 @@ def test_nothing_raw_leaves_unless_it_is_asked_for(read):
 
 def test_asking_changes_no_event(read):
     assert read(keep_ids=True).events.equals(read().events)
+
+
+def test_an_id_that_was_masked_before_is_nobodys(read):
+    """One token for all of them would be a person whom everybody looks at."""
+    masked = TEXT.replace("0012,,P9", "[個人番号],[個人番号],[個人番号]").replace("record,R1", "record,[個人番号]")
+
+    parsed = read(text=masked, keep_ids=True)
+
+    rows = parsed.events.select("subject.token", "household.token", "payee.token", "resource.id").rows()
+    assert rows[1] == (None, None, None, "List.csv")
+    assert [row[3] for row in rows] == [None, "List.csv", None, None]
+    assert parsed.rejected.is_empty()
+    assert "[個人番号]" not in parsed.ids["id"].to_list()
