@@ -1,8 +1,9 @@
 """How a spool file is laid out.
 
-A sender of syslog keeps no copy, so what was received is written down before it is parsed. Raw ids of people would then
-lie on the disk; each file is therefore encrypted under a key that only who holds the site key can derive, and who
-holds that could turn tokens back anyway (design §5). A stolen disk or a backup without the site key shows nothing.
+A sender of syslog keeps no copy, so what was received is written down before it is parsed. My Numbers are masked by
+then (`collector.masking`). Raw ids of people would still lie on the disk; each file is therefore encrypted under a key that
+only who holds the site key can derive, and who holds that could turn tokens back anyway (design §5). A stolen disk or a
+backup without the site key shows nothing.
 
 A file begins with a line in the clear that no other file has; it says how long the file before is, so that a missing
 file is noticed. Frames follow: kind, number, time of receipt, length, and the lines, sealed by ChaCha20-Poly1305
