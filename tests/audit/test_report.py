@@ -7,10 +7,9 @@ from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 
-import polars as pl
 import pytest
 
-from audit import charts, report, tables, wording
+from audit import report, tables, wording
 from registers import site as sites
 from tests.audit.breaches import BREACHES
 from tests.audit.office import DAYS, DISASTER, WELFARE, WORKING, Office, at, finding, good
@@ -354,50 +353,6 @@ def test_the_explained_share_is_of_accesses_to_a_subject(tmp_path):
 
     assert "生活保護システム　50%" in text
     assert "本人情報への操作のうち 50% に業務理由の記録があります。" in text
-
-
-def test_a_silent_office_day_is_a_gap_and_a_holiday_is_not(tmp_path):
-    office = good()
-    BREACHES["sakai-48/P16"](office)
-    out, site = office.write(tmp_path)
-
-    coverage = tables.read(out, site).frames["coverage"].collect()
-
-    assert coverage.filter("gap").select("source.id", "date").rows() == [("disaster-media", WORKING[12])]
-    silent = coverage.filter((pl.col("lines") == 0) & (pl.col("source.id") == "welfare-ops"))
-    assert date(2026, 3, 20) in silent["date"]
-
-
-def test_heartbeats_keep_a_quiet_day_from_being_a_gap(tmp_path):
-    office = good()
-    BREACHES["sakai-48/P16"](office)
-    office.event(
-        at(WORKING[12], "12:00:00"), None, None, "connect", source_id="disaster-media", **{"class": "heartbeat"}
-    )
-    out, site = office.write(tmp_path)
-
-    assert not tables.read(out, site).frames["coverage"].collect()["gap"].any()
-
-
-@pytest.mark.parametrize(
-    ("value", "step"), [(0, 0), (1, 1), (9, 1), (10, 2), (999, 3), (1000, 4), (10_000, 5), (10**9, 5)]
-)
-def test_a_shade_is_a_power_of_ten(value, step):
-    assert charts.level(value) == step
-
-
-@pytest.mark.parametrize(("share", "text"), [
-    (0.0, "0%"), (1.0, "100%"), (0.999, "99.9%"), (0.9999, ">99.9%"), (0.0004, "<0.1%"), (0.005, "0.5%"), (0.5, "50%"), (None, "-"),
-])  # fmt: skip
-def test_a_share_is_whole_percent_and_never_all_unless_it_is(share, text):
-    assert wording.percent(share) == text
-
-
-@pytest.mark.parametrize(("day", "text"), [
-    (date(2026, 3, 2), "令和8年3月2日（月）"), (date(2019, 5, 1), "令和元年5月1日（水）"), (date(2019, 4, 30), "平成31年4月30日（火）"),
-])  # fmt: skip
-def test_days_are_written_in_eras(day, text):
-    assert wording.Words("ja", "Asia/Tokyo").day(day) == text
 
 
 @pytest.mark.parametrize("name", ["sessions.parquet", "events/2026-03-02.parquet"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -23,6 +23,8 @@ COLUMNS = {
 }  # fmt: skip
 MONDAY = date(2026, 4, 6)
 EPOCH = date(1970, 1, 1)
+GAP = ("sequence_gap", "text", False)
+LONG = 48 * 60.0
 
 
 def limits(heartbeat_s: int = 600, zone: str = "UTC", off: Iterable[date] = ()) -> Limits:
@@ -54,6 +56,15 @@ def beat(
 def beats(minutes: Iterable[float], first: int = 0, boot: str = "b1", agent: str = "ag") -> list[dict[str, Any]]:
     """Heartbeats in a row, with nothing between them."""
     return [beat(first + n, minute, 0, boot, agent) for n, minute in enumerate(minutes)]
+
+
+def kept(minutes: range, lost: Collection[int] = ()) -> list[dict[str, Any]]:
+    """A heartbeat every minute with three lines before it, from number 0 at minute 0; some numbers did not come."""
+    out = []
+    for minute in minutes:
+        first = 4 * minute
+        out += [line(first + n, minute + 0.2 + n / 10) for n in range(3)] + [beat(first + 3, minute + 0.9, 3)]
+    return [row for row in out if row["agent.seq"] not in lost]
 
 
 def opening(
@@ -113,3 +124,7 @@ def checks(
 ) -> list[tuple[str, str, bool]]:
     """Check, form and whether it is an update, of all that is said."""
     return [(one["check"], one["form"], one["update"]) for one in told(events, until, **more)]
+
+
+def of(check: str, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [one for one in found if one["check"] == check]
