@@ -54,6 +54,10 @@ class Running:
             assert self.is_up, self.said
             time.sleep(0.1)
 
+    def until_it_has(self, partitions: int, timeout_s: float = 60) -> None:
+        """Wait until it works on so many partitions."""
+        self.until(lambda: self.metric("sekimori_detector_partitions") == partitions, timeout_s)
+
     def get(self, path: str) -> tuple[int, str]:
         """Ask its port."""
         self.until(lambda: "metrics at port" in self.said)

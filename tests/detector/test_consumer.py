@@ -50,6 +50,15 @@ def until(fetcher: Fetcher, enough: Callable[[dict[Place, list[int]]], bool]) ->
     return found
 
 
+def read_to_the_end(kafka: Cluster, fetcher: Fetcher, topic: str) -> Place:
+    """A partition with ten records, all taken."""
+    place = Place(topic, 0)
+    fill(kafka, topic, 0, 10)
+    fetcher.read(place, 0)
+    until(fetcher, lambda found: len(found[place]) >= 10)
+    return place
+
+
 def test_reading_begins_where_it_is_told_to(kafka: Cluster, fetcher: Fetcher, topic: str):
     fill(kafka, topic, 0, 500)
     place = Place(topic, 0)
@@ -88,10 +97,7 @@ def test_a_partition_that_was_paused_goes_on_where_it_was_and_with_the_same_cons
 
 
 def test_a_consumer_that_stands_still_though_there_is_more_is_replaced(kafka: Cluster, fetcher: Fetcher, topic: str):
-    place = Place(topic, 0)
-    fill(kafka, topic, 0, 10)
-    fetcher.read(place, 0)
-    until(fetcher, lambda found: len(found[place]) >= 10)
+    place = read_to_the_end(kafka, fetcher, topic)
     # As kafka-python does of itself now and then: the partition is never asked for again.
     assert fetcher._consumer is not None
     fetcher._consumer.pause(TopicPartition(*place))
@@ -104,10 +110,7 @@ def test_a_consumer_that_stands_still_though_there_is_more_is_replaced(kafka: Cl
 
 
 def test_a_partition_with_nothing_more_is_left_in_peace(kafka: Cluster, fetcher: Fetcher, topic: str):
-    place = Place(topic, 0)
-    fill(kafka, topic, 0, 10)
-    fetcher.read(place, 0)
-    until(fetcher, lambda found: len(found[place]) >= 10)
+    read_to_the_end(kafka, fetcher, topic)
 
     end = time.monotonic() + 8
     while time.monotonic() < end:

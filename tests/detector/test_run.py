@@ -116,14 +116,14 @@ def test_a_stop_ends_in_time_with_all_arrived_and_metrics_tell_the_work(desk: De
 def test_detectors_that_join_and_leave_share_the_partitions(desk: Desk):
     draw = random.Random(SEED)
     first = desk.start(name="a")
-    first.until(lambda: first.metric("sekimori_detector_partitions") == 4)
+    first.until_it_has(4)
     desk.send(keys(400, draw))
     second = desk.start(name="b")
-    second.until(lambda: second.metric("sekimori_detector_partitions") == 2)
-    first.until(lambda: first.metric("sekimori_detector_partitions") == 2)
+    second.until_it_has(2)
+    first.until_it_has(2)
     desk.send(keys(400, draw))
     assert first.end() == 0
-    second.until(lambda: second.metric("sekimori_detector_partitions") == 4)
+    second.until_it_has(4)
     desk.send(keys(400, draw))
     assert second.end() == 0
 
@@ -157,15 +157,15 @@ def test_detectors_killed_at_random_miss_nothing_and_get_nothing_wrong(desk: Des
 def test_a_detector_that_was_frozen_and_wakes_up_gets_nothing_wrong(desk: Desk):
     draw = random.Random(SEED)
     zombie = desk.start(name="zombie")
-    zombie.until(lambda: zombie.metric("sekimori_detector_partitions") == 4)
+    zombie.until_it_has(4)
     desk.send(keys(600, draw))
     zombie.send(signal.SIGSTOP)
     heir = desk.start(name="heir")
-    heir.until(lambda: heir.metric("sekimori_detector_partitions") == 4)
+    heir.until_it_has(4)
     desk.send(keys(600, draw))
     zombie.send(signal.SIGCONT)
     desk.send(keys(600, draw))
-    zombie.until(lambda: zombie.metric("sekimori_detector_partitions") == 2, 90)
+    zombie.until_it_has(2, 90)
     for one in (zombie, heir):
         assert one.end() == 0
 
@@ -178,7 +178,7 @@ def test_a_broker_that_is_killed_and_comes_back_is_waited_for(tmp_path: Path, br
     try:
         draw = random.Random(SEED)
         one = desk.start()
-        one.until(lambda: one.metric("sekimori_detector_partitions") == 4)
+        one.until_it_has(4)
         desk.send(keys(500, draw))
         broker.kill()
         one.until(lambda: one.get("/health")[0] == 503, 90)
@@ -197,7 +197,7 @@ def test_a_stop_ends_in_time_also_when_kafka_is_away(tmp_path: Path, broker: Bro
     desk = Desk(tmp_path / "desk", broker)
     try:
         one = desk.start()
-        one.until(lambda: one.metric("sekimori_detector_partitions") == 4)
+        one.until_it_has(4)
         desk.send(keys(500, random.Random(SEED)))
         broker.kill()
         one.until(lambda: one.get("/health")[0] == 503, 90)

@@ -89,11 +89,11 @@ def key(found: dict[str, object]) -> tuple[object, object]:
 def test_a_detector_that_slept_while_another_took_over_does_the_archive_no_harm(desk: Desk):
     draw = random.Random(2)
     sleeper = desk.start(name="a")
-    sleeper.until(lambda: sleeper.metric("sekimori_detector_partitions") == 4)
+    sleeper.until_it_has(4)
     desk.send(keys(300, draw))
     sleeper.send(signal.SIGSTOP)
     other = desk.start(name="b")
-    other.until(lambda: other.metric("sekimori_detector_partitions") == 4)
+    other.until_it_has(4)
     desk.send(keys(300, draw))
     other.until(lambda: other.metric("sekimori_detector_records_total") >= 300)
     sleeper.send(signal.SIGCONT)
@@ -123,7 +123,7 @@ def fill(path: Path) -> None:
 
 def test_without_room_it_stops_says_so_and_goes_on_when_there_is_room_again(desk: Desk, disk: Path):
     one = desk.start()
-    one.until(lambda: one.metric("sekimori_detector_partitions") == 4)
+    one.until_it_has(4)
     fill(disk / "ballast")
     desk.send(keys(200, random.Random(3)))
     one.until(lambda: one.get("/healthz")[0] == 503)
