@@ -5,8 +5,8 @@
 A month of the fictional office (seed 1, four times the usual work; `--quick` ten days) is simulated, parsed and sealed into records
 of 1,000 events, as an agent sends them. A model is fitted on the first third. The rest is a backlog in memory, worked off in
 micro-batches with the model and 50 rules of all kinds: `read` (records to events), `admit` (what came again is left
-out), `step` (enrich, explain, sessions, rules on events, sessions and days), `group` (correlations over many people,
-evidence) and `judge` (model, risk, findings). CPU seconds per million events, all threads; Kafka is not in it.
+out), `step` (enrich, explain, sessions, rules on events, sessions and days), `relay` (what stage one hands on to stage two,
+written for twelve partitions and read again), `group` (correlations over many people, evidence) and `judge` (model, risk, findings). CPU seconds per million events, all threads; Kafka is not in it.
 
 The limit is `bare`: the same bytes decoded, and nothing else. The usual way gets one enriched event per record, for
 nothing: `json.loads`, each of the rules on single events as a Python predicate, and a call of scikit-learn's `score_samples` per session
@@ -39,14 +39,14 @@ from collector import ingest, sources
 from collector.seal import Sealer
 from contract import event, wire
 from contract.sealkey import SealKey
-from detector import admission, core, features, rulebook, sigma
+from detector import admission, core, correlate, features, relay, rulebook, sigma
 from detector.admission import Arrived
 from detector.explain import explain
 from detector.history import History, arrive
 from detector.model import Model
 from detector.seen import Seen
 from detector.sessionise import Limits, assign, no_tails
-from detector.step import Context, State, step
+from detector.step import Context, Output, State, step
 from registers import site as sites
 from registers.site import Site
 from simulator import office
@@ -104,6 +104,8 @@ def work_off(
     def decided(state: State, events: pl.DataFrame, upto: int) -> State:
         with stages("step"):
             state, output = step(state, events, upto, analysis.context)
+        with stages("relay"):
+            hand_on(output)
         with stages("group"):
             analysis.take(output, upto)
         rows.append(output.rows)
@@ -126,6 +128,15 @@ def work_off(
     with stages("judge"):
         result = analysis.conclude(core.in_memory(rows), core.Pinned(model))
     return stages, result
+
+
+def hand_on(output: Output) -> None:
+    """Write what goes on to stage two, and read it there."""
+    keys = output.candidates.select(pl.concat_str("rule", "group", separator=correlate.SEPARATOR)).to_series()
+    rows = [relay.Rows("candidate", keys, output.candidates), relay.Rows("note", output.notes["who"], output.notes)]
+    sender, stretch = relay.Sender("live", 0, 12), relay.Stretch(relay.NEVER, 0, 0)
+    for one in relay.records(rows, sender, stretch, "sekimori-correlate", 12):
+        relay.read(Arrived(one.topic, one.partition, 0, 0, None, one.value, tuple(one.headers)))
 
 
 # --- the usual way --------------------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ HEADERS: Final = {
 }
 # Of a record, before compression; below what a broker takes by default.
 MOST_BYTES: Final = 500_000
+_SAMPLED: Final = 256
 NEVER: Final = -1
 IDLE: Final = 1
 OVER: Final = 2
@@ -48,7 +49,6 @@ OVER: Final = 2
 # What is handed on: by kind, the columns of its rows.
 TABLES: Final[Mapping[str, Mapping[str, pl.DataType]]] = {"candidate": correlate.CANDIDATES, "note": summary.SUMMARY}
 _TIMES: Final = frozenset(("time.occurred", "first", "last", "tick"))
-_PLAIN: Final = {pl.String(): str, pl.Int64(): int, pl.Boolean(): bool}
 # Beyond the last time that an event may have, as far as a re-run's end may go.
 _MOST: Final = 2 * MAX_TIME
 
@@ -150,16 +150,29 @@ def records(
 
 def _lines(kind: str, frame: pl.DataFrame) -> list[bytes]:
     """Rows as texts of which none is too long, unless it is a single row."""
+    if frame.height <= _SAMPLED:
+        return _fitting(kind, frame)
+    # Most pieces are cut right at once, for a second writing costs as much as the first.
+    per_row = len(_line(kind, frame[:_SAMPLED])) / _SAMPLED
+    rows = max(1, int(MOST_BYTES * 0.9 / per_row))
+    return [line for part in frame.iter_slices(rows) for line in _fitting(kind, part)]
+
+
+def _fitting(kind: str, frame: pl.DataFrame) -> list[bytes]:
     if frame.is_empty():
         return []
+    line = _line(kind, frame)
+    if len(line) <= MOST_BYTES or frame.height == 1:
+        return [line]
+    half = frame.height // 2
+    return _fitting(kind, frame[:half]) + _fitting(kind, frame[half:])
+
+
+def _line(kind: str, frame: pl.DataFrame) -> bytes:
     # What is null throughout need not be said; one column tells how many rows there are.
     said = [one.name for one in frame if one.null_count() < frame.height] or frame.columns[:1]
     text = frame.select(pl.struct(pl.col(said).implode()).struct.json_encode()).item()
-    line = f'{{"kind":"{kind}","columns":{text}}}\n'.encode()
-    if len(line) <= MOST_BYTES or frame.height == 1:
-        return [line]
-    pieces = -(-len(line) * 10 // (MOST_BYTES * 9))  # rows are not of equal length
-    return [text for part in frame.iter_slices(max(1, frame.height // pieces)) for text in _lines(kind, part)]
+    return f'{{"kind":"{kind}","columns":{text}}}\n'.encode()
 
 
 def _packed(lines: Sequence[bytes]) -> list[bytes]:
@@ -215,9 +228,8 @@ def _rows(line: bytes) -> tuple[str, pl.DataFrame]:
 
 
 def _column(name: str, values: Any, dtype: pl.DataType) -> pl.Series:
-    plain = _PLAIN[dtype]
-    # Polars would take true for 1.
-    if not isinstance(values, list) or not {type(value) for value in values} <= {plain, type(None)}:
+    # Polars would take true for 1; all else that is not of the type it refuses.
+    if not isinstance(values, list) or (dtype == pl.Int64 and bool in set(map(type, values))):
         raise ValueError(f"{name} is no list of {dtype}")
     try:
         series = pl.Series(name, values, dtype, strict=True)

@@ -111,10 +111,11 @@ def tables(draw: st.DrawFn) -> Rows:
     return Rows(kind, pl.Series(draw(texts), dtype=pl.String), pl.DataFrame(columns, schema=TABLES[kind]))
 
 
-@given(st.lists(tables(), max_size=4), st.integers(60, 3_000))
-def test_whatever_is_handed_on_arrives(rows: list[Rows], most: int):
+@given(st.lists(tables(), max_size=4), st.integers(60, 3_000), st.integers(1, 12))
+def test_whatever_is_handed_on_arrives(rows: list[Rows], most: int, sampled: int):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(relay, "MOST_BYTES", most)
+        patch.setattr(relay, "_SAMPLED", sampled)
         records = sent(0, 1, *rows)
 
     for partition in range(3):
@@ -143,18 +144,23 @@ def test_whatever_is_handed_on_arrives(rows: list[Rows], most: int):
         (b'{"kind": "note", "columns": [1]}\n', "no object"),
         (b'{"kind": "note", "columns": {"row": [1]}}\n', "a note has no 'row'"),
         (b'{"kind": "note", "columns": {"n": 1}}\n', "n is no list"),
-        (b'{"kind": "note", "columns": {"n": ["1"]}}\n', "n is no list of Int64"),
+        (b'{"kind": "note", "columns": {"n": ["1"]}}\n', "n holds what is no Int64"),
         (b'{"kind": "note", "columns": {"n": [true]}}\n', "n is no list of Int64"),
-        (b'{"kind": "note", "columns": {"n": [1.0]}}\n', "n is no list of Int64"),
-        (b'{"kind": "note", "columns": {"n": [NaN]}}\n', "n is no list of Int64"),
-        (b'{"kind": "note", "columns": {"n": [[1]]}}\n', "n is no list of Int64"),
+        (b'{"kind": "note", "columns": {"n": [1.0]}}\n', "n holds what is no Int64"),
+        (b'{"kind": "note", "columns": {"n": [NaN]}}\n', "n holds what is no Int64"),
+        (b'{"kind": "note", "columns": {"n": [[1]]}}\n', "n holds what is no Int64"),
         (b'{"kind": "note", "columns": {"n": [9223372036854775808]}}\n', "n holds what is no Int64"),
         (b'{"kind": "note", "columns": {"n": [-9223372036854775809]}}\n', "n holds what is no Int64"),
         (b'{"kind": "note", "columns": {"n": [1%s]}}\n' % (b"0" * 60), "n holds what is no Int64"),
         (b'{"kind": "note", "columns": {"n": [1%s]}}\n' % (b"0" * 5_000), "digits"),
-        (b'{"kind": "note", "columns": {"who": [1]}}\n', "who is no list of String"),
+        (b'{"kind": "note", "columns": {"who": [1]}}\n', "who holds what is no String"),
         (b'{"kind": "note", "columns": {"who": ["\\ud800"]}}\n', "who holds what is no String"),
-        (b'{"kind": "note", "columns": {"stopping": [1]}}\n', "stopping is no list of Boolean"),
+        (b'{"kind": "note", "columns": {"n": [1, true]}}\n', "n is no list of Int64"),
+        (b'{"kind": "note", "columns": {"n": [1, 1.5]}}\n', "n holds what is no Int64"),
+        (b'{"kind": "note", "columns": {"who": ["a", 1]}}\n', "who holds what is no String"),
+        (b'{"kind": "note", "columns": {"who": [null, "a", {}]}}\n', "who holds what is no String"),
+        (b'{"kind": "note", "columns": {"stopping": [true, 0]}}\n', "stopping holds what is no Boolean"),
+        (b'{"kind": "note", "columns": {"stopping": [1]}}\n', "stopping holds what is no Boolean"),
         (b'{"kind": "note", "columns": {"n": [1], "who": []}}\n', "not of equal length"),
         (b'{"kind": "candidate", "columns": {"time.occurred": [-1]}}\n', "a time that cannot be"),
         (b'{"kind": "candidate", "columns": {"time.occurred": [9223372036854775807]}}\n', "a time that cannot be"),
