@@ -27,6 +27,7 @@ from detector.pins import Deployment
 from detector.run import Running
 from detector.schedule import CODE
 from detector.stream import one, two
+from detector.stream.plan import Plans
 from detector.versions import Kind, Library, MissingError, Store
 from registers.config import ConfigError
 from registers.tokens import SiteKey
@@ -139,7 +140,8 @@ class _Detector:
 
 
 def _cores(run: str) -> Cores:
-    return Cores(one.Core(run), two.Core(run), CODE)
+    plans = Plans(run)
+    return Cores(one.Core(plans), two.Core(plans), CODE)
 
 
 def _check(path: Path, config: Config) -> int:

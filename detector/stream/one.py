@@ -48,11 +48,11 @@ class Core:
     """`detector.stage_one.Core`.
 
     Args:
-        run: `live`, or the name of a re-run.
+        plans: Made ready once for both cores.
     """
 
-    def __init__(self, run: str) -> None:
-        self._plans = Plans(run)
+    def __init__(self, plans: Plans) -> None:
+        self._plans = plans
 
     def begin(self) -> State:
         """Nothing is known."""

@@ -66,9 +66,10 @@ def main() -> None:
         for name, text in (("site.key", secrets.token_hex(32)), ("seal.key", seal), (f"{AGENT}.seal", seal)):
             (folder / name).touch(0o600)
             (folder / name).write_text(text)
-        private, _ = new_pair()
+        private, public = new_pair()
         (folder / "archive.key").touch(0o600)
         (folder / "archive.key").write_bytes(private)
+        (folder / "archive.pub").write_bytes(public)
         (folder / "logs" / "access.log").write_text(_LOG)
         (folder / "logs" / "auth.log").write_text(_GUESSED)
         (folder / "detector.toml").write_text(_DETECTOR)

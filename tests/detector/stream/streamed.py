@@ -15,6 +15,7 @@ from detector import core
 from detector.rulebook import RuleBook
 from detector.schedule import Pins, Schedule
 from detector.stream import one, two
+from detector.stream.plan import Plans
 from detector.versions import Loaded
 from registers.site import Site
 
@@ -42,7 +43,7 @@ class Versions:
     @property
     def schedule(self) -> Schedule[Pins]:
         """For `Analysis`."""
-        plans = one.Plans("live").of(self.loaded)
+        plans = Plans("live").of(self.loaded)
         return Schedule(tuple((since, plan.pins) for since, plan in plans.pins))
 
 
@@ -56,7 +57,8 @@ class Stream:
     findings: list[Finding] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.one, self.two = one.Core("live"), two.Core("live")
+        plans = Plans("live")
+        self.one, self.two = one.Core(plans), two.Core(plans)
         self.states = [self.one.begin() for _ in range(self.partitions)]
         self.groups = self.two.begin()
         self.marks = [-1] * self.partitions
