@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -37,6 +38,7 @@ from service.notify import Notify
 _log = logging.getLogger(__name__)
 # Of the ten seconds that a stop may take.
 _CHANNELS_S: Final = 2.0
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -78,7 +80,7 @@ class _Detector:
         self._deployment = Deployment(self._library, self._library.deploy(_sources(config)))
         self._refused: str | None = None
         span = _span(options.replay, self._deployment.current.site.config.time_zone)
-        name = LIVE if span is None else f"{options.replay[0]}-{options.replay[1]}-{self._versions()[:8]}"
+        name = LIVE if span is None else _named([*options.replay, self._versions()[:8]])
         self._cases = Cases(config.kafka, config.topics.decisions, f"sekimori-{config.detector.id}-cases")
         self.running = Running(
             config, inputs(config, self._deployment, name, self._cases, _cores(name)), run=name, span=span, version=options.version,
@@ -189,6 +191,11 @@ def _fixed(config: Config) -> Config:
     """What a reload cannot change."""
     free = dict.fromkeys(("site", "rules", "model", "baseline"))
     return config.model_copy(update={"detector": config.detector.model_copy(update=free)})
+
+
+def _named(parts: list[str]) -> str:
+    """A re-run's name, which is also part of its group's: Kafka takes no colon and no plus sign there."""
+    return _NOT_IN_NAMES.sub(".", "-".join(parts))
 
 
 def _span(given: list[str] | None, zone: str) -> Span | None:

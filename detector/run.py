@@ -190,8 +190,9 @@ class Running:
             metrics.partitions.labels(one.name).set(len(workers))
             metrics.lag.labels(one.name).set(sum(self._fetcher.lag(worker.place) for worker in workers))
             states = [worker.stage.show(worker.state) for worker in workers]
-            if marks := [state["watermark"] for state in states if "watermark" in state]:
-                metrics.watermark.labels(one.name).set(min(marks) / 1000)
+            marks = [state["watermark"] for state in states if "watermark" in state]
+            # Of partitions that have moved on to another detector nothing is left to be shown.
+            metrics.watermark.labels(one.name).set(min(marks) / 1000 if marks else 0)
             for name in sums:
                 sums[name] += sum(state.get(name, 0.0) for state in states)
         metrics.open_sessions.set(sums["open_sessions"])

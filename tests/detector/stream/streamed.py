@@ -127,3 +127,27 @@ def plain(found: dict[str, Finding]) -> dict[str, Finding]:
         uid: {key: value for key, value in one.items() if key not in ("activity_id", "type_uid")}
         for uid, one in found.items()
     }
+
+
+def differences(found: dict[str, Finding], wanted: dict[str, Finding]) -> list[str]:
+    """What differs between two sets of findings, in words: which are missing, which are too many, and what else is said."""
+    told = [f"missing: {shown(wanted[uid])}" for uid in sorted(wanted.keys() - found.keys())]
+    told += [f"too many: {shown(found[uid])}" for uid in sorted(found.keys() - wanted.keys())]
+    for uid in sorted(found.keys() & wanted.keys()):
+        here, there = found[uid], wanted[uid]
+        if here != there:
+            told += [f"{shown(there)}: {line}" for line in _apart("", here, there)]
+    return told
+
+
+def shown(one: Finding) -> str:
+    """A finding in a line."""
+    info = one["finding_info"]
+    return f"{info['uid']} {one['unmapped']['kind']} {info['analytic']['uid']} at {one['time']}"
+
+
+def _apart(path: str, here: Any, there: Any) -> list[str]:
+    if isinstance(here, dict) and isinstance(there, dict):
+        keys = sorted(here.keys() | there.keys())
+        return [line for key in keys for line in _apart(f"{path}.{key}", here.get(key), there.get(key))]
+    return [] if here == there else [f"{path}: found {str(here)[:200]}, wanted {str(there)[:200]}"]
