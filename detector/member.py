@@ -18,13 +18,13 @@ with warnings.catch_warnings():
     # It reads its message schemas in a way that Python 3.11 calls deprecated.
     warnings.simplefilter("ignore", DeprecationWarning)
     from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
-    from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
     from kafka.errors import KafkaError
     from kafka.structs import OffsetAndMetadata
 
 from detector.config import Kafka
 from detector.connection import Connection
 from detector.place import Place
+from detector.sharing import ByTopic
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ class Member(Connection):
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=max(100, session_ms // 6),
             max_poll_interval_ms=int(_LONGEST_TURN_S * 1000),
-            partition_assignment_strategy=(StickyPartitionAssignor,),
+            partition_assignment_strategy=(ByTopic,),
             metadata_max_age_ms=30_000,
         )
         for topic in self._topics:

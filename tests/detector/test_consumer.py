@@ -167,7 +167,29 @@ def test_members_share_the_partitions_and_who_leaves_gives_them_back(kafka: Clus
             member.close()
 
 
-def wait(what: Callable[[], bool]) -> None:
+def test_who_joins_later_gets_a_share_of_every_topic(kafka: Cluster, settings: Kafka):
+    topics = [kafka.topic(2), kafka.topic(2), kafka.topic(1)]
+    members = [Member(settings, topics, topics, "first")]
+    try:
+        wait(lambda: len(members[0].assigned) == 5)
+        before = members[0].assigned
+        members.append(Member(settings, topics, topics, "second"))
+        wait(
+            lambda: (
+                members[1].assigned and len(members[0].assigned | members[1].assigned) == 5 != len(members[0].assigned)
+            )
+        )
+
+        for topic in topics[:2]:
+            assert [sum(place.topic == topic for place in one.assigned) for one in members] == [1, 1]
+        assert members[0].assigned < before
+        assert not members[0].assigned & members[1].assigned
+    finally:
+        for one in members:
+            one.close()
+
+
+def wait(what: Callable[[], object]) -> None:
     deadline = time.monotonic() + 60
     while not what():
         assert time.monotonic() < deadline
