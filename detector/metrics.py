@@ -33,6 +33,7 @@ _SETS: Final[dict[str, tuple[str, ...]]] = {
     "change": ("opened", "raised", "updated", "merged", "over_budget", "resolved", "again"),
     "state": ("deployed", "enabled"),
     "queue": tuple(queue.value for queue in Queue),
+    "memory": ("sessions", "actors", "pairs", "windows"),
 }
 
 
@@ -61,6 +62,9 @@ class Metrics(Vocabulary):
         self.events = self._counter("events_total", "Events that were new, heartbeats included.")
         self.repeated = self._counter("repeated_events_total", "Events that came again and count once.")
         self.late = self._counter("late_events_total", "Events behind the watermark, which amend what was closed.")
+        self.capped = self._counter(
+            "capped_total", "Closed or forgotten before its time, because there was too much of it.", memory="memory"
+        )
         self.rejected = self._counter(
             "rejected_total", "Lines and records that are no events; they go to the dead letters.", reason="reason"
         )

@@ -14,7 +14,7 @@ from contract import event
 from detector import correlate, moments, relay, repeats, step
 from detector.stage_one import Schedule
 from detector.step import Output
-from detector.stream import amend, snapshot, telling
+from detector.stream import amend, caps, snapshot, telling
 from detector.stream.amend import Kept
 from detector.stream.effects import Effects
 from detector.stream.plan import Plan, Plans
@@ -94,7 +94,7 @@ class Core:
         effects.relays = _relays(candidates, notes)
         state = replace(state, moments=known)
         if before // _TIDY_MS != watermark // _TIDY_MS:
-            state = _tidy(state, plans.at(watermark))
+            state = _tidy(state, plans.at(watermark), effects)
         return state, effects
 
     def dump(self, state: State) -> bytes:
@@ -187,9 +187,15 @@ def _relays(candidates: list[pl.DataFrame], notes: list[pl.DataFrame]) -> list[r
     return out
 
 
-def _tidy(state: State, plan: Plan) -> State:
+def _tidy(state: State, plan: Plan, effects: Effects) -> State:
     watermark = state.core.watermark
+    core, capped = caps.bounded(state.core)
+    effects.counts += capped
     known = telling.forget(state.moments, watermark, state.core.tails["session"], plan.zone)
     return replace(
-        state, moments=known, said=repeats.forget(state.said, watermark), kept=amend.forget(state.kept, watermark)
+        state,
+        core=core,
+        moments=known,
+        said=repeats.forget(state.said, watermark),
+        kept=amend.forget(state.kept, watermark),
     )
