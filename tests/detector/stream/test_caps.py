@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from detector.baseline import Baseline
@@ -32,9 +34,7 @@ def test_the_oldest_sessions_are_closed_before_their_time_and_scored():
     stream = stream_of(10)
     core, capped = caps.bounded(stream.states[0].core, Caps(sessions=7))
     assert capped == {"capped:sessions": 3}
-    stream.states[0] = stream.states[0].__class__(
-        core, *([getattr(stream.states[0], name) for name in ("waiting", "moments", "said", "kept")])
-    )
+    stream.states[0] = replace(stream.states[0], core=core)
     stream.turn([events()], START + 11_000)
     assert stream.states[0].core.tails.height == 7
     assert sorted(one["finding_info"]["related_events"][0]["uid"] for one in stream.findings) == [
