@@ -246,7 +246,7 @@ def _columns_of(*expressions: pl.Expr) -> set[str]:
     return {name for expression in expressions for name in expression.meta.root_names()}
 
 
-# What the summary of a session, and of a day, needs of an event: the state keeps no more of it than this.
+# What the summary of a session, and of a day, needs of an event.
 SESSION_COLUMNS: Final = tuple(
     sorted(
         _columns_of(*(expr for expr, _ in (SHARED | SESSION_ONLY).values()))
@@ -261,6 +261,10 @@ DAY_COLUMNS: Final = (
     "time.day_off", "subject.colleague", "subject.neighbour", "subject.own_household", "subject.self",
     "subject.protected", "subject.vip", "presence.overtime", "emergency.active", "approver.id", "basis.ref", *PEOPLE,
 )  # fmt: skip
+
+
+# The state keeps no more of an event than this.
+ROWS: Final = tuple(sorted({*SESSION_COLUMNS, *DAY_COLUMNS}))
 
 
 def days(rows: pl.DataFrame, export_limit: int | None) -> pl.DataFrame:

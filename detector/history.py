@@ -83,13 +83,16 @@ def arrive(history: History, rows: pl.DataFrame) -> tuple[History, pl.DataFrame]
     Returns:
         The history with these events in it, and the rows with the columns of `ARRIVAL`.
     """
-    time, known = pl.col("time.occurred"), history.actors
-    slim = rows.select("actor.id", "op.code", "time.occurred")
-    slim = slim.join(known, on="actor.id", how="left", maintain_order="left")
+    time = pl.col("time.occurred")
+    # Few of all actors are at work at a time: the others are only looked at to leave them out.
+    mine = pl.col("actor.id").is_in(rows["actor.id"].unique().implode())
+    slim = rows.select(READ).join(history.actors.filter(mine), on="actor.id", how="left", maintain_order="left")
     previous = pl.coalesce(time.shift(1).over("actor.id"), pl.col("seen_last"))
     first = pl.coalesce(pl.col("seen_first"), time.min().over("actor.id"))
-    used = history.ops.with_columns(pl.lit(True).alias("_used"))
-    slim = slim.join(used, on=["actor.id", "op.code"], how="left", maintain_order="left")
+    used = history.ops.filter(mine)
+    slim = slim.join(
+        used.with_columns(pl.lit(True).alias("_used")), on=["actor.id", "op.code"], how="left", maintain_order="left"
+    )
     again = ~pl.struct("actor.id", "op.code").is_first_distinct()
     arrived = slim.select(
         in_units(time - previous, DAY_MS).alias("actor.since_seen_days"),
@@ -100,20 +103,28 @@ def arrive(history: History, rows: pl.DataFrame) -> tuple[History, pl.DataFrame]
         "actor.id",
     ).select(pl.when(pl.col("actor.id").is_not_null()).then(pl.col(name)).alias(name) for name in ARRIVAL)  # fmt: skip
     rows = rows.with_columns(arrived)
+    return History(_met(history.actors, slim), _learnt(history.ops, used, slim), history.pairs, history.days), rows
+
+
+def _met(actors: pl.DataFrame, slim: pl.DataFrame) -> pl.DataFrame:
+    """All actors, when they were seen first and last."""
+    time = pl.col("time.occurred")
     seen = (
         slim.filter(pl.col("actor.id").is_not_null())
         .group_by("actor.id")
-        .agg(time.min().alias("seen_first"), time.max().alias("seen_last"))
+        .agg(time.min().alias("first"), time.max().alias("last"), pl.col("seen_last").first().alias("before"))
     )
-    actors = (
-        pl.concat([known, seen]).group_by("actor.id").agg(pl.col("seen_first").min(), pl.col("seen_last").max())
-    ).sort("actor.id")
-    ops = (
-        pl.concat([history.ops, slim.select("actor.id", "op.code").drop_nulls().unique()])
-        .unique()
-        .sort("actor.id", "op.code")
-    )  # fmt: skip
-    return History(actors, ops, history.pairs, history.days), rows
+    actors = actors.join(seen, on="actor.id", how="left", maintain_order="left").select(
+        "actor.id", pl.min_horizontal("seen_first", "first"), pl.max_horizontal("seen_last", "last")
+    )
+    strangers = seen.filter(pl.col("before").is_null()).select("actor.id", seen_first="first", seen_last="last")
+    return pl.concat([actors, strangers]).sort("actor.id") if strangers.height else actors
+
+
+def _learnt(ops: pl.DataFrame, used: pl.DataFrame, slim: pl.DataFrame) -> pl.DataFrame:
+    """All functions that actors have used; `used` are those of the actors in `slim`."""
+    new = slim.select("actor.id", "op.code").drop_nulls().unique().join(used, on=["actor.id", "op.code"], how="anti")
+    return pl.concat([ops, new]).sort("actor.id", "op.code") if new.height else ops
 
 
 def look_back(history: History, days: pl.DataFrame, rows: pl.DataFrame) -> tuple[History, pl.DataFrame]:

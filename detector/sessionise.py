@@ -105,7 +105,7 @@ def no_tails() -> pl.DataFrame:
 def assign(tails: pl.DataFrame, events: pl.DataFrame, limits: Limits) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give every new event its session and its place in it.
 
-    The work grows with the new events and the open sessions, not with what these sessions held before.
+    The work grows with the new events and the sessions that they reach; the other open ones are only passed on.
 
     Args:
         tails: One row per session that may go on (`TAILS`), as the call before returned those not closed.
@@ -119,14 +119,15 @@ def assign(tails: pl.DataFrame, events: pl.DataFrame, limits: Limits) -> tuple[p
     events = in_order(events)
     own = pl.col("session.id").is_not_null().alias("own")
     rows = events.select(key(), own, *(name for name in TAILS if name in events.columns))
+    reached = pl.col("_key").is_in(rows["_key"].unique().implode())
     # The newest event of an open session stands in for all that came before.
-    before = tails.rename({"session": "_name", "n": "_n"})
+    before = tails.filter(reached).rename({"session": "_name", "n": "_n"})
     rows = pl.concat([before, rows], how="diagonal_relaxed").with_row_index("_at")
     rows = _placed(rows, limits)
     follows = pl.col("_opens").shift(-1, fill_value=True)
     ends = rows.filter(follows).select(pl.col(name).cast(dtype) for name, dtype in (TAILS | {"n": pl.Int64()}).items())
     new = rows.filter(pl.col("_name").is_null()).sort("_at").select(*SEQUENCE)
-    return events.drop(SEQUENCE, strict=False).hstack(new), ends
+    return events.drop(SEQUENCE, strict=False).hstack(new), pl.concat([tails.filter(~reached), ends])
 
 
 def in_order(events: pl.DataFrame) -> pl.DataFrame:

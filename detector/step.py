@@ -79,9 +79,9 @@ class State:
     Attributes:
         watermark: UTC ms up to which (inclusive) every event has been seen.
         tails: Sessions that may go on (`sessionise.TAILS`).
-        open_rows: Their events, in the columns that a session's summary needs.
         open_hits: Hits in these sessions.
-        day_rows: Events of days that are not over.
+        rows: Events of these sessions and of days that are not over (`features.ROWS`), in event order. Those of sessions
+            that closed stay until the day is over.
         history: What is remembered of each actor.
         windows: Windows of the correlations by actor; of a rule that is in effect no longer none.
         declared: Sources of which stage two was told that they must speak.
@@ -89,9 +89,8 @@ class State:
 
     watermark: int = -1
     tails: pl.DataFrame = field(default_factory=sessionise.no_tails)
-    open_rows: pl.DataFrame = field(default_factory=pl.DataFrame)
     open_hits: pl.DataFrame = field(default_factory=hits.none)
-    day_rows: pl.DataFrame = field(default_factory=pl.DataFrame)
+    rows: pl.DataFrame = field(default_factory=pl.DataFrame)
     history: history.History = field(default_factory=history.History)
     windows: correlate.State = field(default_factory=dict)
     declared: tuple[str, ...] = ()
@@ -192,23 +191,15 @@ def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Conte
     closed = sessionise.is_closed(watermark, context.limits)
     ending, tails = tails.filter(closed), tails.filter(~closed)
     gone = ending["session"]
-    rows = _of_sessions(heard, features.SESSION_COLUMNS)
-    if state.open_rows.width:
-        rows = pl.concat([state.open_rows, rows])
-    ended = pl.col("session").is_in(gone.implode())
-    done, left = rows.filter(ended), rows.filter(~ended)
+    rows = _appended(state.rows, heard.select(features.ROWS).filter(pl.col("session").is_not_null()))
+    done = rows.filter(pl.col("session").is_in(gone.implode())).select(features.SESSION_COLUMNS)
     sessions, session_hits = summed_up(
         done, ending.select("session", closes=sessionise.closes(context.limits)), context
     )
     found = pl.concat([state.open_hits, found])
     ended = pl.col("unit").is_in(gone.implode())
-
-    day_rows = _of_sessions(heard, features.DAY_COLUMNS)
-    if state.day_rows.width:
-        day_rows = pl.concat([state.day_rows, day_rows])
-    today = local_date(watermark + 1, context.site)
-    over = pl.col("time.date") < today
-    remembered, days, day_hits = _days(remembered, day_rows.filter(over), context)
+    rows, over = _days_over(rows, state.watermark, watermark, tails, context)
+    remembered, days, day_hits = _days(remembered, over, context)
 
     output = Output(
         rows=heard.select(ARCHIVE),
@@ -225,9 +216,8 @@ def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Conte
     after = State(
         watermark=watermark,
         tails=tails,
-        open_rows=left,
         open_hits=found.filter(~ended),
-        day_rows=day_rows.filter(~over),
+        rows=rows,
         history=remembered,
         windows=correlate.forget(
             windows, state.watermark, watermark, correlate.by_windows(_correlations(context.rules, stage=1))
@@ -250,9 +240,29 @@ def _followed(state: State, new: pl.DataFrame, context: Context) -> tuple[histor
     return remembered, tails, new.with_columns(told)
 
 
-def _of_sessions(heard: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """These columns of what was somebody's work."""
-    return heard.select(columns).filter(pl.col("session").is_not_null())
+def _appended(rows: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
+    """Rows, and new ones behind them, in few pieces; yet what is old and large is seldom copied."""
+    if not rows.width:
+        return new
+    together, from_ = new.height, rows.height
+    for length in reversed(rows["event.id"].chunk_lengths()):
+        if length > together:
+            break
+        together, from_ = together + length, from_ - length
+    newest = pl.concat([rows[from_:], new], rechunk=True)
+    return pl.concat([rows[:from_], newest]) if from_ else newest
+
+
+def _days_over(
+    rows: pl.DataFrame, before: int, watermark: int, tails: pl.DataFrame, context: Context
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What stays when the watermark moves from `before`, and the events of days that are over since."""
+    first, today = (local_date(at + 1, context.site) for at in (before, watermark))
+    if first >= today:
+        return rows, rows.clear()
+    date = pl.col("time.date")
+    open_ = pl.col("session").is_in(tails["session"].implode())
+    return rows.filter(open_ | (date >= today)), rows.filter((date >= first) & (date < today))
 
 
 def _event_hits(

@@ -144,7 +144,7 @@ def _named(
 def _spans(core: step.State, kept: Kept) -> pl.DataFrame:
     """`_key`, `session`, `_first` and `_last` (UTC ms) of all sessions that are known."""
     parts = []
-    for tails, rows in ((core.tails, core.open_rows), (kept.tails, kept.rows)):
+    for tails, rows in ((core.tails, core.rows), (kept.tails, kept.rows)):
         if tails.is_empty() or not rows.width:
             continue
         begins = rows.group_by("session").agg(
@@ -160,17 +160,11 @@ def _into_open(
 ) -> step.State:
     mine = rows.filter(open_now)
     today = step.local_date(core.watermark + 1, plan.context.site)
-    days = rows.filter(pl.col("time.date") >= today)
-
-    def joined(before: pl.DataFrame, new: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFrame:
-        if new.is_empty():
-            return before
-        return sessionise.in_order(pl.concat([before, new.select(columns)]) if before.width else new.select(columns))
-
+    new = rows.filter(open_now | (pl.col("time.date") >= today)).select(features.ROWS)
+    together = sessionise.in_order(pl.concat([core.rows, new]) if core.rows.width else new)
     return replace(
         core,
-        open_rows=joined(core.open_rows, mine, features.SESSION_COLUMNS),
-        day_rows=joined(core.day_rows, days, features.DAY_COLUMNS),
+        rows=together if new.height else core.rows,
         open_hits=pl.concat([core.open_hits, matched.filter(pl.col("unit").is_in(mine["session"].implode()))]),
     )
 

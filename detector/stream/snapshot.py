@@ -16,7 +16,7 @@ from detector.stream.telling import Moments, Told
 VERSION: Final = 1
 _ONE: Final = "core one"
 _TWO: Final = "core two"
-_CORE: Final = ("tails", "open_rows", "open_hits", "day_rows")
+_CORE: Final = ("tails", "open_hits", "rows")
 _HISTORY: Final = ("actors", "ops", "pairs", "days")
 _WINDOW: Final = "window "
 # Core, waiting events, moments, what was said, sessions that closed lately.

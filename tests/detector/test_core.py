@@ -135,9 +135,8 @@ def stage_one(frame: pl.DataFrame, cuts: Iterable[int], end: int, context: Conte
     for watermark, piece in [*pieces, (end, event.empty())]:
         state, output = step.step(state, piece, watermark, context)
         outputs.append(output)
-    assert state.open_rows.is_empty()
+    assert state.rows.is_empty()
     assert state.open_hits.is_empty()
-    assert state.day_rows.is_empty()
     return outputs
 
 
@@ -219,7 +218,7 @@ def test_a_step_can_be_taken_twice_and_leaves_the_state_as_it_was():
     (first, head), (second, tail) = stretches(frame, [at("2026-04-14 09:04")])
     state, output = step.step(State(), head, first, context)
     groups, _, _ = step.group(Groups(), output.candidates, output.notes, first, context)
-    assert state.open_rows.height
+    assert state.rows.height
     assert state.windows
     before, before_groups = snapshot(state), copy.deepcopy(groups)
     once, again = step.step(state, tail, second, context), step.step(state, tail, second, context)
@@ -327,7 +326,7 @@ def test_heartbeats_are_archived_and_belong_to_no_session():
         ("heartbeat", None), ("access", "w-0000000000000001"),
     ]  # fmt: skip
     assert output.notes["kind"].unique().sort().to_list() == ["beat", "expected"]
-    assert state.open_rows.height == 1
+    assert state.rows.height == 1
 
 
 # Nothing is lost.
