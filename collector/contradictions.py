@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from collector import enrol, seal
+from registers.mask import mask_text
 from service.options import AUTO, key_problem
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 def of_agent(agent: Agent, on_disk: bool) -> Iterator[str]:
     """In `[agent]`; `on_disk`: keys are looked for."""
+    if mask_text(agent.id) != agent.id:
+        yield "id: reads as a My Number, and it would stand in every event and metric: give another name"
     kept = agent.state_dir / seal.FOLDER / enrol.SECRET
     if on_disk and not (os.path.lexists(agent.seal_key) or os.path.lexists(kept)):
         yield f"seal_key: {agent.seal_key}: is missing and this agent never started: make one with sekimori keys seal"

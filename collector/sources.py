@@ -43,6 +43,7 @@ import polars as pl
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from contract.event import BY_KEY
+from registers.mask import mask_text
 
 Format = Literal[
     "delimited",  # CSV, TSV, any one-character delimiter, RFC 4180 quotes
@@ -196,6 +197,8 @@ def _unknown_keys(source: Source) -> list[str]:
 
 def _bad_values(source: Source) -> list[str]:
     found = []
+    if mask_text(source.id) != source.id:
+        found.append("id: reads as a My Number, and it would stand in every event and metric: give another name")
     for key, value in source.constants.items():
         field = BY_KEY.get(key)
         if field is None:

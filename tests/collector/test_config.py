@@ -157,6 +157,14 @@ def test_the_seal_key_must_be_there_until_the_agent_has_started_once(folder: Pat
     assert config(folder, SMALLEST + FILES).agent.seal_key == folder / "seal.key"
 
 
+@pytest.mark.parametrize("name", ["123456789018", "gate-1234-5678-9018"])
+def test_a_name_that_reads_as_a_my_number_is_refused(folder: Path, name: str) -> None:
+    before = config(folder, SMALLEST + FILES).agent.id
+
+    [line] = problems(folder, SMALLEST.replace(f'id = "{before}"', f'id = "{name}"') + FILES)
+    assert line.startswith("agent.id: reads as a My Number")
+
+
 def test_a_state_folder_that_is_a_file_is_refused(folder: Path) -> None:
     (folder / "state").touch()
 

@@ -62,6 +62,15 @@ def test_what_would_only_break_on_the_first_line_is_told_before(tmp_path: Path, 
     assert problem in caught.value.problems[0]
 
 
+def test_a_name_that_reads_as_a_my_number_is_refused(tmp_path: Path):
+    (tmp_path / "a.toml").write_text(
+        'id="1234-5678-9018"\nformat="json"\ntime="t"\n[constants]\n"event.class"="log"\n', encoding="utf-8"
+    )
+
+    with pytest.raises(SourceError, match="id: reads as a My Number"):
+        load([tmp_path])
+
+
 def test_a_folder_without_sources_is_told(tmp_path: Path):
     with pytest.raises(SourceError, match=r"holds no source file \(\*\.toml\)"):
         load([tmp_path])
