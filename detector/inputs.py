@@ -53,7 +53,7 @@ def inputs(config: Config, deployment: Deployment, run: str, cases: Cases, cores
     def notices(place: Place, counts: Counts) -> Notices:
         return Notices(topics, deployment, counts.findings, run, cases)
 
-    read = [Input("notices", topics.findings, notices, tables)] if run == LIVE else []
+    read = [Input("notices", topics.findings, notices, tables, gathers=False)] if run == LIVE else []
     return read if cores is None else [*_stages(config, deployment, run, cores, tables), *read]
 
 
