@@ -270,7 +270,7 @@ def _verify(parser: argparse.ArgumentParser) -> None:
 
 def _archive(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(required=True, metavar="WHAT")
-    kind = kinds.add_parser("tables", help="go on with events and findings as Parquet by day")
+    kind = kinds.add_parser("tables", help="go on with events, findings and sessions as Parquet by day")
     kind.add_argument("folder", metavar="DIR", help="the archive: a folder, or the URL of an object store")
     kind.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: into the archive's folder)")
     kind.add_argument("--site", type=Path, metavar="DIR", help="whose days (site.toml); default: Asia/Tokyo")

@@ -1,4 +1,4 @@
-"""`sekimori archive tables`: events and findings as Parquet by day, made from the archive's segments."""
+"""`sekimori archive tables`: events, findings and sessions as Parquet by day, made from the archive's segments."""
 
 from __future__ import annotations
 

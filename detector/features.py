@@ -186,7 +186,7 @@ def _explained_share() -> pl.Expr:
     return pl.when(judged > 0).then(good / judged.clip(1)).alias("explained")
 
 
-def _most_frequent(rows: pl.DataFrame, group: Sequence[str], column: str) -> pl.DataFrame:
+def most_frequent(rows: pl.DataFrame, group: Sequence[str], column: str) -> pl.DataFrame:
     """The most frequent value per group; the smallest of equally frequent ones, so that order does not matter."""
     counted = rows.select(*group, column).drop_nulls(column).group_by(*group, column).len("_n")
     first = counted.sort("_n", column, descending=[True, False]).unique(group, keep="first", maintain_order=True)
@@ -231,8 +231,8 @@ def sessions(rows: pl.DataFrame) -> pl.DataFrame:
     idle = out.filter(pl.col("gap_max_s") >= IDLE_S)["session"]
     pauses = rows.select(_SHIFT_COLUMNS).filter(pl.col("session").is_in(idle.implode()))
     out = _with(
-        out, ["session"], _most_frequent(rows, ["session"], "system.id"),
-        _most_frequent(rows, ["session"], "src.device"), _runs_of_steps(rows), _repeats(rows, ["session"]),
+        out, ["session"], most_frequent(rows, ["session"], "system.id"),
+        most_frequent(rows, ["session"], "src.device"), _runs_of_steps(rows), _repeats(rows, ["session"]),
         _shifts(pauses),
     )  # fmt: skip
     return out.with_columns(
@@ -299,7 +299,7 @@ def days(rows: pl.DataFrame, export_limit: int | None) -> pl.DataFrame:
         near.cast(pl.Int64).alias("near_limit"),
     )
     out = _with(
-        out, group, _most_frequent(rows, group, "system.id"), _most_frequent(rows, group, "src.device"),
+        out, group, most_frequent(rows, group, "system.id"), most_frequent(rows, group, "src.device"),
         _repeats(rows, group),
     )  # fmt: skip
     return out.with_columns(pl.col("repeat.max").fill_null(0).cast(pl.Int64)).sort(group)

@@ -41,6 +41,11 @@ EVENTS: Final = Table("events", "time.occurred", "event.id", newest=False)
 FINDINGS: Final = Table("findings", "created", "uid", newest=True)
 
 
+def listed(folder: Path) -> list[str]:
+    """Days that have a file in a folder, as YYYY-MM-DD, ascending; none where there is no folder."""
+    return sorted(path.stem for path in folder.glob("*.parquet") if _DAY.fullmatch(path.name))
+
+
 class Days:
     """Writes `<folder>/<table>/YYYY-MM-DD.parquet`, in the order of time and identity.
 

@@ -1,4 +1,4 @@
-"""Tables out of segments: events and findings by day, from what digests name; the same again whenever that is asked for."""
+"""Tables out of segments: events, findings and sessions by day, from what digests name; the same again whenever that is asked for."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ import polars as pl
 from contract import topics
 from detector import admission
 from detector.admission import Arrived, Trust
-from detector.archive import digest, framing
+from detector.archive import digest, framing, session_days
 from detector.archive.days import EVENTS, FINDINGS, Days, Table
 from detector.archive.digest import DigestError
 from detector.archive.framing import FramingError, Segment
 from detector.archive.segments import folder
+from detector.archive.session_days import SessionDays
 from detector.archive.store import Store
 
 _MARK: Final = "derived.json"
 _LOCK: Final = ".derived.lock"
 _ADVICE: Final = "type sekimori verify to see what happened"
-_COLUMNS: Final = pl.Schema(
+COLUMNS: Final = pl.Schema(
     {
         "uid": pl.String(), "time": pl.Int64(), "created": pl.Int64(), "first": pl.Int64(), "last": pl.Int64(),
         "rule": pl.String(), "severity": pl.Int64(), "risk": pl.Float64(), "queue": pl.String(), "is_alert": pl.Boolean(),
@@ -77,7 +78,7 @@ def findings(segment: Segment) -> tuple[pl.DataFrame, int]:
     """The findings in a segment; in the column `finding` as they came. And how many records are none."""
     rows = [_finding(one.value) for one in segment.records if one.value]
     found = [row for row in rows if row is not None]
-    return pl.DataFrame(found, schema=_COLUMNS), len(rows) - len(found)
+    return pl.DataFrame(found, schema=COLUMNS), len(rows) - len(found)
 
 
 def _finding(value: bytes) -> dict[str, Any] | None:
@@ -92,7 +93,7 @@ def _finding(value: bytes) -> dict[str, Any] | None:
             "status": said["status_id"], "run": ours["run"], "title_en": title.get("en"), "title_ja": title.get("ja"),
             "finding": value.decode().rstrip("\n"),
         }  # fmt: skip
-        pl.DataFrame([row], schema=_COLUMNS)  # a value of another type is no finding either
+        pl.DataFrame([row], schema=COLUMNS)  # a value of another type is no finding either
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, pl.exceptions.PolarsError):
         return None
     return row
@@ -142,8 +143,9 @@ def derive(
 
 
 def _derive(store: Store, out: Path, zone: str, again: bool, sources: tuple[Source, ...]) -> Derived:
-    done = Derived()
+    done, sessions = Derived(), SessionDays(out, zone)
     if again:
+        sessions.clear()
         (out / _MARK).unlink(missing_ok=True)
         for source in sources:
             Days(out, source.table, zone).clear()
@@ -157,6 +159,9 @@ def _derive(store: Store, out: Path, zone: str, again: bool, sources: tuple[Sour
                 if name is not None:
                     _add(done, source, days, _segment(store, *name), partition)
         done.days[source.table.name] = days.join()
+    sessions.changed(done.days[EVENTS.name], done.days[FINDINGS.name])
+    reached = min(_reached(store, source.topic) for source in sources if source.table is EVENTS)
+    done.days[session_days.NAME], done.rows[session_days.NAME] = sessions.make(reached)
     unfinished = out / f".{_MARK}"
     unfinished.write_text(json.dumps(marks, sort_keys=True), encoding="utf-8")
     os.replace(unfinished, out / _MARK)
@@ -165,13 +170,23 @@ def _derive(store: Store, out: Path, zone: str, again: bool, sources: tuple[Sour
 
 def _partitions(store: Store, topic: str) -> int:
     """As the newest digest of the first partition says; 0 where the topic is not archived, or nothing is signed yet."""
-    place = folder(topic, 0)
+    return _newest(store, folder(topic, 0), digest.partitions, 0)
+
+
+def _reached(store: Store, topic: str) -> int:
+    """Up to when (UTC ms) every partition is signed; −1 where one is not at all."""
+    places = [folder(topic, partition) for partition in range(_partitions(store, topic))]
+    return min((_newest(store, place, lambda data: digest.decode(data).to_ms, -1) for place in places), default=-1)
+
+
+def _newest(store: Store, place: str, asked: Callable[[bytes], int], otherwise: int) -> int:
+    """What the newest digest of a partition says of something."""
     names = store.names(f"{place}/digests")
     if not names:
-        return 0
+        return otherwise
     path = f"{place}/digests/{names[-1]}"
     try:
-        return digest.partitions(store.read(path))
+        return asked(store.read(path))
     except DigestError as error:
         raise DamagedError(f"{path}: {error}: {_ADVICE}") from None
 

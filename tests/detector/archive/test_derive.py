@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -11,12 +12,14 @@ import pytest
 
 from contract import event, topics, wire
 from contract.finding import example
-from detector.archive import derive
+from contract.partition import partitions_of
+from detector.archive import derive, sittings
 from detector.archive.derive import DamagedError
 from detector.archive.framing import Kept
 from detector.archive.segments import Segments
 from detector.archive.signing import Signer
 from detector.archive.store import Folder
+from simulator import office
 from tests.collector.sealing import rows
 from tests.command import sekimori
 from tests.detector.archive.test_segments import HOUR, NOON, PRIVATE
@@ -64,18 +67,18 @@ def test_it_goes_on_where_it_stood_and_gives_the_same_when_made_anew(tmp_path: P
     lying = [*values(0, 60), *values(20, 70), b"no event\n"]
     for n, value in enumerate(lying):
         into.append([Kept(n, NOON, None, value, ())], NOON)
-        into.close(NOON + n)
+        into.close(NOON + n * 12 * HOUR)
         if n % 3 == 0:
             derive.derive(Folder(tmp_path), out, ZONE)
     last = derive.derive(Folder(tmp_path), out, ZONE)
     nothing = derive.derive(Folder(tmp_path), out, ZONE)
-    grown = {path.name: path.read_bytes() for path in (out / "events").iterdir()}
+    grown = {path: path.read_bytes() for path in out.rglob("*.*")}
     anew = derive.derive(Folder(tmp_path), out, ZONE, again=True)
 
     assert (last.segments, last.refused, nothing.segments) == (2, {"events": 1}, 0)
     assert (anew.segments, anew.rows["events"]) == (len(lying), 110)
-    assert {path.name: path.read_bytes() for path in (out / "events").iterdir()} == grown
-    assert stored(out).height == 70
+    assert {path: path.read_bytes() for path in out.rglob("*.*")} == grown
+    assert (stored(out).height, stored(out, "sessions").height) == (70, 70)
 
 
 def test_findings_keep_what_came_and_the_newest_of_each(tmp_path: Path):
@@ -92,6 +95,53 @@ def test_findings_keep_what_came_and_the_newest_of_each(tmp_path: Path):
     [row] = stored(tmp_path, "findings").to_dicts()
     assert (made.rows["findings"], made.refused["findings"]) == (2, 3)
     assert (row["uid"], row["queue"], json.loads(row["finding"])) == (finding["finding_info"]["uid"], "digest", later)
+
+
+def test_sessions_are_those_of_analyze(tmp_path: Path):
+    office.simulate(tmp_path / "town", seed=8, days=8, staff=40, start=date(2026, 3, 16))
+    options = ["--site", tmp_path / "town" / "site", "--json"]
+    ran = sekimori(tmp_path, "analyze", tmp_path / "town" / "logs", *options, out=tmp_path / "ran")
+    found = pl.concat([pl.read_parquet(path) for path in sorted((tmp_path / "ran" / "events").glob("*.parquet"))])
+    places = partitions_of(found["actor.id"], "agent", 3)
+    lying = []
+    for number in range(3):
+        lines = wire.encode_lines(found.filter(places == number).select(event.KEYS).sort("op.code", "event.id"))
+        lying.append([wire.joined(lines[at : at + 500]) for at in range(0, len(lines), 500)])
+    archive(tmp_path / "archive", topics.EVENTS.name, lying)
+    told = [json.dumps(one, ensure_ascii=False).encode() for one in ran.rows("findings.ndjson")]
+    archive(tmp_path / "archive", topics.FINDINGS.name, [told])
+
+    assert (
+        sekimori(tmp_path, "archive", "tables", tmp_path / "archive", "--site", tmp_path / "town" / "site").status == 0
+    )
+
+    sessions = stored(tmp_path / "archive", "sessions").sort("first", "session")
+    same = ["session", "actor.id", "system.id", "src.device", "first", "last", "events", "subjects", "queue", "finding"]
+    assert sessions.select(same).equals(pl.read_parquet(ran.folder / "sessions.parquet").select(same))
+    risks = {one["finding_info"]["uid"]: one["risk_score"] for one in ran.rows("findings.ndjson")}
+    judged = sessions.drop_nulls("finding")
+    assert judged["risk"].to_list() == [risks[uid] for uid in judged["finding"]]
+    assert set(judged["queue"]) >= {"alert", "review"}
+    taken = found.filter(pl.col("event.action").is_in(["export", "copy", "send", "print"]))
+    assert (sessions["exports"].sum(), sessions["rows.out"].sum()) == (taken.height, taken["resource.count"].sum())
+    assert taken.height
+
+
+def test_sessions_wait_until_every_partition_is_signed_beyond_their_day(tmp_path: Path):
+    one = values(0, 10)[:1]
+    night = NOON + 24 * HOUR
+    early = Segments(Folder(tmp_path), topics.EVENTS.name, 0, Signer(PRIVATE), NOON, partitions=2)
+    early.append([Kept(0, NOON, None, one[0], ())], NOON)
+    early.close(night)
+    waiting = derive.derive(Folder(tmp_path), tmp_path / "out", ZONE)
+    late = Segments(Folder(tmp_path), topics.EVENTS.name, 1, Signer(PRIVATE), NOON, partitions=2)
+    late.close(NOON + HOUR)
+    still = derive.derive(Folder(tmp_path), tmp_path / "out", ZONE)
+    Segments(Folder(tmp_path), topics.EVENTS.name, 1, Signer(PRIVATE), night, partitions=2).close(night)
+    made = derive.derive(Folder(tmp_path), tmp_path / "out", ZONE)
+
+    assert (waiting.days["sessions"], still.days["sessions"], made.days["sessions"]) == ([], [], ["2026-04-02"])
+    assert made.rows["sessions"] == 10
 
 
 def test_an_altered_segment_gets_into_no_table(tmp_path: Path):
@@ -150,3 +200,11 @@ def test_the_command_says_what_it_cannot(tmp_path: Path):
     broken = sekimori(tmp_path, "archive", "tables", place)
     assert broken.status == 2
     broken.says("derived.json: cannot be read: make the tables again with --again")
+
+
+def test_every_column_is_documented():
+    page = (Path(__file__).parents[3] / "docs" / "operations" / "archive.md").read_text(encoding="utf-8")
+    tables = page.split("**Findings**")[1].split("## A segment")[0]
+    for schema, text in zip((derive.COLUMNS, sittings.TABLE), tables.split("**Sessions**"), strict=True):
+        cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| ") and "| meaning" not in line]
+        assert [name.strip() for cell in cells for name in cell.split(",")] == list(schema)
