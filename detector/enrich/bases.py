@@ -14,7 +14,6 @@ from detector.enrich.batch import (
     booleans,
     departments,
     encode_present,
-    local_days,
     take,
 )
 from detector.enrich.intervals import BEGINNING, DAY_MS, FOREVER, Bools, Codes, Cover, Ints, Timeline, last, pack
@@ -80,7 +79,7 @@ class Bases:
         return closed
 
     def _add_days(self, batch: Batch, closed: Ints) -> None:
-        batch.add_int("basis.days_after_close", batch.days - local_days(closed, self._zone), closed > BEGINNING)
+        batch.add_days_since("basis.days_after_close", closed, closed > BEGINNING, self._zone)
 
     def _add_any(self, batch: Batch, said: Bools) -> None:
         subject, times = batch.subject, batch.times

@@ -78,26 +78,31 @@ class Batch:
             return self.made[name]
         if name in self.events.columns:
             return self.events[name]
-        return pl.repeat(None, len(self), dtype=pl.String, eager=True).alias(name)
+        return pl.Series(name, [None], dtype=pl.String).new_from_index(0, len(self))
 
     def present(self, *names: str) -> Bools:
         """Rows in which none of these columns is null."""
         result = np.ones(len(self), dtype=np.bool_)
         for name in names:
-            result &= self.column(name).is_not_null().to_numpy()
+            column = self.column(name)
+            if column.null_count():
+                result &= column.is_not_null().to_numpy()
         return result
 
     def add(self, name: str, values: pl.Series) -> None:
         self.made[name] = values.alias(name)
 
-    def add_int(self, name: str, values: Ints, known: Bools) -> None:
-        """Add a number, null where it is not known."""
-        self.add(name, integers(values, known))
+    def add_days_since(self, name: str, moments: Ints, known: Bools, time_zone: str, sign: int = 1) -> None:
+        """Add the local days from moments to the events (with sign −1: to the moments), null where not known."""
+        days = np.zeros(len(self), dtype=np.int64)
+        asked = np.flatnonzero(known)
+        days[asked] = sign * (self.days[asked] - local_days(moments[asked], time_zone))
+        self.add(name, _masked(pl.Series("value", days), known))
 
     def add_null(self, dtype: pl.DataType | type[pl.DataType], *names: str) -> None:
         """Add columns about which nothing can be said."""
         for name in names:
-            self.add(name, pl.repeat(None, len(self), dtype=dtype, eager=True))
+            self.add(name, pl.Series([None], dtype=dtype).new_from_index(0, len(self)))
 
 
 def booleans(values: Bools, known: Bools | None = None) -> pl.Series:
@@ -106,24 +111,20 @@ def booleans(values: Bools, known: Bools | None = None) -> pl.Series:
     return series if known is None else _masked(series, known)
 
 
-def integers(values: Ints, known: Bools) -> pl.Series:
-    """Int64 series, null where not known."""
-    return _masked(pl.Series("value", np.ascontiguousarray(values, dtype=np.int64)), known)
-
-
 def take(values: pl.Series, rows: Ints) -> pl.Series:
     """The value of each row of a register; null for row −1."""
-    if not len(values):
-        return pl.repeat(None, len(rows), dtype=values.dtype, eager=True)
-    found = pl.Series("row", np.maximum(rows, 0)).cast(pl.UInt32)
-    return _masked(values.gather(found), rows >= 0)
+    known = rows >= 0
+    if not known.any():
+        return pl.Series([None], dtype=values.dtype).new_from_index(0, len(rows))
+    return _masked(values[pl.Series(np.maximum(rows, 0).astype(np.uint32))], known)
 
 
 def first_known(*columns: pl.Series) -> pl.Series:
     """The first value that is not null, of several series of the same length."""
     result = columns[0]
     for column in columns[1:]:
-        result = result.zip_with(result.is_not_null(), column)
+        if result.null_count() and column.null_count() < len(column):
+            result = result.zip_with(result.is_not_null(), column)
     return result
 
 
@@ -164,4 +165,6 @@ def encode_present(codes: Codes, texts: pl.Series) -> Ints:
 def _masked(series: pl.Series, known: Bools) -> pl.Series:
     if known.all():
         return series
+    if not known.any():
+        return pl.Series(series.name, [None], dtype=series.dtype).new_from_index(0, len(series))
     return series.zip_with(pl.Series(known), pl.Series([None], dtype=series.dtype))

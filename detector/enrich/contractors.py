@@ -91,6 +91,8 @@ class Others:
 
 def _company(names: pl.Series) -> pl.Series:
     """Company names with width, signs and blanks made equal: ㈱架空 and (株) 架空 are one."""
+    if names.null_count() == len(names):
+        return names.cast(pl.String)
     unique = names.cast(pl.String).drop_nulls().unique()
     plain = ["".join(unicodedata.normalize("NFKC", name).split()) for name in unique.to_list()]
     return names.cast(pl.String).replace(unique, pl.Series(plain, dtype=pl.String))

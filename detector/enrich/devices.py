@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,8 @@ from detector.enrich.batch import Batch, Register, booleans, encode_present, fir
 from detector.enrich.intervals import BEGINNING, Codes, Ints, Timeline, last
 from registers.site import Site
 
+# So many addresses are remembered with their office.
+MOST_ADDRESSES: Final = 65_536
 _CARDS: Final = ("card", "temporary_card")
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -39,6 +42,7 @@ class Devices:
         self._networks = [
             (ipaddress.ip_network(str(o.network), strict=False), o.id) for o in site.config.offices if o.network
         ]
+        self._office_of = lru_cache(MOST_ADDRESSES)(lambda text: _narrowest(text, self._networks))
 
     def add(self, batch: Batch) -> None:
         """Make `device.*`, `src.office`, `card.*` and `media.*`."""
@@ -72,7 +76,7 @@ class Devices:
         if not self._networks or addresses.null_count() == len(addresses):
             return pl.repeat(None, len(addresses), dtype=pl.String, eager=True)
         texts = addresses.drop_nulls().unique().sort()
-        offices = [_narrowest(text, self._networks) for text in texts.to_list()]
+        offices = [self._office_of(text) for text in texts.to_list()]
         table = pl.DataFrame({"ip": texts, "office": pl.Series(offices, dtype=pl.String)})
         return addresses.alias("ip").to_frame().join(table, on="ip", how="left", maintain_order="left")["office"]
 
@@ -91,6 +95,9 @@ class _Things:
 
     def rows(self, serial: pl.Series, times: Ints) -> tuple[Ints, Ints]:
         """The row valid at each time, and the same or else the nearest other row of that serial; −1 for none."""
+        if serial.null_count() == len(serial):
+            nothing = np.full(len(serial), -1, dtype=np.int64)
+            return nothing, nothing
         code = encode_present(self._serials, serial)
         valid = self._valid.row(code, times)
         nearest = np.where(valid >= 0, valid, self._ended.row(code, times))
@@ -99,7 +106,8 @@ class _Things:
 
 def _name(column: pl.Series) -> pl.Series:
     # Windows names are the same in capitals; serials are typed by hand.
-    return column.cast(pl.String).str.to_lowercase()
+    texts = column.cast(pl.String)
+    return texts if texts.null_count() == len(texts) else texts.str.to_lowercase()
 
 
 def _narrowest(text: str, networks: Sequence[tuple[_Network, str]]) -> str | None:

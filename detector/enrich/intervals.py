@@ -7,7 +7,7 @@ All moments are Int64 UTC milliseconds, all intervals closed at both ends.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -99,6 +99,8 @@ class Index:
         place = (self.rank.astype(np.int64) << 32) | np.searchsorted(self._moments, moments[order])
         self._place = place
         self._first = np.searchsorted(self.rank, np.arange(len(self._keys)))
+        self._last = np.append(self._first[1:], len(order)) - 1
+        self._newest = moments[order][self._last] if len(order) else moments[:0]
         self._table = _direct(self._keys)
 
     def before(self, keys: Ints, times: Ints) -> Ints:
@@ -106,10 +108,14 @@ class Index:
         found = np.full(len(keys), -1, dtype=np.int64)
         rank = self._rank(keys)
         asked = np.flatnonzero(rank >= 0)
-        rank = rank[asked]
-        sought = (rank << 32) | np.searchsorted(self._moments, times[asked], side="right")
+        rank, times = rank[asked], times[asked]
+        found[asked] = self._last[rank]
+        # A register mostly speaks of what has begun: only where something is still to come must it be searched.
+        early = np.flatnonzero(self._newest[rank] > times)
+        rank = rank[early]
+        sought = (rank << 32) | np.searchsorted(self._moments, times[early], side="right")
         place = search(self._place, sought) - 1
-        found[asked] = np.where(place >= self._first[rank], place, -1)
+        found[asked[early]] = np.where(place >= self._first[rank], place, -1)
         return found
 
     def has(self, keys: Ints) -> Bools:
@@ -189,6 +195,22 @@ def _outer(rank: Ints, end: Ints) -> Ints:
     return outer
 
 
+class Told(NamedTuple):
+    """What the intervals of a key say of a time.
+
+    Attributes:
+        covers: Whether one covers it.
+        begun: Whether one began at or before it.
+        since: Beginning of the unbroken interval that covers it; `FOREVER` if none does, `BEGINNING` if open.
+        ended: Latest end before it where nothing covers it; `BEGINNING` if there is none.
+    """
+
+    covers: Bools
+    begun: Bools
+    since: Ints
+    ended: Ints
+
+
 class Cover:
     """Union of the intervals of each key. Intervals that touch (a renewal the next millisecond) are one."""
 
@@ -198,28 +220,19 @@ class Cover:
 
     def covers(self, keys: Ints, times: Ints) -> Bools:
         """Whether an interval of the key covers the time."""
-        place = self._index.before(keys, times)
-        return self._within(place, times)
+        return self._within(self._index.before(keys, times), times)
 
-    def begun(self, keys: Ints, times: Ints) -> Bools:
-        """Whether an interval of the key began at or before the time."""
-        return np.asarray(self._index.before(keys, times) >= 0)
-
-    def since(self, keys: Ints, times: Ints) -> Ints:
-        """Beginning of the unbroken interval that covers the time; `FOREVER` if none does, `BEGINNING` if open."""
+    def told(self, keys: Ints, times: Ints) -> Told:
+        """All that can be said of a key at a time."""
         place = self._index.before(keys, times)
+        begun = place >= 0
         within = self._within(place, times)
-        result = np.full(len(keys), FOREVER, dtype=np.int64)
-        result[within] = self._start[place[within]]
-        return result
-
-    def ended(self, keys: Ints, times: Ints) -> Ints:
-        """Latest end before the time where nothing covers it; `BEGINNING` if there is none."""
-        place = self._index.before(keys, times)
-        over = (place >= 0) & ~self._within(place, times)
-        result = np.full(len(keys), BEGINNING, dtype=np.int64)
-        result[over] = self._end[place[over]]
-        return result
+        over = begun & ~within
+        since = np.full(len(keys), FOREVER, dtype=np.int64)
+        since[within] = self._start[place[within]]
+        ended = np.full(len(keys), BEGINNING, dtype=np.int64)
+        ended[over] = self._end[place[over]]
+        return Told(within, begun, since, ended)
 
     def has(self, keys: Ints) -> Bools:
         """Whether the key has an interval at any time."""

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from detector.enrich.batch import Batch, Register, booleans, encode_present, first_known, integers, local_days, take
+from detector.enrich.batch import Batch, Register, booleans, encode_present, first_known, take
 from detector.enrich.intervals import BEGINNING, FOREVER, Bools, Codes, Index, Ints, Timeline, last, pack
 from registers.site import Site
 
@@ -77,7 +77,7 @@ class Accounts:
         batch.add("person.id", first_known(take(self._actor.cast(pl.String), rows), actor.cast(pl.String)))
         first = self._first[np.maximum(rows, 0)] if len(self._first) else np.full(len(batch), BEGINNING)
         known = (rows >= 0) & (first > BEGINNING)
-        batch.add_int("account.age_days", batch.days - local_days(first, time_zone), known)
+        batch.add_days_since("account.age_days", first, known, time_zone)
 
 
 def _sole(account: Ints, actor: pl.Series) -> Ints:
@@ -139,13 +139,13 @@ class Staff:
         ended, ending = self._pick("ended", span), self._pick("ending", span)
         gone = (employed == False).fill_null(False).to_numpy() & (ended > BEGINNING)  # noqa: E712 - a series
         here = employed.fill_null(False).to_numpy() & (ending < FOREVER) & (span >= 0)
-        batch.add_int("person.days_after_end", batch.days - local_days(ended, self._zone), gone)
-        batch.add_int("person.days_to_end", local_days(ending, self._zone) - batch.days, here)
+        batch.add_days_since("person.days_after_end", ended, gone, self._zone)
+        batch.add_days_since("person.days_to_end", ending, here, self._zone, sign=-1)
 
     def _add_transfer(self, batch: Batch, span: Ints) -> None:
         since = self._pick("since", span)
         moved = (span >= 0) & (since > BEGINNING)
-        batch.add("person.days_since_transfer", integers(batch.days - local_days(since, self._zone), moved))
+        batch.add_days_since("person.days_since_transfer", since, moved, self._zone)
         batch.add("person.previous_dept", take(self.spans["previous"], np.where(moved, span, -1)))
 
     def _pick(self, name: str, span: Ints) -> Ints:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from detector.enrich.batch import Batch, Register, booleans, encode_present, local_days, take
-from detector.enrich.intervals import BEGINNING, FOREVER, Bools, Codes, Cover, Ints, Timeline, pack
+from detector.enrich.batch import Batch, Register, booleans, encode_present, take
+from detector.enrich.intervals import BEGINNING, FOREVER, Bools, Codes, Cover, Ints, Timeline, Told, pack
 from registers.site import Site
 
 
@@ -49,11 +49,10 @@ class Permissions:
         exact = np.where(asked, pack((place, 1), (function, self._width)), -1)
         place = np.where(asked, place, -1)
         times = batch.times
-        granted = self._exact.covers(exact, times) | self._every.covers(place, times)
-        ever = self._exact.begun(exact, times) | self._every.begun(place, times)
-        batch.add("permission.granted", booleans(granted, asked))
-        batch.add("permission.ever", booleans(ever, asked))
-        self._add_age(batch, granted, exact, place)
+        one, all_ = self._exact.told(exact, times), self._every.told(place, times)
+        batch.add("permission.granted", booleans(one.covers | all_.covers, asked))
+        batch.add("permission.ever", booleans(one.begun | all_.begun, asked))
+        self._add_age(batch, one, all_)
         rows = self._exact_rows.row(exact, times)
         rows = np.where(rows >= 0, rows, self._every_rows.row(place, times))
         batch.add("permission.granted_by", take(self._by, rows))
@@ -62,15 +61,12 @@ class Permissions:
         """Whether each person may use some function of the event's system, and whether that can be said."""
         return self._any.covers(self._keys(person, batch.system), batch.times), self._answers(batch)
 
-    def _add_age(self, batch: Batch, granted: Bools, exact: Ints, place: Ints) -> None:
-        times = batch.times
-        since = np.minimum(self._exact.since(exact, times), self._every.since(place, times))
-        batch.add_int(
-            "permission.age_days", batch.days - local_days(since, self._zone), (since > BEGINNING) & (since < FOREVER)
-        )
-        ended = np.maximum(self._exact.ended(exact, times), self._every.ended(place, times))
-        over = ~granted & (ended > BEGINNING)
-        batch.add_int("permission.ended_days", batch.days - local_days(ended, self._zone), over)
+    def _add_age(self, batch: Batch, one: Told, all_: Told) -> None:
+        since = np.minimum(one.since, all_.since)
+        batch.add_days_since("permission.age_days", since, (since > BEGINNING) & (since < FOREVER), self._zone)
+        ended = np.maximum(one.ended, all_.ended)
+        over = ~(one.covers | all_.covers) & (ended > BEGINNING)
+        batch.add_days_since("permission.ended_days", ended, over, self._zone)
 
     def _answers(self, batch: Batch) -> Bools:
         if self.absent:

@@ -45,8 +45,8 @@ def test_cover_agrees_with_looking_at_every_row(seed):
     asked, times = queries(keys)
     cover = Cover(keys, start, end)
 
-    covers, begun = cover.covers(asked, times), cover.begun(asked, times)
-    since, ended = cover.since(asked, times), cover.ended(asked, times)
+    covers, begun, since, ended = cover.told(asked, times)
+    assert cover.covers(asked, times).tolist() == covers.tolist()
 
     for place, (key, time) in enumerate(zip(asked.tolist(), times.tolist(), strict=True)):
         own = [i for i in range(len(keys)) if keys[i] == key >= 0 and start[i] <= end[i]]
@@ -67,7 +67,7 @@ def test_cover_agrees_with_looking_at_every_row(seed):
 def test_intervals_that_touch_are_one():
     cover = Cover(*arrays([1, 1, 1], [0, 10, 30], [9, 19, 39]))
 
-    assert cover.since(*arrays([1, 1, 1], [15, 25, 30])).tolist() == [0, FOREVER, 30]
+    assert cover.told(*arrays([1, 1, 1], [15, 25, 30])).since.tolist() == [0, FOREVER, 30]
 
 
 def test_last_answers_for_ever():
