@@ -97,10 +97,11 @@ test-all: venv system lint ## The long tests as well
 	$(BIN)/pytest -n 2
 
 .PHONY: chaos
-chaos: venv system ## A hundred random kills of an agent while its log is written, and forty of detectors
+chaos: venv system ## A hundred random kills of an agent while its log is written, forty of detectors, thirty of both
 	SEKIMORI_KILLS=100 $(BIN)/pytest tests/test_collect_chaos.py
 	SEKIMORI_KILLS=40 SEKIMORI_RECORDS=100000 $(BIN)/pytest tests/detector/test_run.py tests/detector/archive/test_run.py -k "killed or frozen or slept"
 	SEKIMORI_KILLS=40 $(BIN)/pytest tests/detector/channels/test_told.py -k "killed or slept"
+	SEKIMORI_KILLS=30 SEKIMORI_RECORDS=100000 $(BIN)/pytest tests/detector/stream/test_chaos.py
 
 .PHONY: pins
 pins: venv ## Pin the requirements anew, with hashes

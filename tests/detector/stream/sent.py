@@ -36,6 +36,9 @@ LATENESS_S: Final = 3600
 DISORDER_MS: Final = 3_500_000
 # Long after the last event everything is closed.
 AFTER_MS: Final = 4 * 24 * HOUR_MS
+# How many partitions the topics behind stage one have.
+CORRELATE: Final = 3
+FINDINGS: Final = 2
 AGENTS: Final = ("ag-logs", "ag-doors")
 OF_DOORS: Final = ("doors", "windows-security", "file-server")
 

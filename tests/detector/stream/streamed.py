@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,6 +127,31 @@ def plain(found: dict[str, Finding]) -> dict[str, Finding]:
         uid: {key: value for key, value in one.items() if key not in ("activity_id", "type_uid")}
         for uid, one in found.items()
     }
+
+
+def last(found: Iterable[Finding], run: Callable[[str], bool] = "live".__eq__) -> dict[str, Finding]:
+    """The last state of each finding, as the stages said it: what the budget puts off is told once more, and left out here."""
+    told = [one for one in found if not one["unmapped"]["over_budget"] and run(one["unmapped"]["run"])]
+    return plain({one["finding_info"]["uid"]: one for one in told})
+
+
+def comparable(
+    found: dict[str, Finding], analysed: dict[str, Finding]
+) -> tuple[dict[str, Finding], dict[str, Finding]]:
+    """What can be compared of findings in the stream and of those in files.
+
+    Files have no agents, so nothing can be said of these; and the budget has put off what is over it.
+    """
+    parts: tuple[dict[str, Finding], dict[str, Finding]] = ({}, {})
+    for out, given in zip(parts, (found, analysed), strict=True):
+        for uid, item in plain(given).items():
+            if item["unmapped"]["kind"] == "evidence":
+                continue
+            told = item["unmapped"] | {"run": "any"}
+            if uid in analysed and analysed[uid]["unmapped"]["over_budget"]:
+                item, told = item | {"is_alert": None}, told | {"queue": None, "over_budget": None}
+            out[uid] = item | {"unmapped": told}
+    return parts
 
 
 def differences(found: dict[str, Finding], wanted: dict[str, Finding]) -> list[str]:

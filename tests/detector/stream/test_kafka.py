@@ -6,10 +6,10 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import polars as pl
 import pytest
@@ -24,50 +24,17 @@ from tests.detector.desk import Desk
 from tests.detector.month import RULES
 from tests.detector.stream import sent
 from tests.detector.stream.sent import Agents, Month
-from tests.detector.stream.streamed import Finding, Versions, analysed, differences, plain
+from tests.detector.stream.streamed import Finding, Versions, analysed, comparable, differences, last, plain
 from tests.kafka.cluster import Cluster
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:kafka")
 
-CORRELATE, FINDINGS = 3, 2
-
-
-@pytest.fixture(scope="module")
-def month(tmp_path_factory: pytest.TempPathFactory) -> Month:
-    return sent.simulated(tmp_path_factory.mktemp("month"))
-
-
-@pytest.fixture
-def desk_of(tmp_path: Path, kafka: Cluster, month: Month) -> Iterator[Callable[[int], Desk]]:
-    """Makes a desk with so many partitions, with the site, the shipped rules, a model and a baseline."""
-    desks = []
-
-    def make(partitions: int) -> Desk:
-        folder = tmp_path / "desk"
-        folder.mkdir()
-        shutil.copy(month.model, folder / "model.npz")
-        shutil.copy(sent.beside(month.model), folder / "usual.json")
-        options: dict[str, dict[str, Any]] = {
-            "detector": {
-                "site": str(month.folder / "site"), "rules": str(RULES), "model": "model.npz", "baseline": "usual.json",
-                "lateness_s": sent.LATENESS_S, "heartbeat_s": 86_400, "sealed_agents": list(sent.AGENTS),
-            },
-            "limits": {"snapshot_s": 3600, "turn_records": 50},
-        }  # fmt: skip
-        module = ("sekimori", "detect", "-c")
-        desks.append(Desk(folder, kafka, (partitions, CORRELATE, FINDINGS), module, options))
-        return desks[-1]
-
-    yield make
-    for desk in desks:
-        desk.close()
-
 
 @pytest.mark.parametrize(("partitions", "disorder_ms"), [(1, 0), (2, sent.DISORDER_MS), (4, sent.DISORDER_MS)])
 def test_a_month_through_kafka_with_a_baseline_that_changes_in_the_middle_is_found_as_analyze_finds_it(
-    desk_of: Callable[[int], Desk], month: Month, partitions: int, disorder_ms: int
+    desk_of: Callable[..., Desk], kafka: Cluster, month: Month, partitions: int, disorder_ms: int
 ):
-    desk = desk_of(partitions)
+    desk = desk_of(kafka, month, partitions)
     agents = Agents(desk.folder / "agents", month, desk.kafka.address, desk.topics["events"], partitions, disorder_ms)
     running = [desk.start(name=f"d{number}") for number in range(partitions)]
     until_decided(desk, agents.first_half())
@@ -82,15 +49,15 @@ def test_a_month_through_kafka_with_a_baseline_that_changes_in_the_middle_is_fou
 
     wanted = reference(desk, month, since)
 
-    found = last(desk)
+    found = last(desk.found())
     assert {one["unmapped"]["versions"]["baseline"] for one in found.values()} == {usual.id for usual in usuals(month)}
     assert not differences(found, wanted)
 
 
 def test_a_month_through_kafka_live_and_worked_through_again_is_what_the_command_analyze_finds_in_the_files(
-    desk_of: Callable[[int], Desk], month: Month, tmp_path: Path
+    desk_of: Callable[..., Desk], kafka: Cluster, month: Month, tmp_path: Path
 ):
-    desk = desk_of(2)
+    desk = desk_of(kafka, month, 2)
     begun = datetime.now(UTC)
     agents = Agents(desk.folder / "agents", month, desk.kafka.address, desk.topics["events"], 2, sent.DISORDER_MS)
     agents.first_half()
@@ -109,34 +76,15 @@ def test_a_month_through_kafka_live_and_worked_through_again_is_what_the_command
     ran = command.sekimori(tmp_path, "analyze", month.folder / "logs", *options, out=tmp_path / "out")
     assert ran.status == 0, ran.err
     lines = (tmp_path / "out" / "findings.ndjson").read_text().splitlines()
-    live, rerun = last(desk), last(desk, run=lambda name: name != "live")
+    live, rerun = last(desk.found()), last(desk.found(), lambda run: run != "live")
     assert not differences(*comparable(live, {one["finding_info"]["uid"]: one for one in map(json.loads, lines)}))
     assert {uid: one | {"unmapped": one["unmapped"] | {"run": "live"}} for uid, one in rerun.items()} == live
-
-
-def comparable(
-    found: dict[str, Finding], analysed: dict[str, Finding]
-) -> tuple[dict[str, Finding], dict[str, Finding]]:
-    """What can be compared of findings in the stream and of those in files.
-
-    Files have no agents, so nothing can be said of these; and the budget has put off what is over it.
-    """
-    parts: tuple[dict[str, Finding], dict[str, Finding]] = ({}, {})
-    for out, given in zip(parts, (found, analysed), strict=True):
-        for uid, one in plain(given).items():
-            if one["unmapped"]["kind"] == "evidence":
-                continue
-            told = one["unmapped"] | {"run": "any"}
-            if uid in analysed and analysed[uid]["unmapped"]["over_budget"]:
-                one, told = one | {"is_alert": None}, told | {"queue": None, "over_budget": None}
-            out[uid] = one | {"unmapped": told}
-    return parts
 
 
 def until_decided(desk: Desk, heard: int) -> None:
     """Wait until both stages of all partitions have decided all that is older than the lateness."""
     mark = in_whole_seconds(heard - sent.LATENESS_S * 1000) / 1000
-    count = {"one": desk.partitions[0], "two": CORRELATE}
+    count = {"one": desk.partitions[0], "two": sent.CORRELATE}
     deadline = time.monotonic() + 240
     while True:
         pages = [one.get("/metrics")[1] for one in desk.running]
@@ -178,15 +126,9 @@ def changes(desk: Desk) -> int:
         stage = (record.key or b"").decode().split("/")[1]
         if pin and pin["since"] >= 0 and stage in (desk.topics["events"], desk.topics["correlate"]):
             found.add((record.key, pin["since"]))
-    assert len(found) == desk.partitions[0] + CORRELATE
+    assert len(found) == desk.partitions[0] + sent.CORRELATE
     [since] = {moment for _, moment in found}
     return int(since)
-
-
-def last(desk: Desk, run: Callable[[str], bool] = "live".__eq__) -> dict[str, Finding]:
-    """The last state of each finding in the topic, as the stages said it: what the budget put off is told once more."""
-    told = [one for one in desk.found() if not one["unmapped"]["over_budget"] and run(one["unmapped"]["run"])]
-    return plain({one["finding_info"]["uid"]: one for one in told})
 
 
 def usuals(month: Month) -> list[Baseline]:
