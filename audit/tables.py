@@ -59,7 +59,12 @@ DECISIONS: Final = pl.Schema(
         "kind": pl.String(),
         "outcome": pl.String(),
         "by": pl.String(),
+        "approver": pl.String(),
         "reason": pl.String(),
+        "analytic": pl.String(),
+        "actor": pl.String(),
+        "subject": pl.String(),
+        "until": pl.Int64(),
     }
 )
 

@@ -32,6 +32,10 @@ def files() -> dict[str, str]:
         "contract/examples/events.ndjson": events(),
         "contract/examples/finding.json": json.dumps(finding.example(), ensure_ascii=False, indent=2) + "\n",
         "contract/examples/decision.json": json.dumps(decision.example(), ensure_ascii=False, indent=2) + "\n",
+        "contract/examples/exception.json": json.dumps(
+            decision.example(decision.DecisionKind.EXCEPTION), ensure_ascii=False, indent=2
+        )
+        + "\n",
         "contract/examples/notice.json": json.dumps(notice.example(), ensure_ascii=False, indent=2) + "\n",
     }
 
@@ -148,7 +152,13 @@ def _notice() -> Iterable[str]:
 
 def _decision() -> Iterable[str]:
     yield "## The decision"
-    yield "What people decided about a finding, one JSON object a record. A closed case resolves the alert that the finding is in."
+    yield (
+        "What people decided about a finding, one JSON object a record, at most "
+        f"{decision.MOST_BYTES:,} bytes. A closed case resolves the alert that the finding is in. An exception says what pages "
+        f"nobody from `time` to `until`: it needs `by`, `until` and at least one of {_list(f'`{key}`' for key in decision.SCOPE)}, "
+        "and all of these that it names have to fit. A later one of the same three takes its place; one whose `until` lies before its "
+        "`time` withdraws it."
+    )
     yield _fields(decision.FIELDS)
 
 

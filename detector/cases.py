@@ -1,4 +1,4 @@
-"""Closed cases from the topic of decisions, read beside the work: small, and read whole at each start.
+"""Closed cases and exceptions from the topic of decisions, read beside the work: small, and read whole at each start.
 
 A stage takes them into its recorded decision, with how far it has read, so that working it out again needs no second look.
 """
@@ -16,12 +16,13 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from contract.decision import DecisionError, DecisionKind, from_json
+from detector.allowed import Allowed
 from service.producer import access
 from service.settings import Kafka
 
 _AGAIN_S: Final = 10.0
 _CALL_MS: Final = 10_000
-# Cases kept of one partition; the oldest of more were taken long ago.
+# Decisions kept of one partition; the oldest of more were taken long ago.
 _MOST: Final = 50_000
 _log = logging.getLogger(__name__)
 
@@ -34,8 +35,15 @@ class Case(NamedTuple):
     time: int
 
 
+class Exempted(NamedTuple):
+    """An exception, and where it stands in its partition."""
+
+    offset: int
+    allowed: Allowed
+
+
 class Cases(threading.Thread):
-    """Reads closed cases until told to stop. `since` may be asked from any thread.
+    """Reads closed cases and exceptions until told to stop. `since` may be asked from any thread.
 
     Args:
         settings: How to reach Kafka.
@@ -50,25 +58,25 @@ class Cases(threading.Thread):
         self._client_id = client_id
         self._stopping = threading.Event()
         self._guard = threading.Lock()
-        self._found: dict[int, list[Case]] = {}
+        self._found: dict[int, list[Case | Exempted]] = {}
         self._upto: dict[int, int] = {}
 
-    def since(self, taken: Mapping[int, int], most: int = 500) -> tuple[list[Case], dict[int, int]]:
-        """Cases that were not taken yet.
+    def since(self, taken: Mapping[int, int], most: int = 100) -> tuple[list[Case | Exempted], dict[int, int]]:
+        """Cases and exceptions that were not taken yet.
 
         Args:
-            taken: By partition, the offset up to which cases were taken.
-            most: Of them at once.
+            taken: By partition, the offset up to which they were taken.
+            most: Of them at once; they go into one record of the state log.
 
         Returns:
             The oldest of them by partition and offset, and `taken` with these.
         """
-        found: list[Case] = []
+        found: list[Case | Exempted] = []
         upto = dict(taken)
         with self._guard:
-            for partition, cases in sorted(self._found.items()):
-                start = bisect.bisect_left(cases, taken.get(partition, 0), key=lambda case: case.offset)
-                new = cases[start : start + most - len(found)]
+            for partition, decided in sorted(self._found.items()):
+                start = bisect.bisect_left(decided, taken.get(partition, 0), key=lambda one: one.offset)
+                new = decided[start : start + most - len(found)]
                 if new:
                     found += new
                     upto[partition] = new[-1].offset + 1
@@ -87,7 +95,7 @@ class Cases(threading.Thread):
             except (KafkaError, OSError) as error:
                 if not said:
                     _log.warning(
-                        "%s: closed cases cannot be read now (%s); trying again", self._topic, type(error).__name__
+                        "%s: decisions cannot be read now (%s); trying again", self._topic, type(error).__name__
                     )
                 said = True
             else:
@@ -122,9 +130,11 @@ class Cases(threading.Thread):
         except DecisionError as error:
             _log.error("%s/%d/%d: is no decision: %s", self._topic, partition, offset, error)
             return
-        if decision["kind"] != DecisionKind.CASE:
-            return
+        if decision["kind"] == DecisionKind.CASE:
+            one: Case | Exempted = Case(offset, decision["finding"], decision["time"])
+        else:
+            one = Exempted(offset, Allowed.of(decision))
         with self._guard:
-            cases = self._found.setdefault(partition, [])
-            cases.append(Case(offset, decision["finding"], decision["time"]))
-            del cases[:-_MOST]
+            decided = self._found.setdefault(partition, [])
+            decided.append(one)
+            del decided[:-_MOST]

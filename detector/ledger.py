@@ -1,4 +1,4 @@
-"""What delivery remembers: alerts that are open, findings that paged, and what is left of the day's budget.
+"""What delivery remembers: alerts that are open, what became of findings, exceptions, and what is left of the day's budget.
 
 Everything in it moves with event time and the order of the findings topic, so a replay arrives at the same ledger. It is
 bounded: alerts end when nobody closes them in time, and what was decided about a finding is forgotten after days.
@@ -14,10 +14,14 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from contract.finding import Queue
+from detector.allowed import Allowed
 from detector.delivery import Budget
 
 FORMAT: Final = "sekimori-notices-ledger"
-VERSION: Final = 1
+VERSION: Final = 2
+# Without exceptions and the budget of review items; is read as well.
+_BEFORE: Final = 1
 DAY_MS: Final = 86_400_000
 
 
@@ -29,7 +33,7 @@ class Policy:
         zone: The site's time zone: the budget's day is its calendar day.
         staff: (day, people of type staff employed from that day on), ascending; empty: nobody knows how many there are to
             look, and nothing is cut.
-        budget: Alerts per 1,000 staff and day.
+        budget: Alerts and review items per 1,000 staff and day.
         partitions: Of the topic of findings; each spends its part of the budget.
         run: Findings of other runs tell nobody.
         merge_ms: For so long after an alert was opened, what says the same of the same person or group counts into it.
@@ -56,11 +60,12 @@ class Policy:
         """The site's calendar day of a moment, as `date.toordinal` counts them."""
         return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(ZoneInfo(self.zone)).date().toordinal()
 
-    def daily(self, day: int) -> float:
-        """Alerts that a day may add to what is saved, here: in this partition."""
+    def daily(self, day: int, queue: str) -> float:
+        """Items of a queue that a day may add to what is saved, here: in this partition."""
         place = bisect_right([since.toordinal() for since, _ in self.staff], day) - 1
         staff = self.staff[max(place, 0)][1]
-        return self.budget.alerts * staff / 1000 / self.partitions
+        rate = self.budget.alerts if queue == Queue.ALERT else self.budget.reviews
+        return rate * staff / 1000 / self.partitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,8 @@ class Known:
     Attributes:
         at: When that was; event time.
         severity: The highest at which it was judged.
-        state: `alert`: in an open one; `over` the budget; `withdrawn`, `closed` or `expired`.
+        state: `alert`: in an open one; `review`: before a reviewer; `over` the budget of alerts, `unreviewed`: over that of
+            review items; `excepted`: allowed; `withdrawn`, `closed` or `expired`.
         alert: Its fingerprint, else empty.
         revision: From where an alert of the same name would go on counting.
     """
@@ -120,29 +126,31 @@ class Ledger:
 
     Attributes:
         now: The greatest event time of any finding.
-        day, saved: The day up to which the budget was added, and alerts that may still be opened on it.
+        saved: By queue, the day up to which the budget was added, and the items that may still be taken on it.
         alerts: Open ones by fingerprint, in the order in which they were opened.
         newest: The open alert of each key.
         known: Findings by uid, the longest untouched first.
         recent, older: Hashes of records of findings: two generations, the older is dropped when the recent one is full.
         due: Nothing ends before this moment.
+        allowed: Exceptions, by when they were decided; those that are withdrawn or over stay as long as it matters.
     """
 
     now: int = 0
-    day: int | None = None
-    saved: float = 0.0
+    saved: dict[str, tuple[int, float]] = field(default_factory=dict)
     alerts: dict[str, Alert] = field(default_factory=dict)
     newest: dict[str, str] = field(default_factory=dict)
     known: dict[str, Known] = field(default_factory=dict)
     recent: set[str] = field(default_factory=set)
     older: set[str] = field(default_factory=set)
     due: int = 0
+    allowed: tuple[Allowed, ...] = ()
 
     def copy(self) -> Ledger:
         """One of its own that may be changed; the values are shared, as they never change."""
         return replace(
-            self, alerts=dict(self.alerts), newest=dict(self.newest), known=dict(self.known), recent=set(self.recent)
-        )
+            self, saved=dict(self.saved), alerts=dict(self.alerts), newest=dict(self.newest), known=dict(self.known),
+            recent=set(self.recent),
+        )  # fmt: skip
 
     def is_new(self, record: str, most: int) -> bool:
         """Whether a record, by its hash, comes for the first time; it is remembered."""
@@ -153,31 +161,37 @@ class Ledger:
         self.recent.add(record)
         return True
 
+    def became(self, uid: str, policy: Policy) -> Known | None:
+        """What became of a finding, unless that is to be forgotten: the same wherever turns end, which is when it is."""
+        known = self.known.get(uid)
+        return None if known and not known.alert and known.at < self.now - policy.known_ms else known
+
     def note(self, uid: str, known: Known) -> None:
         """Remember what became of a finding."""
         self.known.pop(uid, None)  # so that it stands last
         self.known[uid] = known
 
-    def spend(self, at_ms: int, policy: Policy) -> bool:
-        """Take one alert out of what is saved, if there is one; days that passed are added first."""
+    def spend(self, queue: Queue, at_ms: int, policy: Policy) -> bool:
+        """Take one item out of what is saved for a queue, if there is one; days that passed are added first."""
         if not policy.staff:
             return True
-        self._save(policy.day(at_ms), policy)
-        if self.saved + 1e-9 < 1:  # 10 × 0.1 is a whole one
-            return False
-        self.saved -= 1
-        return True
+        day, saved = self._save(queue, policy.day(at_ms), policy)
+        enough = saved + 1e-9 >= 1  # 10 × 0.1 is a whole one
+        self.saved[str(queue)] = day, saved - 1 if enough else saved
+        return enough
 
-    def _save(self, day: int, policy: Policy) -> None:
+    def _save(self, queue: Queue, day: int, policy: Policy) -> tuple[int, float]:
         """Add the budget of the days up to this one; what belongs to an earlier day is taken from what there is now."""
         budget = policy.budget
-        if self.day is None:
-            daily = policy.daily(day)
-            self.day, self.saved = day, min(daily * budget.start_days, max(daily * budget.carry_days, 1.0))
-        for passed in range(max(self.day + 1, day - 366), day + 1):  # nothing is saved up for longer
-            daily = policy.daily(passed)
-            self.saved = min(self.saved + daily, max(daily * budget.carry_days, 1.0))
-        self.day = max(self.day, day)
+        if queue in self.saved:
+            before, saved = self.saved[queue]
+        else:
+            daily = policy.daily(day, queue)
+            before, saved = day, min(daily * budget.start_days, max(daily * budget.carry_days, 1.0))
+        for passed in range(max(before + 1, day - 366), day + 1):  # nothing is saved up for longer
+            daily = policy.daily(passed, queue)
+            saved = min(saved + daily, max(daily * budget.carry_days, 1.0))
+        return max(before, day), saved
 
     def dump(self) -> bytes:
         """The ledger as JSON of a version; equal ledgers give equal bytes."""
@@ -185,13 +199,13 @@ class Ledger:
             "format": FORMAT,
             "version": VERSION,
             "now": self.now,
-            "day": self.day,
-            "saved": self.saved,
+            "saved": sorted([queue, *saved] for queue, saved in self.saved.items()),
             "alerts": [_values(alert) for alert in self.alerts.values()],
             "newest": self.newest,
             "known": [[uid, *_values(known).values()] for uid, known in self.known.items()],
             "recent": sorted(self.recent),
             "older": sorted(self.older),
+            "allowed": [one.values() for one in self.allowed],
         }
         return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -205,11 +219,16 @@ class Ledger:
         whole = json.loads(data)
         if not isinstance(whole, dict) or whole.get("format") != FORMAT:
             raise ValueError(f"is no {FORMAT}")
-        if whole["version"] != VERSION:
+        if whole["version"] not in (_BEFORE, VERSION):
             raise ValueError(
                 f"is version {whole['version']} of {FORMAT}; this program knows {VERSION}: use the newer program"
             )
-        ledger = cls(now=whole["now"], day=whole["day"], saved=whole["saved"])
+        ledger = cls(now=whole["now"])
+        if whole["version"] == VERSION:
+            ledger.saved = {queue: (day, saved) for queue, day, saved in whole["saved"]}
+            ledger.allowed = tuple(Allowed(*values) for values in whole["allowed"])
+        elif whole["day"] is not None:
+            ledger.saved = {str(Queue.ALERT): (whole["day"], whole["saved"])}
         for alert in map(_alert, whole["alerts"]):
             ledger.alerts[alert.fingerprint] = alert
         ledger.newest = whole["newest"]

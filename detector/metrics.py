@@ -30,7 +30,18 @@ _SETS: Final[dict[str, tuple[str, ...]]] = {
     "kept": ("site", "rules", "model", "baseline"),
     "severity": tuple(severity.name.lower() for severity in Severity),
     "reason": tuple(reason.value for reason in Reason),
-    "change": ("opened", "raised", "updated", "merged", "over_budget", "resolved", "again"),
+    "change": (
+        "opened",
+        "raised",
+        "updated",
+        "merged",
+        "over_budget",
+        "resolved",
+        "excepted",
+        "review",
+        "unreviewed",
+        "again",
+    ),
     "state": ("deployed", "enabled"),
     "queue": tuple(queue.value for queue in Queue),
     "memory": ("sessions", "actors", "pairs", "windows"),
@@ -91,7 +102,9 @@ class Metrics(Vocabulary):
         self.findings = self._counter(
             "findings_total", "Findings published, by severity and queue.", severity="severity", queue="queue"
         )
-        self.notices = self._counter("notices_total", "What became of findings that page.", change="change")
+        self.notices = self._counter(
+            "notices_total", "What became of findings that page or are for review.", change="change"
+        )
 
     def _run(self) -> None:
         self.partitions = self._gauge("partitions", "Partitions that this detector works on.", stage="stage")

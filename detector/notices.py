@@ -1,8 +1,9 @@
 """Who is told what, and once: findings that page become alerts, and every change of an alert a notice.
 
 What says the same of the same person or group within 24 hours is one alert with a count; a rise in severity pages again.
-Statistical alerts have a daily budget, spent in the order in which findings come; what is over it goes to the digest as an
-update of the finding that says so. Evidence and what is critical always pages.
+Statistical alerts and review items have a daily budget each, spent in the order in which findings come; what is over it goes
+to the digest as an update of the finding that says so, and so does what an exception allows. Evidence and what is critical
+always pages.
 """
 
 from __future__ import annotations
@@ -19,18 +20,23 @@ from contract import notice
 from contract.event import MAX_TIME
 from contract.finding import Activity, Kind, Queue, Severity
 from contract.notice import Change, Ending
+from detector import allowed
+from detector.allowed import Allowed
+from detector.excerpt import excerpt
 from detector.ledger import Alert, Known, Ledger, Policy
 
 Finding = Mapping[str, Any]
 
-ALERT: Final = "alert"  # state of a finding that is in an open alert
+# States of findings (`ledger.Known`).
+ALERT: Final = "alert"
+REVIEW: Final = "review"
+OVER: Final = "over"
+UNREVIEWED: Final = "unreviewed"
+EXCEPTED: Final = "excepted"
 # Family of rules whose findings always page (detector/judge.py).
 ALWAYS_PAGES: Final = "evidence"
 # Findings of one alert that are followed one by one; those beyond go with these.
 MOST_PAGING: Final = 200
-_CHECK_CHARS: Final = 1000
-_TITLE_CHARS: Final = 200
-_CONTROLS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,8 @@ class Effects:
     Attributes:
         notices: Objects of `contract.notice`, for the topic of notices.
         updates: Findings that were moved to the digest, for the topic of findings.
-        counts: For metrics: `opened`, `raised`, `merged`, `over_budget`, `resolved`, `again`.
+        counts: For metrics: `opened`, `raised`, `merged`, `over_budget`, `resolved`, `excepted`, `review`, `unreviewed`,
+            `again`.
     """
 
     notices: tuple[dict[str, Any], ...]
@@ -78,7 +85,12 @@ def decode(value: bytes) -> dict[str, Any]:
 
 
 def advance(
-    ledger: Ledger, findings: Iterable[Finding], closed: Sequence[Closed], policy: Policy, latest_ms: int = MAX_TIME
+    ledger: Ledger,
+    findings: Iterable[Finding],
+    closed: Sequence[Closed],
+    policy: Policy,
+    latest_ms: int = MAX_TIME,
+    exceptions: Sequence[Allowed] = (),
 ) -> tuple[Ledger, Effects]:
     """Go on by some findings.
 
@@ -89,6 +101,7 @@ def advance(
         policy: What decides besides.
         latest_ms: No finding counts as later than this, whatever it says: one event under a wrong clock would else end
             all alerts and spend the budget of years. Kafka's time of the newest record and an hour, in a stream.
+        exceptions: Those that were decided since; they count before the findings.
 
     Returns:
         The ledger after them, and what follows.
@@ -96,6 +109,7 @@ def advance(
     turn = _Turn(ledger.copy(), policy, latest_ms)
     for decision in closed:
         turn.close(decision)
+    turn.ledger.allowed = allowed.taken(turn.ledger.allowed, exceptions)
     for item in findings:
         turn.take(item)
     turn.bound()
@@ -125,28 +139,53 @@ class _Turn:
             return
         self.ledger.now = max(self.ledger.now, self._at(item))
         self._end()
-        uid = item["finding_info"]["uid"]
-        known = self.ledger.known.get(uid)
-        pages = item["unmapped"]["queue"] == Queue.ALERT
-        if known is None or known.state == "withdrawn":
-            if pages:
-                self._page(item)
-        elif known.state == ALERT:
-            alert = self.ledger.alerts[known.alert]
-            if pages:
-                self._changed(alert, item)
-            else:
-                self._leave(alert, uid, Ending.WITHDRAWN, self._at(item))
-        elif pages and item["severity_id"] > known.severity:
+        known = self.ledger.became(item["finding_info"]["uid"], self.policy)
+        match item["unmapped"]["queue"]:
+            case Queue.ALERT:
+                self._paging(item, known)
+            case Queue.REVIEW:
+                self._reviewed(item, known)
+            case _:
+                self._withdrawn(item, known)
+
+    def _paging(self, item: Finding, known: Known | None) -> None:
+        state = known.state if known else ""
+        worse = known is None or item["severity_id"] > known.severity
+        if state in (Ending.CLOSED, Ending.EXPIRED) and not worse:
+            return
+        exception = None if _exempt(item) else allowed.fitting(self.ledger.allowed, item)
+        if exception is not None:
+            self._except(item, known, exception)
+        elif known is not None and state == ALERT:
+            self._changed(self.ledger.alerts[known.alert], item)
+        elif state == OVER and not worse:
+            self._digest(item, OVER, over_budget=True)  # so that the newest record of it says the same as before
+        else:
             self._page(item)
-        elif pages and known.state == "over":
-            self._digest(item)  # so that the newest record of it says the same as before
+
+    def _reviewed(self, item: Finding, known: Known | None) -> None:
+        """A finding for a reviewer. One that paged, or was closed, is known to people and spends nothing."""
+        self._withdrawn(item, known)
+        if known is not None and known.state not in (OVER, UNREVIEWED):
+            return
+        again = known is not None and known.state == UNREVIEWED and item["severity_id"] <= known.severity
+        if not again and (_exempt(item) or self.ledger.spend(Queue.REVIEW, self._at(item), self.policy)):
+            self.counts[REVIEW] += 1
+            self._note(item, REVIEW)
+        else:
+            self.counts[UNREVIEWED] += not again
+            self._digest(item, UNREVIEWED, over_budget=True)
+
+    def _withdrawn(self, item: Finding, known: Known | None) -> None:
+        if known is not None and known.state == ALERT:
+            uid = item["finding_info"]["uid"]
+            self._leave(self.ledger.alerts[known.alert], uid, Ending.WITHDRAWN, self._at(item))
 
     def close(self, decision: Closed) -> None:
         """One case that was closed, maybe of a finding that is still to come."""
         alert = self.ledger.alerts.get(decision.name)
         for uid in alert.paging if alert else (decision.name,):
-            known = self.ledger.known.get(uid)
+            known = self.ledger.became(uid, self.policy)
             if known is None and not uid.startswith("n-"):
                 self.ledger.note(uid, Known(decision.time, Severity.CRITICAL, "closed"))
             elif known is not None and known.state == ALERT:
@@ -159,6 +198,7 @@ class _Turn:
         alerts, known, policy = self.ledger.alerts, self.ledger.known, self.policy
         for alert in list(islice(alerts.values(), max(len(alerts) - policy.most_open, 0))):
             self._resolve(alert, Ending.EXPIRED, self.ledger.now)
+        self.ledger.allowed = allowed.remembered(self.ledger.allowed, self.ledger.now, policy.known_ms)
         over, stale = len(known) - policy.most_known, self.ledger.now - policy.known_ms
         gone: list[str] = []
         for uid, one in known.items():
@@ -174,10 +214,11 @@ class _Turn:
         alert = self._open_alert(item)
         if alert is not None:
             self._merge(alert, item)
-        elif _exempt(item) or self.ledger.spend(self._at(item), self.policy):
+        elif _exempt(item) or self.ledger.spend(Queue.ALERT, self._at(item), self.policy):
             self._open(item)
         else:
-            self._digest(item)
+            self.counts["over_budget"] += 1
+            self._digest(item, OVER, over_budget=True)
 
     def _open_alert(self, item: Finding) -> Alert | None:
         """The open alert that a finding belongs to: the one that it opened itself, else the newest that says the same."""
@@ -187,14 +228,14 @@ class _Turn:
 
     def _open(self, item: Finding) -> None:
         uid, key = item["finding_info"]["uid"], _key(item)
-        before = self.ledger.known.get(uid)
+        before = self.ledger.became(uid, self.policy)
         alert = Alert(
             fingerprint=notice.fingerprint(self.policy.run, uid),
             key=key,
             opened=self._at(item),
             last=item["finding_info"]["last_seen_time"],
             finding=uid,
-            words=_words(item),
+            words=excerpt(item),
             severity=item["severity_id"],
             risk=item["risk_score"],
             findings=(uid,),
@@ -223,7 +264,7 @@ class _Turn:
 
     def _changed(self, alert: Alert, item: Finding, tell: bool = False) -> None:
         """A finding of an open alert says something new, or there is one more."""
-        uid, words = item["finding_info"]["uid"], _words(item)
+        uid, words = item["finding_info"]["uid"], excerpt(item)
         alert = replace(alert, last=max(alert.last, item["finding_info"]["last_seen_time"]))
         self.ledger.alerts[alert.fingerprint] = alert
         if uid in alert.paging:
@@ -270,23 +311,31 @@ class _Turn:
         ends = [at + (policy.merge_ms if now <= at + policy.merge_ms else policy.open_ms) for at in opened]
         self.ledger.due = min(ends, default=now + policy.merge_ms) + 1
 
-    def _digest(self, item: Finding) -> None:
-        """Over the budget: the finding moves to the digest and says so."""
-        self.counts["over_budget"] += 1
+    def _except(self, item: Finding, known: Known | None, exception: Allowed) -> None:
+        """Allowed: it pages nobody, and an alert that it is in goes on without it."""
+        self._withdrawn(item, known)
+        if known is None or known.state != EXCEPTED or not exception.count:  # else it is counted in there
+            self.counts[EXCEPTED] += 1
+            self.ledger.allowed = allowed.counted(self.ledger.allowed, exception)
+            exception = replace(exception, count=exception.count + 1)
+        self._digest(item, EXCEPTED, exception=exception.said())
+
+    def _digest(self, item: Finding, state: str, **why: Any) -> None:
+        """The finding moves to the digest and says why."""
         update = {
             **item,
             "activity_id": int(Activity.UPDATE),
             "type_uid": 100 * contract.CLASS_UID + Activity.UPDATE,
             "is_alert": False,
-            "unmapped": {**item["unmapped"], "queue": str(Queue.DIGEST), "over_budget": True},
+            "unmapped": {**item["unmapped"], "queue": str(Queue.DIGEST), **why},
         }
         self.updates.append(update)
         self.ledger.is_new(_hash(update), self.policy.most_seen)  # it comes back through the topic of findings
-        self._note(item, "over")
+        self._note(item, state)
 
     def _note(self, item: Finding, state: str, alert: str = "") -> None:
         uid = item["finding_info"]["uid"]
-        before = self.ledger.known.get(uid)
+        before = self.ledger.became(uid, self.policy)
         severity = max(item["severity_id"], before.severity if before else 0)
         self.ledger.note(uid, Known(self._at(item), severity, state, alert, before.revision if before else 0))
 
@@ -335,30 +384,6 @@ def _exempt(item: Finding) -> bool:
     unmapped = item["unmapped"]
     always = any(share["family"] == ALWAYS_PAGES for share in unmapped["shares"])
     return always or unmapped.get("kind") == Kind.EVIDENCE or item["severity_id"] >= Severity.CRITICAL
-
-
-def _words(item: Finding) -> dict[str, Any]:
-    """What a notice takes over from a finding, cut to size."""
-    unmapped, info = item["unmapped"], item["finding_info"]
-    title = {"ja": info["title"], "en": info["analytic"]["name"]} | unmapped.get("title", {})
-    words = {
-        "kind": str(unmapped.get("kind", Kind.SESSION)),
-        "analytic": info["analytic"]["uid"],
-        "title": _cut(title, _TITLE_CHARS),
-        "text": _cut(unmapped["text"], notice.TEXT_CHARS),
-        "controls": list(unmapped["controls"][:_CONTROLS]),
-    }
-    if "check_first" in unmapped:
-        words["check_first"] = _cut(unmapped["check_first"], _CHECK_CHARS)
-    return words
-
-
-def _cut(texts: Mapping[str, str], chars: int) -> dict[str, str]:
-    return {
-        language: text if len(text) <= chars else text[: chars - 1] + "…"
-        for language, text in texts.items()
-        if language in ("ja", "en")
-    }
 
 
 def _worth_telling(count: int) -> bool:

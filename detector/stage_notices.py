@@ -10,12 +10,14 @@ from typing import Any, Final
 
 import polars as pl
 
+from contract.event import MAX_TIME
 from contract.partition import partition_of
 from contract.rejected import Reason
 from contract.sealed import Record
 from detector import letters, notices, parcel, pins
+from detector.allowed import Allowed
 from detector.arrival import Arrived
-from detector.cases import Cases
+from detector.cases import Case, Cases
 from detector.config import Topics
 from detector.ledger import Ledger, Policy
 from detector.pins import Deployment, Pins
@@ -36,7 +38,7 @@ class State:
         ledger: Of alerts and budget.
         pinned: Versions that decide.
         partitions: Of the topic of findings when the state was begun; None before the first decision.
-        cases: By partition of the topic of decisions, the offset up to which closed cases were taken.
+        cases: By partition of the topic of decisions, the offset up to which cases and exceptions were taken.
     """
 
     ledger: Ledger
@@ -62,7 +64,7 @@ class Notices:
         deployment: What is deployed.
         partitions: How many partitions the topic of findings has.
         run: Whose findings tell anybody.
-        cases: Those that are closed.
+        cases: Those that are closed, and exceptions.
     """
 
     def __init__(self, topics: Topics, deployment: Deployment, partitions: int, run: str, cases: Cases) -> None:
@@ -92,7 +94,8 @@ class Notices:
         return Prepared(tuple(findings), refused, latest_ms)
 
     def decide(self, state: State, prepared: Prepared, moment: Moment) -> dict[str, Any]:
-        """Which cases were closed, and which versions decide from when; what was lost is only counted, as findings stand in the archive too."""
+        """Which cases were closed, what is allowed, and which versions decide from when; what was lost is only counted, as
+        findings stand in the archive too."""
         decision: dict[str, Any] = {}
         if state.partitions is None:
             decision["partitions"] = self._partitions
@@ -100,7 +103,8 @@ class Notices:
             decision["lost"] = list(moment.lost)
         found, upto = self._cases.since(state.cases)
         if found:
-            decision["closed"] = [[case.name, case.time] for case in found]
+            decision["closed"] = [[one.name, one.time] for one in found if isinstance(one, Case)]
+            decision["exceptions"] = [one.allowed.values() for one in found if not isinstance(one, Case)]
             decision["cases"] = [list(place) for place in sorted(upto.items())]
         return decision | self._deployment.decide(state.pinned, state.ledger.now)
 
@@ -110,8 +114,11 @@ class Notices:
         partitions = state.partitions or int(decision["partitions"])
         policy = self._policy(self._deployment.load(pins.at(pinned, state.ledger.now)).site)
         closed = [notices.Closed(name, time) for name, time in decision.get("closed", ())]
+        exceptions = [Allowed(*values) for values in decision.get("exceptions", ())]
         cases = dict(decision["cases"]) if "cases" in decision else state.cases
-        ledger, effects = notices.advance(state.ledger, prepared.findings, closed, policy, prepared.latest_ms)
+        ledger, effects = notices.advance(
+            state.ledger, prepared.findings, closed, policy, prepared.latest_ms, exceptions
+        )
         told, updates = effects.records()
         records = [
             *(Record(self._topics.findings, partition_of(key, partitions), value, [], 0, key.encode()) for key, value in updates),
@@ -167,16 +174,21 @@ def staff_steps(site: Site) -> tuple[tuple[date, int], ...]:
     table = site.tables["staff"]
     if table.is_empty():
         return ()
-    zone = site.config.time_zone
-    days = table.filter(pl.col("type").fill_null("staff") == "staff").select(
-        begin=_day("start", zone), end=_day("end", zone)
+    zone, end = site.config.time_zone, pl.col("end")
+    # A row for each department that somebody was in: what an earlier row of the same person covers is not counted again.
+    covered = end.cum_max().shift().over("actor_id")
+    days = (
+        table.filter(pl.col("type").fill_null("staff") == "staff")
+        .select("actor_id", pl.col("start").fill_null(0), pl.col("end").fill_null(MAX_TIME))
+        .sort("actor_id", "start", "end")
+        .with_columns(pl.max_horizontal("start", covered + 1))
+        .filter(pl.col("start") <= end)
+        .select(begin=_day("start", zone), last=_day("end", zone))
     )
     moves: dict[date, int] = {}
-    for begin, end in days.iter_rows():
-        first = begin or date.min
-        moves[first] = moves.get(first, 0) + 1
-        if end is not None:
-            moves[end + timedelta(days=1)] = moves.get(end + timedelta(days=1), 0) - 1
+    for begin, last in days.iter_rows():
+        moves[begin] = moves.get(begin, 0) + 1
+        moves[last + timedelta(days=1)] = moves.get(last + timedelta(days=1), 0) - 1
     ordered = sorted(moves)
     return tuple(zip(ordered, accumulate(moves[day] for day in ordered), strict=True))
 

@@ -1,15 +1,16 @@
-"""Closed cases out of a real topic: every one once, in order, from where a state stands."""
+"""Closed cases and exceptions out of a real topic: every one once, in order, from where a state stands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 from kafka import KafkaProducer
 
 from contract import decision
-from detector.cases import Cases
+from contract.decision import DecisionKind
+from detector.cases import Case, Cases, Exempted
 from service.settings import Kafka
 from tests.detector.channels.receivers import until
 
@@ -31,10 +32,14 @@ def reading(kafka: Cluster) -> Iterator[tuple[Cases, str]]:
 def put(kafka: Cluster, topic: str, *names: str, kind: str = "case", partition: int = 0) -> None:
     producer = KafkaProducer(bootstrap_servers=kafka.address.split(","))
     for name in names:
-        one = decision.example() | {"finding": name, "kind": kind}
+        one = decision.example(DecisionKind(kind)) | {"finding": name}
         producer.send(topic, decision.to_json(one).encode(), partition=partition)
     producer.flush()
     producer.close()
+
+
+def names(found: Sequence[Case | Exempted]) -> list[str]:
+    return [one.name if isinstance(one, Case) else one.allowed.finding for one in found]
 
 
 def test_every_closed_case_comes_once_in_the_order_of_its_partition(kafka: Cluster, reading: tuple[Cases, str]):
@@ -43,26 +48,32 @@ def test_every_closed_case_comes_once_in_the_order_of_its_partition(kafka: Clust
     put(kafka, topic, "f-4", partition=1)
     until(lambda: len(cases.since({})[0]) == 4)
     found, taken = cases.since({}, most=2)
-    assert [case.name for case in found] == ["f-1", "f-2"]
+    assert names(found) == ["f-1", "f-2"]
     found, taken = cases.since(taken)
-    assert [case.name for case in found] == ["f-3", "f-4"]
+    assert names(found) == ["f-3", "f-4"]
     assert cases.since(taken) == ([], taken)
     put(kafka, topic, "f-5", partition=1)
-    until(lambda: [case.name for case in cases.since(taken)[0]] == ["f-5"])
+    until(lambda: names(cases.since(taken)[0]) == ["f-5"])
 
 
-def test_what_is_no_closed_case_is_passed_over(
+def test_exceptions_come_in_their_order_and_what_is_no_decision_is_passed_over_and_told(
     kafka: Cluster, reading: tuple[Cases, str], caplog: pytest.LogCaptureFixture
 ):
     cases, topic = reading
     put(kafka, topic, "x-1", kind="exception")
     producer = KafkaProducer(bootstrap_servers=kafka.address.split(","))
-    producer.send(topic, b"no decision", partition=0)
+    endless = {name: value for name, value in decision.example(DecisionKind.EXCEPTION).items() if name != "until"}
+    for value in (b"no decision", decision.to_json(endless).encode()):
+        producer.send(topic, value, partition=0)
     producer.flush()
     producer.close()
     put(kafka, topic, "f-1")
-    until(lambda: [case.name for case in cases.since({})[0]] == ["f-1"])
-    assert "is no decision: is no JSON" in caplog.text
+    until(lambda: names(cases.since({})[0]) == ["x-1", "f-1"])
+    [exception, _], _ = cases.since({})
+    assert isinstance(exception, Exempted)
+    assert exception.allowed.until == decision.example(DecisionKind.EXCEPTION)["until"]
+    assert "0/1: is no decision: is no JSON" in caplog.text
+    assert "0/2: is no decision: until: missing, an exception needs it" in caplog.text
 
 
 def test_a_topic_that_is_missing_holds_none(kafka: Cluster, caplog: pytest.LogCaptureFixture):
