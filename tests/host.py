@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,10 +86,10 @@ class Host:
         with (self.folder / "logs" / name).open("a") as file:
             file.write("".join(line(number) for number in range(first, first + count)))
 
-    def start(self, *arguments: str, crash: str = "") -> None:
-        """Start the agent; with `crash` it kills itself there (see tests/crashing.py)."""
+    def start(self, *arguments: str, crash: str = "", within: Sequence[str] = ()) -> None:
+        """Start the agent; with `crash` it kills itself there (see tests/crashing.py); `within` a command that runs it."""
         module = ["-m", "tests.crashing", crash] if crash else ["-m", "sekimori"]
-        command = [sys.executable, "-W", "ignore", *module, "collect", "-c", str(self.config), *arguments]
+        command = [*within, sys.executable, "-W", "ignore", *module, "collect", "-c", str(self.config), *arguments]
         log = (self.folder / "agent.log").open("ab")
         with log:
             self.process = subprocess.Popen(
