@@ -40,7 +40,7 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> Month:
     if RECORDS <= MUCH:
         small: Month = request.getfixturevalue("month")
         return small
-    return sent.simulated(tmp_path / "month", volume=RECORDS / 20_000)
+    return sent.simulated(tmp_path / "month", volume=RECORDS / 18_000)
 
 
 class Log:

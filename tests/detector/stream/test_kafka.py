@@ -6,13 +6,16 @@ import json
 import shutil
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 import pytest
+from kafka import KafkaProducer
 
 from detector import admission, rulebook
 from detector import model as models
@@ -58,13 +61,21 @@ def test_a_month_through_kafka_live_and_worked_through_again_is_what_the_command
     desk_of: Callable[..., Desk], kafka: Cluster, month: Month, tmp_path: Path
 ):
     desk = desk_of(kafka, month, 2)
+    desk.options["kafka"] = {"decoded_mib": 4}
     begun = datetime.now(UTC)
+    send_what_cannot_be_read(desk)
     agents = Agents(desk.folder / "agents", month, desk.kafka.address, desk.topics["events"], 2, sent.DISORDER_MS)
     agents.first_half()
+    send_what_cannot_be_read(desk)
     heard = agents.second_half()
     running = [desk.start(name=name) for name in ("a", "b")]
     until_decided(desk, heard)
     assert [one.end() for one in running] == [0, 0]
+    lines = b"".join(one.value for one in desk.kafka.stored(desk.topics["dead_letters"])).splitlines()
+    letters = [json.loads(line) for line in lines]
+    assert Counter(one["reason"] for one in letters) == dict.fromkeys(
+        ("json", "schema", "seal", "format", "too_large"), 2
+    )
 
     span = begun.isoformat(), (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
     again = [desk.start("--replay", *span, name=name) for name in ("c", "d")]
@@ -75,10 +86,24 @@ def test_a_month_through_kafka_live_and_worked_through_again_is_what_the_command
     options = ["--site", month.folder / "site", "--model", month.model, "--json"]
     ran = command.sekimori(tmp_path, "analyze", month.folder / "logs", *options, out=tmp_path / "out")
     assert ran.status == 0, ran.err
-    lines = (tmp_path / "out" / "findings.ndjson").read_text().splitlines()
+    found = (tmp_path / "out" / "findings.ndjson").read_text().splitlines()
     live, rerun = last(desk.found()), last(desk.found(), lambda run: run != "live")
-    assert not differences(*comparable(live, {one["finding_info"]["uid"]: one for one in map(json.loads, lines)}))
+    assert not differences(*comparable(live, {one["finding_info"]["uid"]: one for one in map(json.loads, found)}))
     assert {uid: one | {"unmapped": one["unmapped"] | {"run": "live"}} for uid, one in rerun.items()} == live
+
+
+def send_what_cannot_be_read(desk: Desk) -> None:
+    """A line that is none, an event of the future, one in an agent's name, a seal that is none, and a bomb."""
+    event = {"event.id": "e" * 16, "event.schema": 1, "event.class": "access", "time.occurred": 1}
+    topic, producer = desk.topics["events"], {"bootstrap_servers": desk.kafka.address.split(",")}
+    sealed = [(name, b"1") for name in ("fmt", "n", "schema", "agent", "boot", "first", "last", "prev", "mac")]
+    with closing(KafkaProducer(**producer)) as plain_one:
+        plain_one.send(topic, b"{not json\n", partition=0)
+        for changes in ({"event.schema": 99}, {"agent.id": sent.AGENTS[0]}):
+            plain_one.send(topic, json.dumps(event | changes).encode() + b"\n", partition=1)
+        plain_one.send(topic, json.dumps(event).encode() + b"\n", headers=sealed, partition=0)
+    with closing(KafkaProducer(**producer, compression_type="zstd", max_request_size=16 << 20)) as packed:
+        packed.send(topic, b"0" * (8 << 20), partition=1)
 
 
 def until_decided(desk: Desk, heard: int) -> None:
