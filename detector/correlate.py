@@ -110,9 +110,12 @@ Windows = pl.DataFrame
 State = Mapping[str, Windows]
 
 
+_NO_WINDOWS: Final = pl.DataFrame(schema=WINDOWS)
+
+
 def no_windows() -> Windows:
     """Nothing is remembered."""
-    return pl.DataFrame(schema=WINDOWS)
+    return _NO_WINDOWS
 
 
 class _Pick(NamedTuple):
@@ -263,7 +266,8 @@ def advance_all(
     after, hits = dict(windows), [pl.DataFrame(schema=HITS)]
     for rule, correlation in correlations.items():
         name = windows_of(rule, correlation)
-        after.setdefault(name, no_windows())
+        if name not in after:
+            after[name] = no_windows()
         if rule in by_rule:
             after[name], edges = advance(after[name], by_rule[rule], correlation)
             hits.append(edges)

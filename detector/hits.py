@@ -36,9 +36,12 @@ _EXCUSING: Final = ("explained", "emergency.active", "presence.overtime")
 _TAKEN_OUT: Final = pl.col("event.action").is_in(["export", "copy", "send", "print", "delete"]).fill_null(False)
 
 
+_NONE: Final = pl.DataFrame(schema=HITS)
+
+
 def none() -> pl.DataFrame:
     """No hits."""
-    return pl.DataFrame(schema=HITS)
+    return _NONE
 
 
 def _excused(rule: rulebook.Rule) -> pl.Expr:

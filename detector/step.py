@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -276,8 +276,10 @@ def _event_hits(
     candidates = correlate.candidates(marks, correlations, work)
     after, edges = correlate.advance_all(windows, candidates, correlations)
     turned = heard.filter(pl.col("event.id").is_in(edges["event.id"].implode()))
+    by_rule = edges.partition_by("rule", as_dict=True)
     for rule in rules.correlations(1):
-        found.append(hits.correlated(turned, edges.filter(pl.col("rule") == rule.name), rule))
+        if (rule.name,) in by_rule:
+            found.append(hits.correlated(turned, by_rule[rule.name,], rule))
     every = pl.concat(found)
     single = moments.of(every, heard, rules.rules, context.thresholds)
     return every, single, after, correlate.candidates(marks, _correlations(rules, stage=2))
@@ -315,18 +317,38 @@ def _concerning(units: pl.DataFrame, found: pl.DataFrame, rows: pl.DataFrame, ke
 def _days(
     remembered: history.History, rows: pl.DataFrame, context: Context
 ) -> tuple[history.History, pl.DataFrame, pl.DataFrame]:
-    limit = context.site.config.limits.export_rows_needing_approval
-    key, rules = ["time.date", "actor.id"], context.rules.of("actor_day")
+    limit, zone = context.site.config.limits.export_rows_needing_approval, context.site.config.time_zone
+    rules = context.rules.of("actor_day")
     rows = rows.filter(pl.col("actor.id").is_not_null())
-    days = features.days(rows, limit)
-    remembered, days = history.look_back(remembered, days, rows)
-    days = days.with_columns(
-        pl.concat_str(pl.lit("d-"), pl.col("time.date").cast(pl.String), pl.lit("-"), "actor.id").alias("unit"),
-        day_end(pl.col("time.date"), context.site.config.time_zone).alias("closes"),
-    )
+    if rows.is_empty():
+        return remembered, _no_days(tuple(rows.schema.items()), limit, zone), hits.none()
+    remembered, days = _named_days(remembered, rows, limit, zone)
     found = rulebook.match(days, rules)
-    days = _concerning(days, found, rows, key).with_columns(pl.col("related").list.first().alias("event.id"))
+    days = _with_first(_concerning(days, found, rows, _DAY))
     return remembered, days, hits.described(days, found, rules, "unit", "event.id", "last")
+
+
+_DAY: Final = ["time.date", "actor.id"]
+
+
+def _named_days(
+    remembered: history.History, rows: pl.DataFrame, limit: int | None, zone: str
+) -> tuple[history.History, pl.DataFrame]:
+    remembered, days = history.look_back(remembered, features.days(rows, limit), rows)
+    name = pl.concat_str(pl.lit("d-"), pl.col("time.date").cast(pl.String), pl.lit("-"), "actor.id")
+    return remembered, days.with_columns(name.alias("unit"), day_end(pl.col("time.date"), zone).alias("closes"))
+
+
+def _with_first(days: pl.DataFrame) -> pl.DataFrame:
+    return days.with_columns(pl.col("related").list.first().alias("event.id"))
+
+
+@lru_cache(maxsize=16)
+def _no_days(schema: tuple[tuple[str, pl.DataType], ...], limit: int | None, zone: str) -> pl.DataFrame:
+    """No days, in their columns. Most calls end none, and finding out what none look like takes a while."""
+    rows = pl.DataFrame(schema=dict(schema))
+    _, days = _named_days(history.History(), rows, limit, zone)
+    return _with_first(_concerning(days, rulebook.match(days, ()), rows, _DAY))
 
 
 def local_date(at: int, site: Site) -> date:
