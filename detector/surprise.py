@@ -92,16 +92,14 @@ class PeerTails:
         table = _table(X, groups, self.names)
         scaled = _scaled(table, self.unit)
         sides = _sides(self.directions)
-        out = np.zeros((len(sides), len(table)))
+        signed = np.array([sign * scaled[:, feature] for feature, sign in sides]).reshape(len(sides), len(table))
         places = self._places(groups)
-        for side, (feature, sign) in enumerate(sides):
-            out[side] = self.tails.log_of(side, sign * scaled[:, feature])
+        out = self.tails.logs_of(0, signed)
         for place in np.unique(places[places > 0]):
             rows = np.flatnonzero(places == place)
             weight = self.n[place] / (self.n[place] + HALF)
-            for side, (feature, sign) in enumerate(sides):
-                own = self.tails.log_of(int(place) * len(sides) + side, sign * scaled[rows, feature])
-                out[side, rows] = weight * own + (1 - weight) * out[side, rows]
+            own = self.tails.logs_of(int(place) * len(sides), signed[:, rows])
+            out[:, rows] = weight * own + (1 - weight) * out[:, rows]
         return _merge(out, sides, len(self.names))
 
     def score(self, X: ArrayLike, groups: Sequence[str]) -> PeerScore:

@@ -29,6 +29,7 @@ Float64 = NDArray[np.float64]
 ALLOWANCE: Final = 0.003
 _LEVELS: Final = 65  # counted points kept: neighbours differ by at most 1/5 in frequency at 50,000 values
 _TAIL_SHARE, _TAIL_MOST, _TAIL_LEAST = 0.02, 1000, 10  # values beyond the threshold that the tail is fitted to
+_FEW: Final = 64  # so few values are held against all points; more are looked up block by block
 _CENSORED: Final = 0.25
 _SPARED: Final = 2  # values that are spared even if `allowance` is less than that: a misuse seldom comes alone
 _PRIOR: Final = 2.0  # weight of the spread of the sample against its excesses, in values
@@ -67,16 +68,31 @@ class Survival:
         Returns:
             Between −700 and 0, not increasing in x; 0 for NaN and in an empty block.
         """
-        if not self.n[block]:
-            return np.zeros(len(x))
-        rank = np.searchsorted(self.values[block], x, side="right")
-        seen = self.values[block][rank - 1] == x
-        counted = np.where(rank > 0, np.where(seen, self.logs[block][rank - 1], self.above[block][rank - 1]), 0.0)
-        beyond = x > self.start[block]  # False for NaN
-        excess = np.where(beyond, x, self.start[block]) - self.start[block]
-        tail = self.log_start[block] - excess / self.scale[block]
-        logs = np.where(beyond, np.maximum(counted, tail), counted)
-        return np.where(np.isnan(x), 0.0, np.clip(logs, -700.0, 0.0))
+        return np.asarray(self.logs_of(block, x[np.newaxis])[0])
+
+    def logs_of(self, first: int, x: Float64) -> Float64:
+        """As `log_of`, for as many blocks as x has rows, from `first` on."""
+        own = slice(first, first + len(x))
+        values, start, log_start, scale = (
+            self.values[own],
+            self.start[own, None],
+            self.log_start[own, None],
+            self.scale[own, None],
+        )
+        if x.shape[1] <= _FEW:
+            rank = (values[:, np.newaxis] <= x[:, :, np.newaxis]).sum(axis=2)
+        else:
+            rank = np.stack([np.searchsorted(points, row, side="right") for points, row in zip(values, x, strict=True)])
+        place = np.maximum(rank - 1, 0)
+        reached, above, points = (
+            np.take_along_axis(part, place, axis=1) for part in (self.logs[own], self.above[own], values)
+        )
+        counted = np.where(rank > 0, np.where(points == x, reached, above), 0.0)
+        beyond = x > start  # False for NaN
+        excess = np.where(beyond, x, start) - start
+        logs = np.where(beyond, np.maximum(counted, log_start - excess / scale), counted)
+        nothing_rare = np.isnan(x) | (self.n[own, None] == 0)
+        return np.where(nothing_rare, 0.0, np.clip(logs, -700.0, 0.0))
 
     def arrays(self) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
         """The arrays by name, for serialisation; `Survival(**arrays)` is the same again."""
