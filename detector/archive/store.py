@@ -107,6 +107,7 @@ def _made(folder: Path) -> None:
 
 # Whoever archives also has to answer Kafka in time: after this the caller is told, and tries again later.
 _RETRIES: Final = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
+_OVERWRITES: Final = "the store replaces files that are there: it must honour If-None-Match: *, or two detectors would damage the archive"
 _NO_CLIENT: Final = "needs the package obstore: pip install obstore, or give a local folder"
 
 
@@ -132,6 +133,7 @@ class Bucket:
             self._store: Any = store.from_url(url, **more)
         except (exceptions.BaseError, ValueError) as error:
             raise StoreError(f"{url}: names no object store that can be used ({_line(error)})") from None
+        self._refuses = False
 
     def names(self, folder: str) -> list[str]:
         with self._plainly(folder):
@@ -143,6 +145,17 @@ class Bucket:
             return bytes(self._store.get(name).bytes())
 
     def create(self, name: str, data: bytes) -> None:
+        self._put(name, data)
+        if not self._refuses:
+            # A store that does not know the condition ignores it in silence, so the first file is made twice.
+            try:
+                self._put(name, data)
+            except FileExistsError:
+                self._refuses = True
+            else:
+                raise OSError(errno.ENOTSUP, _OVERWRITES, name)
+
+    def _put(self, name: str, data: bytes) -> None:
         with self._plainly(name):
             self._store.put(name, data, mode="create", use_multipart=False)
 

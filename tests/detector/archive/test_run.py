@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from audit.archive import place
 from audit.archive.digest import Keys
-from audit.archive.place import Folder as Place
 from audit.archive.verify import Terms, verify
 from audit.chains.verdict import OK
-from detector.archive import digest, framing
+from detector.archive import digest, framing, store
+from detector.archive.segments import folder
 from detector.archive.signing import new_pair
 from tests.detector.desk import Desk
 from tests.disk import small
@@ -44,15 +45,17 @@ def desk(tmp_path: Path, kafka: Cluster) -> Iterator[Desk]:
 def assert_the_archive_is_what_lies_in_kafka(desk: Desk) -> None:
     """Every record of the events, with its offset, once; and nothing for the verifier to complain about."""
     topic = desk.topics["events"]
-    kept = []
+    where = str(desk.options["archive"]["folder"])
+    where = where if "://" in where else str(desk.folder / where)
+    there, kept = store.opened(where), []
     for partition in range(2):
-        place = desk.folder / "kept" / "records" / topic / f"{partition:05}"
-        for path in sorted((place / "digests").iterdir()):
-            for listed in digest.segments(path.read_bytes()):
-                found = framing.read((place / "segments" / listed.name).read_bytes())
+        at = folder(topic, partition)
+        for name in there.names(f"{at}/digests"):
+            for listed in digest.segments(there.read(f"{at}/digests/{name}")):
+                found = framing.read(there.read(f"{at}/segments/{listed.name}"))
                 kept += [(partition, one.offset, one.key, one.value) for one in found.records]
     assert sorted(kept) == sorted((one.partition, one.offset, one.key, one.value) for one in desk.kafka.stored(topic))
-    verdict = verify(Place(desk.folder / "kept"), Keys({"archive.pub": PUBLIC}), (), Terms(topic, 0, agents=False))
+    verdict = verify(place.opened(where), Keys({"archive.pub": PUBLIC}), (), Terms(topic, 0, agents=False))
     assert verdict.status == OK, verdict.problems
 
 
@@ -61,6 +64,18 @@ def keys(count: int, draw: random.Random) -> list[str]:
 
 
 def test_detectors_killed_at_random_leave_a_whole_archive(desk: Desk):
+    kill_at_random(desk)
+    assert_the_archive_is_what_lies_in_kafka(desk)
+
+
+def test_detectors_killed_at_random_leave_a_whole_archive_in_an_object_store(desk: Desk, bucket: str):
+    desk.options["archive"]["folder"] = bucket
+    kill_at_random(desk)
+    assert_the_archive_is_what_lies_in_kafka(desk)
+
+
+def kill_at_random(desk: Desk) -> None:
+    """Two detectors at work, of which one is killed again and again; in the end all is read."""
     draw = random.Random(1)
     detectors = {name: desk.start(name=name) for name in "ab"}
     for _ in range(KILLS):
@@ -77,8 +92,6 @@ def test_detectors_killed_at_random_leave_a_whole_archive(desk: Desk):
         assert one.end() == 0
 
     assert desk.start("--once").process.wait(60) == 0
-
-    assert_the_archive_is_what_lies_in_kafka(desk)
 
 
 def key(found: dict[str, object]) -> tuple[object, object]:

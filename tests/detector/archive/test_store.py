@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from audit.archive import place
@@ -12,18 +14,24 @@ from audit.archive.place import PlaceError
 from audit.archive.verify import Terms, verify
 from audit.chains.verdict import OK
 from detector.archive import store
+from detector.archive.framing import Kept
 from detector.archive.segments import Segments, Superseded
 from detector.archive.signing import Signer
 from detector.archive.store import Store, StoreError
-from tests.audit.archive.archives import KEYS, PRIVATE
-from tests.detector.archive.test_segments import NOON, records
+from tests import s3
+from tests.audit.archive.archives import KEYS, PRIVATE, PUBLIC
+from tests.command import sekimori
+from tests.detector.archive.test_derive import values
+from tests.detector.archive.test_segments import HOUR, NOON, records
 
 
-@pytest.fixture(params=["folder", "file://"])
+@pytest.fixture(params=["folder", "file://", "s3://"])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A place that is not there yet: a local folder, and the same through the client of object stores."""
+    """A place that is not there yet: a local folder, the same through the client of object stores, and one of these."""
     if request.param == "folder":
         return str(tmp_path / "new" / "archive")
+    if request.param == "s3://":
+        return str(request.getfixturevalue("bucket"))
     pytest.importorskip("obstore", reason="needs the package obstore")
     return f"file://{tmp_path}/new/archive"
 
@@ -71,6 +79,22 @@ def test_an_archive_is_written_taken_over_and_verified(there: Store, where: str)
     assert any("20 records, 2 digests" in note for note in verdict.notes)
 
 
+def test_the_commands_verify_it_and_make_tables_of_it(there: Store, where: str, tmp_path: Path):
+    one = Segments(there, "access-events", 0, Signer(PRIVATE), NOON, partitions=1)
+    one.append([Kept(n, NOON, None, value, ()) for n, value in enumerate(values(0, 40))], NOON)
+    one.close(NOON + 1)
+    Segments(there, "access-events", 0, Signer(PRIVATE), NOON, partitions=1).close(NOON + 60 * HOUR)
+    (tmp_path / "archive.pub").write_bytes(PUBLIC)
+
+    options = ["--key", tmp_path / "archive.pub", "--without-agents", "--until", "2026-04-02T12:00+09:00"]
+    judged = sekimori(tmp_path, "verify", where, *options)
+    made = sekimori(tmp_path, "archive", "tables", where, out=tmp_path / "out")
+
+    assert (judged.status, made.status) == (0, 0), judged.out + judged.err + made.err
+    made.says("sessions: 38 rows of 2 days")
+    assert sum(pl.read_parquet(path).height for path in (tmp_path / "out" / "events").iterdir()) == 40
+
+
 def test_what_was_never_finished_is_not_seen_and_removed(tmp_path: Path):
     there = store.opened(str(tmp_path))
     there.create("a/1", b"x")
@@ -97,12 +121,53 @@ def test_a_place_that_cannot_be_one_is_told_in_a_line(url: str):
         assert "\n" not in str(caught.value)
 
 
+def test_a_long_list_is_read_to_its_end(bucket: str):
+    there = store.opened(bucket)
+    names = [f"{number:04}" for number in range(1001)]  # S3 gives a thousand at once
+    for name in names:
+        there.create(f"a/{name}", b"")
+    assert there.names("a") == names
+    assert place.opened(bucket).inside("a") == ([], names)
+
+
+@pytest.fixture
+def way(store_server: s3.Server, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[s3.Way]:
+    """What stands before the store."""
+    with s3.way(store_server.port) as one:
+        for name, value in s3.environment(one.server_port).items():
+            monkeypatch.setenv(name, value)
+        yield one
+
+
+def test_an_answer_that_gets_lost_does_no_harm(way: s3.Way, bucket: str):
+    one = Segments(store.opened(bucket), "topic", 0, Signer(PRIVATE), NOON, partitions=1)
+    for first in (0, 10, 20):
+        one.append(records(first, first + 10), NOON)
+        way.loses = 4  # more than the client tries
+        with pytest.raises(OSError, match="Error performing PUT"):
+            one.seal()
+        way.loses = 0
+        one.append([], NOON)
+    one.close(NOON + 1)
+
+    verdict = verify(place.opened(bucket), KEYS, (), Terms("topic", NOON + 1, agents=False))
+
+    assert verdict.status == OK, verdict.problems
+    assert any("30 records, 2 digests" in note for note in verdict.notes)
+
+
+def test_a_store_that_would_replace_files_is_refused(way: s3.Way, bucket: str):
+    way.drops = {"if-none-match"}
+    with pytest.raises(OSError, match="it must honour If-None-Match"):
+        Segments(store.opened(bucket), "topic", 0, Signer(PRIVATE), NOON, partitions=1)
+    way.drops = set()
+    Segments(store.opened(bucket), "topic", 0, Signer(PRIVATE), NOON, partitions=1)
+
+
 def test_a_store_that_cannot_be_reached_fails_like_a_disk(monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("obstore", reason="needs the package obstore")
-    for name, value in (("AWS_ENDPOINT_URL", "http://127.0.0.1:1"), ("AWS_ALLOW_HTTP", "true"), ("AWS_REGION", "x")):
+    for name, value in s3.environment(1).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "y")
     away = store.opened("s3://bucket/archive")
     for call in (lambda: away.names("a"), lambda: away.read("a"), lambda: away.create("a", b"")):
         with pytest.raises(OSError, match="Error performing"):
