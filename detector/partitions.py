@@ -322,6 +322,8 @@ class Partitions:
             held.worker, held.trouble = worker, None
             self._fetcher.read(place, worker.read_from)
             _log.info("%s: taken over at offset %d", place, worker.next)
+            if held.end is not None:
+                _log.info("%s: the re-run takes %d more records of it", place, max(0, held.end - worker.next))
             return
         state_log.close()
 
