@@ -96,8 +96,6 @@ def counted(known: tuple[Allowed, ...], one: Allowed) -> tuple[Allowed, ...]:
 
 def remembered(known: tuple[Allowed, ...], now: int, known_ms: int) -> tuple[Allowed, ...]:
     """Those that are not over yet, nor may one that they replaced be; so much later than `now` findings may come still."""
-    if all(one.time + LONGEST_MS >= now - known_ms for one in known):
-        return known
     return tuple(one for one in known if one.time + LONGEST_MS >= now - known_ms)
 
 

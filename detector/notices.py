@@ -109,7 +109,8 @@ def advance(
     turn = _Turn(ledger.copy(), policy, latest_ms)
     for decision in closed:
         turn.close(decision)
-    turn.ledger.allowed = allowed.taken(turn.ledger.allowed, exceptions)
+    if exceptions:
+        turn.ledger.allowed = allowed.taken(turn.ledger.allowed, exceptions)
     for item in findings:
         turn.take(item)
     turn.bound()

@@ -152,6 +152,17 @@ def test_a_withdrawn_exception_allows_nothing_also_if_it_is_read_once_more():
     assert [change for change, _, _ in changes(after)] == ["opened", "updated"]
 
 
+def test_of_two_decided_in_the_same_moment_the_one_that_was_written_last_holds():
+    assert len(told(found("1"), exceptions=(ANY, replace(ANY, until=0))).notices) == 1
+    assert told(found("1"), exceptions=(replace(ANY, until=0), ANY)).notices == ()
+
+
+def test_an_exception_that_is_read_twice_goes_on_counting():
+    ledger, _ = advance(Ledger(), [found("1")], (), FREE, exceptions=(ANY,))
+    _, effects = advance(ledger, [found("2")], (), FREE, exceptions=(ANY,))
+    assert [item["unmapped"]["exception"]["count"] for item in effects.updates] == [2]
+
+
 def test_a_renewed_exception_begins_its_count_anew():
     later = replace(ANY, time=T0 + 5, until=ANY.until + 1, by="100008")
     ledger, _ = advance(Ledger(), [found("1"), found("2")], (), FREE, exceptions=(ANY,))
