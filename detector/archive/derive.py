@@ -50,7 +50,7 @@ class Derived:
 
     Attributes:
         segments: Segments read.
-        rows: Rows found, by table.
+        rows: Rows found, by table; of sessions those of the days that were written.
         refused: Lines that are no row, by table; an agent's are in the topic of dead letters.
         days: Days whose file was written, by table, as YYYY-MM-DD.
     """

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -48,12 +48,14 @@ class _Night:
         on: Names of those of these sessions that do go on.
         began: `_name` of what the day began with.
         since: The day of the oldest event that was looked at.
+        known: What the findings about the sessions of these days are told apart by from others.
     """
 
     open: Open
     on: set[str]
     began: str
     since: date
+    known: str
 
 
 class SessionDays:
@@ -85,9 +87,12 @@ class SessionDays:
             if night is not None and self._going_on(_before(day), night.open.tails) != night.on:
                 self._night(_before(day)).unlink()
         told = list(map(date.fromisoformat, findings))
-        for path in self.folder.glob(".*.open") if told else ():
+        for path in self.folder.glob(".????-??-??.open") if told else ():
             night, day = _read(path), date.fromisoformat(path.name[1:11])
-            if night is None or any(night.since <= one <= _after(day) for one in told):
+            if night is None or (
+                any(night.since <= one <= _after(day) for one in told)
+                and _short({"known": self._known(night.since, day)}) != night.known
+            ):
                 path.unlink()
 
     def make(self, reached_ms: int) -> tuple[list[str], int]:
@@ -120,7 +125,7 @@ class SessionDays:
         """
         for name in days.listed(self.folder):
             (self.folder / f"{name}.parquet").unlink()
-        for path in self.folder.glob(".*.open"):
+        for path in self.folder.glob(".????-??-??.open"):
             path.unlink()
 
     def _make(self, day: date) -> int:
@@ -134,13 +139,13 @@ class SessionDays:
         rows, tails = self._placed(day, begun, parts)
         left = Open(tails, rows.filter(pl.col("session").is_in(tails["session"].implode())).collect())
         on = self._going_on(day, tails)
-        known = self._known(since, _after(day))
+        known = self._known(since, day)
         over = rows.filter(~pl.col("session").is_in(list(on)))
         table = pl.concat(sittings.summed(some, known) for some in self._shares(over))
         # What ended before this day and was only waited for stands in the day before.
         start = self._end(_before(day)) + 1
         table = table.filter(pl.col("last") >= start).sort("first", "session")
-        self._write(day, table, _Night(left, on, _name(begun), since))
+        self._write(day, table, _Night(left, on, _name(begun), since, _short({"known": known})))
         shutil.rmtree(parts)
         return table.height
 
@@ -181,8 +186,10 @@ class SessionDays:
             self._night(_after(day)).unlink()
         sync_folder(self.folder)
         # Comes last: as long as it is not there, the day is made again.
-        header = {"began": night.began, "on": sorted(night.on), "since": night.since.isoformat()}
-        unfinished.write_bytes(_packed(night.open, header))
+        header = {
+            "began": night.began, "on": sorted(night.on), "since": night.since.isoformat(), "known": night.known,
+        }  # fmt: skip
+        unfinished.write_bytes(parcel.pack(_KIND, _VERSION, header, _frames(night.open), {}))
         os.replace(unfinished, self._night(day))
 
     def _pieces(self, day: date) -> Iterator[tuple[pl.DataFrame, int]]:
@@ -196,13 +203,14 @@ class SessionDays:
             if watermark >= upto:
                 return
 
-    def _known(self, first: date, last: date) -> pl.DataFrame:
-        """Findings about sessions, of these days and those between."""
-        folder = self._tables / FINDINGS.name
-        names = [name for name in days.listed(folder) if first <= date.fromisoformat(name) <= last]
-        found = [sittings.told(pl.read_parquet(folder / f"{name}.parquet", columns=sittings.ASKED)) for name in names]
-        known = pl.concat([pl.DataFrame(schema=sittings.TOLD), *found])
-        return known.sort("time", maintain_order=True).unique("finding", keep="last", maintain_order=True)
+    def _known(self, since: date, day: date) -> pl.DataFrame:
+        """Findings (`sittings.TOLD`) that may be about a session which ended on a day and did not begin before another."""
+        folder, end = self._tables / FINDINGS.name, self._end(day)
+        names = [name for name in days.listed(folder) if since <= date.fromisoformat(name) <= _after(day)]
+        tables = [pl.read_parquet(folder / f"{name}.parquet", columns=sittings.ASKED) for name in names]
+        found = [sittings.told(table.filter(pl.col("first") <= end)) for table in tables]
+        known = pl.concat([pl.DataFrame(schema=sittings.TOLD), *found]).sort("time", "finding", maintain_order=True)
+        return known.unique("finding", keep="last", maintain_order=True)
 
     def _night(self, day: date) -> Path:
         return self.folder / f".{day}.open"
@@ -224,12 +232,15 @@ def _after(day: date) -> date:
 
 def _name(left: Open) -> str:
     """What may go on, in short: equal for equal sessions."""
-    return hashlib.sha256(_packed(left, {})).hexdigest()
+    return _short(_frames(left))
 
 
-def _packed(left: Open, header: dict[str, Any]) -> bytes:
-    frames = {"tails": left.tails.sort("session"), "rows": left.rows}
-    return parcel.pack(_KIND, _VERSION, header, frames, {})
+def _frames(left: Open) -> dict[str, pl.DataFrame]:
+    return {"tails": left.tails.sort("session"), "rows": left.rows}
+
+
+def _short(frames: Mapping[str, pl.DataFrame]) -> str:
+    return hashlib.sha256(parcel.pack(_KIND, _VERSION, {}, frames, {})).hexdigest()
 
 
 def _read(path: Path) -> _Night | None:
@@ -239,4 +250,4 @@ def _read(path: Path) -> _Night | None:
     except (FileNotFoundError, ValueError):
         return None
     left = Open(frames["tails"], frames["rows"])
-    return _Night(left, set(header["on"]), header["began"], date.fromisoformat(header["since"]))
+    return _Night(left, set(header["on"]), header["began"], date.fromisoformat(header["since"]), header["known"])

@@ -26,7 +26,7 @@ KEPT: Final = {
     "subject.token": pl.String(), "resource.count": pl.Int64(),
 }  # fmt: skip
 # Columns of the table of findings that are read.
-ASKED: Final = ["uid", "time", "queue", "risk", "finding"]
+ASKED: Final = ["uid", "time", "first", "queue", "risk", "finding"]
 # Findings about sessions, by an event of the session.
 TOLD: Final = {
     "event.id": pl.String(), "finding": pl.String(), "queue": pl.String(), "risk": pl.Float64(), "time": pl.Int64(),

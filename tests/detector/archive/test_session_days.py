@@ -20,7 +20,7 @@ from detector.archive import sittings
 from detector.archive.days import EVENTS, FINDINGS, Days
 from detector.archive.session_days import SessionDays
 from detector.sessionise import Limits
-from tests.detector.archive.test_days import MIDNIGHT
+from tests.detector.archive.test_days import HOUR, MIDNIGHT
 
 ZONE = "Asia/Tokyo"
 MINUTE = 60_000
@@ -79,7 +79,15 @@ def about(
     """A finding about the session of an event, whose last event is so many minutes after midnight."""
     time = MIDNIGHT + int(at * MINUTE)
     text = json.dumps({"unmapped": {"kind": "session", "unit": unit, **said}})
-    row = {"uid": uid, "time": time, "created": time, "queue": queue, "risk": risk, "finding": text}
+    row = {
+        "uid": uid,
+        "time": time,
+        "created": time,
+        "first": time - HOUR,
+        "queue": queue,
+        "risk": risk,
+        "finding": text,
+    }
     return pl.DataFrame([row])
 
 
@@ -147,6 +155,8 @@ def test_today_does_not_make_yesterday_again_every_hour(tmp_path: Path):
     office = Office(tmp_path)
     assert office.hear(events({"at": 700, "id": 1}, {"at": 1439, "id": 2}), until=1700) == ["2026-04-02"]
     assert office.hear(events({"at": 1440 + 300, "id": 3}), until=1800) == []
+    assert office.hear(event.empty(), about("w-0000000000000003", 1440 + 300), until=1850) == []
+    assert office.hear(event.empty(), about("w-0000000000000001", 1440 + 5, uid="f-2"), until=1850) == ["2026-04-02"]
     assert office.hear(events({"at": 1440 + 5, "id": 4}), until=1900) == ["2026-04-02"]
     assert [row["session"] for row in office.rows()] == ["w-0000000000000001"]
 
@@ -232,7 +242,7 @@ def at_once(rows: pl.DataFrame, limits: Limits) -> list[tuple[object, ...]]:
     return sorted(out)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     made=st.lists(_EVENT, min_size=1, max_size=24),
     cuts=st.lists(st.integers(0, 24), max_size=3),
