@@ -111,6 +111,7 @@ State = Mapping[str, Windows]
 
 
 _NO_WINDOWS: Final = pl.DataFrame(schema=WINDOWS)
+_NO_HITS: Final = pl.DataFrame(schema=HITS)
 
 
 def no_windows() -> Windows:
@@ -263,7 +264,7 @@ def advance_all(
 ) -> tuple[State, pl.DataFrame]:
     """`advance` for several rules: candidates of all of them, in any order; the hits rule by rule."""
     by_rule = {str(rule): rows for (rule,), rows in found.partition_by("rule", as_dict=True).items()}
-    after, hits = dict(windows), [pl.DataFrame(schema=HITS)]
+    after, hits = dict(windows), [_NO_HITS]
     for rule, correlation in correlations.items():
         name = windows_of(rule, correlation)
         if name not in after:
@@ -281,7 +282,7 @@ def advance(windows: Windows, found: pl.DataFrame, correlation: Correlation) -> 
     same hits, as long as candidates of one millisecond stay together.
     """
     if found.is_empty():
-        return windows, pl.DataFrame(schema=HITS)
+        return windows, _NO_HITS
     known = windows["group"].is_in(found["group"].unique().implode())
     new = found.select(
         pl.col(name) if name in CANDIDATES else pl.lit(None, dtype).alias(name) for name, dtype in WINDOWS.items()
@@ -297,6 +298,8 @@ def advance(windows: Windows, found: pl.DataFrame, correlation: Correlation) -> 
 
 def _counted(rows: pl.DataFrame, rule: str, correlation: Correlation) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Go through candidates one by one: their groups' windows, folded, and the hits."""
+    if rows.is_empty():
+        return no_windows(), _NO_HITS
     hits: list[tuple[object, ...]] = []
     touched: dict[str, Window] = {}
     for group, time, event, base, value, actor, subject, folded in rows.sort(_ORDER).iter_rows():
