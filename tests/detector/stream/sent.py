@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -76,6 +77,7 @@ def simulated(folder: Path, days: int = 30, volume: float = 0.3) -> Month:
     # These come numbered by agents of their own, which are not ours to seal for.
     shutil.rmtree(folder / "logs" / "agents")
     site = sites.load(folder / "site")
+    (folder / "logs" / "more.ndjson").write_text("".join(json.dumps(one) + "\n" for one in together(site)))
     parsed = ingest.ingest([folder / "logs"], list(sources.shipped()), site.key, "Asia/Tokyo", problems=[])
     events = pl.concat([part.events for part in parsed]).unique("event.id").sort("time.occurred", "event.id")
     before = folder / "before"
@@ -98,6 +100,27 @@ def simulated(folder: Path, days: int = 30, volume: float = 0.3) -> Month:
     # What was usual is so no more, and what was rare is usual now.
     later.write_bytes(Baseline({rule: 40.0 if rate < 5 else 1.0 for rule, rate in rates.items()}).to_bytes())
     return Month(folder, events, model, later)
+
+
+# What several people do together around the middle of the month: found by subject and by device, in stage two only.
+TOGETHER: Final = {"many_look_at_one", "many_accounts_on_one_terminal", "spraying_from_a_terminal"}
+
+
+def together(site: Site) -> Iterator[dict[str, Any]]:
+    """Six of the staff look at one person, one an hour; all log on at one terminal, and fail at another."""
+    people = site.tables["staff"].filter(pl.col("type") == "staff")["actor_id"].sort()[:6]
+    terminals = site.tables["devices"].filter(pl.col("kind") == "terminal")["device_id"].sort()[:2]
+    begin = int(datetime(2026, 3, 24, 2, tzinfo=UTC).timestamp() * 1000)
+    common = {"event.schema": 1, "source.id": "welfare-ops", "system.id": "welfare"}
+    logon = common | {"event.class": "authentication", "event.action": "logon"}
+    look = common | {"event.class": "access", "event.action": "read", "event.outcome": "success"}
+    for number, actor in enumerate(people):
+        for kind, at, row in (
+            (1, number * 60_000, logon | {"event.outcome": "success", "src.device": terminals[0]}),
+            (2, number * 60_000 + 1, logon | {"event.outcome": "failure", "src.device": terminals[1]}),
+            (3, number * HOUR_MS + 2, look | {"subject.token": "s_a000000000000099", "src.device": terminals[0]}),
+        ):
+            yield {"event.id": f"{kind:08x}{number:08x}", "time.occurred": begin + at, "actor.id": actor} | row
 
 
 def beside(model: Path) -> Path:

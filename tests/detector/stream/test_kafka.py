@@ -53,6 +53,8 @@ def test_a_month_through_kafka_with_a_baseline_that_changes_in_the_middle_is_fou
     wanted = reference(desk, month, since)
 
     found = last(desk.found())
+    assert {one["finding_info"]["analytic"]["uid"] for one in found.values()} >= sent.TOGETHER
+    assert {one["unmapped"]["kind"] for one in found.values()} == {"event", "session", "day", "group", "evidence"}
     assert {one["unmapped"]["versions"]["baseline"] for one in found.values()} == {usual.id for usual in usuals(month)}
     assert not differences(found, wanted)
 
