@@ -1,0 +1,107 @@
+"""How many partitions, detectors, cores, and how much memory, disk and network so many events a second take, on paper.
+
+    python benchmarks/sizing.py
+
+Prints the table of `docs/operations/sizing.md`. `MEASURED` says what one event, one turn or one second costs and by what that was
+measured; change it, or `CHOSEN`, to what holds in your house.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+RATES = (5_000, 50_000, 500_000)
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What things cost.
+
+    Attributes:
+        event_us: CPU µs of an event, all stages; `turn_ms`: of a turn of one partition, whatever is in it, both stages. Both fitted to
+            1, 5 and 20 thousand events a second (`benchmarks/stages.py`).
+        wire_bytes, relay_bytes: Of an event, compressed, in the events' topic and in that for stage two (`benchmarks/detector.py`'s topics).
+        waiting_bytes: Of an event in memory until the watermark passes it; `saved_bytes`: of the same in a snapshot.
+        session_bytes: Of an open session in memory (`benchmarks/open_sessions.py`).
+        program_mb: Of a detector without events, with the registers of a town of 160 staff.
+    """
+
+    event_us: float = 16.0
+    turn_ms: float = 190.0
+    wire_bytes: float = 91.0
+    relay_bytes: float = 23.0
+    waiting_bytes: float = 345.0
+    saved_bytes: float = 102.0
+    session_bytes: float = 1_000.0
+    program_mb: float = 350.0
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the house decides.
+
+    Attributes:
+        partition_events: Most events a second that a partition is to take.
+        turn_s, lateness_s, snapshot_s: As in `detector.toml`.
+        event_every_s: How often somebody at work makes an event.
+        kept_days, copies: Of records in Kafka.
+        busy: Share of a core that a detector may use; what is left is for catching up.
+    """
+
+    partition_events: int = 10_000
+    turn_s: float = 1.0
+    lateness_s: int = 300
+    snapshot_s: int = 300
+    event_every_s: float = 20.0
+    kept_days: int = 7
+    copies: int = 3
+    busy: float = 0.6
+
+
+MEASURED, CHOSEN = Measured(), Chosen()
+
+
+def sized(rate: int, measured: Measured = MEASURED, chosen: Chosen = CHOSEN) -> dict[str, str]:
+    """One column of the table, for so many events a second."""
+    partitions = max(2, ceil(rate / chosen.partition_events))
+    share = rate / partitions
+    core = measured.turn_ms / 1000 / chosen.turn_s + share * measured.event_us / 1e6
+    at_once = max(1, int(chosen.busy / core))
+    detectors = max(2, ceil(partitions / at_once))
+    each = ceil(partitions / detectors)
+    waiting, sessions = share * chosen.lateness_s, share * chosen.event_every_s
+    memory = measured.program_mb + each * (waiting * measured.waiting_bytes + sessions * measured.session_bytes) / 1e6
+    wire, relay = rate * measured.wire_bytes, rate * measured.relay_bytes
+    saved = waiting * measured.saved_bytes
+    kept = (wire + relay) * chosen.kept_days * DAY_S * chosen.copies
+    return {
+        "partitions of `access-events` and `sekimori-correlate`": f"{partitions}",
+        "detectors, of one core each": f"{detectors}",
+        "cores in use, all detectors": f"{core * partitions:.1f}",
+        "a detector's memory, MB, without registers of more people": f"{memory:,.0f}",
+        "from agents to Kafka, MB/s": f"{wire / 1e6:.1f}",
+        f"between brokers, MB/s ({chosen.copies} copies)": f"{(wire + relay) * (chosen.copies - 1) / 1e6:.1f}",
+        "from Kafka to detectors and from them, MB/s": f"{(wire + 2 * relay) / 1e6:.1f}",
+        f"Kafka's disk, GB ({chosen.kept_days} days, {chosen.copies} copies)": f"{kept / 1e9:,.0f}",
+        "a snapshot of a partition, MB": f"{saved / 1e6:,.0f}",
+        "to catch up an hour, minutes": f"{60 * rate / (_at_most(measured) * detectors - rate):,.0f}",
+    }
+
+
+def _at_most(measured: Measured) -> float:
+    """Events a second that a core works off in a backlog, in turns of 16 MiB."""
+    per_turn = (16 << 20) / 717  # bytes of an event, uncompressed
+    return 1e6 / (measured.event_us + measured.turn_ms * 1000 / per_turn)
+
+
+def table() -> str:
+    """In Markdown."""
+    columns = [sized(rate) for rate in RATES]
+    head = "| events a second | " + " | ".join(f"{rate:,}" for rate in RATES) + " |\n|---|" + "---|" * len(RATES) + "\n"
+    return head + "".join(f"| {name} | " + " | ".join(one[name] for one in columns) + " |\n" for name in columns[0])
+
+
+if __name__ == "__main__":
+    print(table(), end="")
