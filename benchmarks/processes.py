@@ -158,7 +158,7 @@ def backlog(
     try:
         post.send(first)
         detectors = [place.start(name=f"det{number}") for number in range(count)]
-        _until(lambda: _ready(detectors), detectors, 120)
+        until(lambda: ready(detectors), detectors, 120)
         pids = [one.process.pid for one in detectors]
         before, start = Shown.of(detectors), tuple(cpu_s(pid) for pid in pids)
         for one in detectors:
@@ -172,8 +172,8 @@ def backlog(
         spent = tuple(cpu_s(pid) - already for pid, already in zip(pids, start, strict=True))
         rss = tuple(memory_mb(pid, "VmHWM") for pid in pids)
         measured = Measured(
-            lines(records), start, spent, (_last_sent(place) - begun_ms) / 1000, rss, _by_label(after, before, "busy_seconds_total"),
-            _by_label(after, before, "steps_total"), len({one["finding_info"]["uid"] for one in place.found()}),
+            lines(records), start, spent, (_last_sent(place) - begun_ms) / 1000, rss, by_label(after, before, "busy_seconds_total"),
+            by_label(after, before, "steps_total"), len({one["finding_info"]["uid"] for one in place.found()}),
         )  # fmt: skip
         for one in detectors:
             if one.end() != 0:
@@ -184,7 +184,7 @@ def backlog(
         place.close()
 
 
-def _until(what: Callable[[], bool], detectors: Sequence[Running], timeout_s: float) -> None:
+def until(what: Callable[[], bool], detectors: Sequence[Running], timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
     while not what():
         if time.monotonic() > deadline or not all(one.is_up for one in detectors):
@@ -192,7 +192,7 @@ def _until(what: Callable[[], bool], detectors: Sequence[Running], timeout_s: fl
         time.sleep(0.25)
 
 
-def _ready(detectors: Sequence[Running]) -> bool:
+def ready(detectors: Sequence[Running]) -> bool:
     """Whether each has its share of the partitions and has worked on the heartbeats."""
     if any(one.get("/readyz")[0] != 200 for one in detectors):
         return False
@@ -219,7 +219,7 @@ def _worked_off(detectors: Sequence[Running], begin: Shown, total: int) -> Shown
         time.sleep(1.0)  # the gauges are set once a second
         return now.sum("events_total") - begin.sum("events_total") >= total and same and _idle(now)
 
-    _until(over, detectors, 1200)
+    until(over, detectors, 1200)
     shown = last[-1]
     odd = {
         name: shown.sum(name)
@@ -231,7 +231,8 @@ def _worked_off(detectors: Sequence[Running], begin: Shown, total: int) -> Shown
     return shown
 
 
-def _by_label(after: Shown, before: Shown, name: str) -> dict[str, float]:
+def by_label(after: Shown, before: Shown, name: str) -> dict[str, float]:
+    """What was added to a counter, by its labels' values."""
     found = {}
     for each, value in after.since(before).items():
         if each.partition("{")[0] == name and value:
