@@ -53,7 +53,7 @@ def inputs(config: Config, deployment: Deployment, run: str, cases: Cases, cores
     def notices(place: Place, counts: Counts) -> Notices:
         return Notices(topics, deployment, counts.findings, run, cases)
 
-    read = [Input("notices", topics.findings, notices, tables, gathers=False)] if run == LIVE else []
+    read = [Input("notices", topics.findings, notices, tables, gathers=0.0)] if run == LIVE else []
     return read if cores is None else [*_stages(config, deployment, run, cores, tables), *read]
 
 
@@ -69,7 +69,7 @@ def _stages(
     def two(place: Place, counts: Counts) -> Two[Any]:
         return Two(cores.two, topics, deployment, place, counts, run, code)
 
-    return [Input("one", topics.events, one, tables), Input("two", topics.correlate, two)]
+    return [Input("one", topics.events, one, tables), Input("two", topics.correlate, two, gathers=0.25)]
 
 
 def archive(config: Config) -> Callable[[Place, int, int], Segments] | None:

@@ -53,14 +53,14 @@ class Input:
         topic: What it reads.
         make: Its stage for a partition.
         tables: Opens the archive of a partition that has so many siblings, from an offset on; None: it has none.
-        gathers: Whether a turn costs enough for records to be gathered for it; what is told does not wait.
+        gathers: For what part of `limits.turn_s` records are gathered for a turn: the less, the less a turn costs.
     """
 
     name: StageName
     topic: str
     make: Callable[[Place, Counts], Stage[Any, Any]]
     tables: Callable[[Place, int, int], Tables] | None = None
-    gathers: bool = True
+    gathers: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +306,7 @@ class Partitions:
             stage = one.make(place, self._counts)
             worker = Worker(
                 place, stage, state_log, self._outbox, Observed(self._metrics, one.name),
-                snapshot_s=config.limits.snapshot_s, turn_s=config.limits.turn_s if one.gathers else 0.0,
+                snapshot_s=config.limits.snapshot_s, turn_s=config.limits.turn_s * one.gathers,
                 turn_bytes=config.limits.turn_mib << 20, monotonic=self._clocks.monotonic,
             )  # fmt: skip
             worker.open(lambda: self._first(place), self._tables(one, place))
