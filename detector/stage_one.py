@@ -133,7 +133,7 @@ class One(Generic[C]):
         counts = state.counts or Counts(**decision["counts"])
         clocks = watermark.leave(watermark.hear(state.clocks, prepared.heard), decision.get("left", ()))
         reached = watermark.watermark(clocks, self._config.detector.lateness_s * 1000)
-        whole = -1 if reached is None else watermark.in_whole_seconds(reached)
+        whole = -1 if reached is None else watermark.in_steps(reached)
         mark = max(state.watermark, whole, decision.get("close", -1))
         pinned = pins.extended(state.pinned, decision, state.watermark)
         schedule = tuple((pin.since, self._deployment.load(pin)) for pin in pinned)

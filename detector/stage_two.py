@@ -132,7 +132,7 @@ class Two(Generic[C]):
             if heard is not Heard.BEFORE:
                 rows += one.rows
         # A stage one that had late rows to hand on has told a few milliseconds more than it has come to.
-        mark = watermark.in_whole_seconds(reach.reached)
+        mark = watermark.in_steps(reach.reached)
         core, effects = self._core.advance(state.core, rows, mark, min(reach.heard, mark), schedule)
         found = [*self._lost(state, decision, schedule), *effects.findings]
         records = [

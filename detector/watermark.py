@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+# How far event time moves at least.
+STEP_MS: Final = 250
 # What has left is remembered for whom it may interest, and forgotten beyond so many: anybody can make up a name.
 MOST_AWAY: Final = 10_000
 
@@ -166,14 +168,13 @@ def watermark(clocks: Clocks, lateness_ms: int) -> int | None:
     return None if clocks.reached is None else clocks.reached - lateness_ms
 
 
-def in_whole_seconds(reached: int) -> int:
-    """The last moment of the last whole second, UTC ms, of a time up to which all events came.
+def in_steps(reached: int) -> int:
+    """The last moment of the last whole step (`STEP_MS`), UTC ms, of a time up to which all events came.
 
-    Under steady load time moves a little with every turn, and each move costs both stages a round of their own. What is judged
-    in parts or at once is the same, so it is done second by second: many logs tell whole seconds, and the events of one are then
-    decided together.
+    Under steady load time moves a little with every record, and each move costs both stages a round of their own. What is
+    judged in parts or at once is the same, so small moves are left out. Longer steps would keep findings waiting.
     """
-    return (reached + 1) // 1000 * 1000 - 1
+    return (reached + 1) // STEP_MS * STEP_MS - 1
 
 
 def _further(reached: int | None, slowest: int) -> int | None:

@@ -24,6 +24,7 @@ from detector.place import Place
 from detector.stage import Moment
 from detector.stage_one import One, Schedule
 from detector.stage_two import Rows, Two
+from detector.watermark import STEP_MS
 from tests.detector.small import CountActors, CountEverybody, Effects
 
 MINUTE = 60_000
@@ -290,13 +291,13 @@ def test_a_rerun_closes_what_is_open_at_its_end():
     assert turns.stage.is_over(turns.state)
 
 
-def test_time_moves_in_whole_seconds_so_that_what_logs_tell_of_one_is_decided_together():
+def test_time_moves_in_steps():
     turns, marks = Turns(one()), []
     for number in range(60):
         turns.take(records([event(number, START + number * 50)], start=number))
         marks.append(turns.state.core["mark"])
 
-    assert sorted(set(marks)) == [START - MINUTE + seconds * 1000 - 1 for seconds in range(3)]
+    assert sorted(set(marks)) == [START - MINUTE + number * STEP_MS - 1 for number in range(60 * 50 // STEP_MS)]
 
 
 class Listening(CountEverybody):

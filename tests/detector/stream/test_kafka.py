@@ -21,7 +21,7 @@ from detector import admission, rulebook
 from detector import model as models
 from detector.admission import Arrived, Trust
 from detector.baseline import Baseline
-from detector.watermark import in_whole_seconds
+from detector.watermark import in_steps
 from tests import command
 from tests.detector.desk import Desk
 from tests.detector.month import RULES
@@ -115,7 +115,7 @@ def send_what_cannot_be_read(desk: Desk) -> None:
 
 def until_decided(desk: Desk, heard: int) -> None:
     """Wait until both stages of all partitions have decided all that is older than the lateness."""
-    mark = in_whole_seconds(heard - sent.LATENESS_S * 1000) / 1000
+    mark = in_steps(heard - sent.LATENESS_S * 1000) / 1000
     count = {"one": desk.partitions[0], "two": sent.CORRELATE}
     deadline = time.monotonic() + 240
     while True:
