@@ -181,7 +181,8 @@ sasl_password_file = "password"
     assert [one.returncode for one in found] == [3, 3, 3, 0]
     refused = [one.stderr for one in found[:3]]
     assert [text.count("\n") for text in refused] == [1, 1, 1]
-    assert "refuses to log in user 'bob'" in refused[0]
+    # A broker that is busy hangs up before it has said why.
+    assert "refuses to log in user 'bob'" in refused[0] or "kafka.sasl_username" in refused[0]
     assert f"has no topic {topic}, or does not let 'bob' read it" in refused[1]
     assert f"does not let 'bob' read topic {topic}" in refused[2]
 
