@@ -124,14 +124,24 @@ class _Node:
         return self.items or any(child.required for child in self.children.values())
 
 
+_NOBODYS: Final = _Node()
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+
+
 def _ordered(value: Any, node: _Node) -> Any:
+    # Nearly all values are plain: to ask each whether it is a mapping takes longer than all else.
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, list | tuple):
         return [_ordered(item, node) for item in value]
     if not isinstance(value, Mapping):
         return value
-    first = [key for key in node.children if key in value]
-    rest = sorted(key for key in value if key not in node.children)
-    return {key: _ordered(value[key], node.children.get(key, _Node())) for key in (*first, *rest)}
+    children = node.children
+    made = {key: _ordered(value[key], child) for key, child in children.items() if key in value}
+    if len(made) < len(value):
+        rest = sorted(key for key in value if key not in children)
+        made |= {key: _ordered(value[key], _NOBODYS) for key in rest}
+    return made
 
 
 def _checked(value: object, node: _Node, path: str, what: str, newer: bool, item: bool = False) -> Iterator[str]:
