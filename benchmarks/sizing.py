@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-RATES = (5_000, 50_000, 500_000)
+RATES = (50, 500, 5_000, 50_000, 500_000)
 DAY_S = 86_400
 
 
@@ -20,11 +20,13 @@ class Measured:
     """What things cost.
 
     Attributes:
-        event_us: CPU µs of an event, all stages; `turn_ms`: of a turn of one partition, whatever is in it, both stages. Both fitted to
-            1, 5 and 20 thousand events a second (`benchmarks/stages.py`).
+        event_us: CPU µs of an event, all stages; `turn_ms`: of a turn of one partition, whatever is in it, both stages. Both fitted by
+            eye to 5 and 20 thousand events a second of one partition.
         wire_bytes, relay_bytes: Of an event, compressed, in the events' topic and in that for stage two (`benchmarks/detector.py`'s topics).
         waiting_bytes: Of an event in memory until the watermark passes it; `saved_bytes`: of the same in a snapshot.
-        session_bytes: Of an open session in memory (`benchmarks/open_sessions.py`).
+        day_bytes: Of an event in memory until its session is closed and its local day over (`benchmarks/open_sessions.py`: 1,975
+            bytes a session of two).
+        kept_mb: Of sessions that closed lately, for what comes late: 200,000 events of a partition at most.
         program_mb: Of a detector without events, with the registers of a town of 160 staff.
     """
 
@@ -34,7 +36,8 @@ class Measured:
     relay_bytes: float = 23.0
     waiting_bytes: float = 345.0
     saved_bytes: float = 102.0
-    session_bytes: float = 1_000.0
+    day_bytes: float = 1_000.0
+    kept_mb: float = 160.0
     program_mb: float = 350.0
 
 
@@ -45,7 +48,7 @@ class Chosen:
     Attributes:
         partition_events: Most events a second that a partition is to take.
         turn_s, lateness_s, snapshot_s: As in `detector.toml`.
-        event_every_s: How often somebody at work makes an event.
+        day_s: For how long of a day there are so many events a second.
         kept_days, copies: Of records in Kafka.
         busy: Share of a core that a detector may use; what is left is for catching up.
     """
@@ -54,7 +57,7 @@ class Chosen:
     turn_s: float = 1.0
     lateness_s: int = 300
     snapshot_s: int = 300
-    event_every_s: float = 20.0
+    day_s: float = 36_000.0
     kept_days: int = 7
     copies: int = 3
     busy: float = 0.6
@@ -71,21 +74,22 @@ def sized(rate: int, measured: Measured = MEASURED, chosen: Chosen = CHOSEN) -> 
     at_once = max(1, int(chosen.busy / core))
     detectors = max(2, ceil(partitions / at_once))
     each = ceil(partitions / detectors)
-    waiting, sessions = share * chosen.lateness_s, share * chosen.event_every_s
-    memory = measured.program_mb + each * (waiting * measured.waiting_bytes + sessions * measured.session_bytes) / 1e6
+    waiting, today = share * chosen.lateness_s, share * chosen.day_s
+    events_mb = (waiting * measured.waiting_bytes + today * measured.day_bytes) / 1e6
+    memory = measured.program_mb + each * (measured.kept_mb + events_mb)
     wire, relay = rate * measured.wire_bytes, rate * measured.relay_bytes
-    saved = waiting * measured.saved_bytes
+    saved = (waiting + today) * measured.saved_bytes
     kept = (wire + relay) * chosen.kept_days * DAY_S * chosen.copies
     return {
         "partitions of `access-events` and `sekimori-correlate`": f"{partitions}",
         "detectors, of one core each": f"{detectors}",
         "cores in use, all detectors": f"{core * partitions:.1f}",
-        "a detector's memory, MB, without registers of more people": f"{memory:,.0f}",
+        "a detector's memory at the end of the day, GB": f"{memory / 1000:,.0f}",
         "from agents to Kafka, MB/s": f"{wire / 1e6:.1f}",
         f"between brokers, MB/s ({chosen.copies} copies)": f"{(wire + relay) * (chosen.copies - 1) / 1e6:.1f}",
         "from Kafka to detectors and from them, MB/s": f"{(wire + 2 * relay) / 1e6:.1f}",
         f"Kafka's disk, GB ({chosen.kept_days} days, {chosen.copies} copies)": f"{kept / 1e9:,.0f}",
-        "a snapshot of a partition, MB": f"{saved / 1e6:,.0f}",
+        "a snapshot of a partition at the end of the day, GB": f"{saved / 1e9:,.1f}",
         "to catch up an hour, minutes": f"{60 * rate / (_at_most(measured) * detectors - rate):,.0f}",
     }
 
