@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from contract import event
-from detector import correlate, decide, features, history, hits, moments, rulebook, sessionise, sigma, witness
+from detector import correlate, decide, features, history, hits, moments, rulebook, sessionise, sigma, stowed, witness
 from detector.enrich import Enricher
 from detector.explain import explain
 from detector.marks import Marks
@@ -38,12 +38,14 @@ class Context:
         rules: The rule book.
         limits: When a session ends.
         thresholds: From which risk on something is looked at.
+        stowed_rows: From so many events on, those of closed sessions are packed until their day is over.
     """
 
     site: Site
     rules: RuleBook
     limits: sessionise.Limits = field(default_factory=sessionise.Limits)
     thresholds: decide.Thresholds = field(default_factory=decide.Thresholds)
+    stowed_rows: int = 50_000
     enricher: Enricher = field(init=False)
     evidence: witness.Limits = field(init=False)
     atoms: tuple[sigma.Atom, ...] = field(init=False)
@@ -82,6 +84,7 @@ class State:
         open_hits: Hits in these sessions.
         rows: Events of these sessions and of days that are not over (`features.ROWS`), in event order. Those of sessions
             that closed stay until the day is over.
+        stowed: Such events, packed (`detector.stowed`).
         history: What is remembered of each actor.
         windows: Windows of the correlations by actor; of a rule that is in effect no longer none.
         declared: Sources of which stage two was told that they must speak.
@@ -91,6 +94,7 @@ class State:
     tails: pl.DataFrame = field(default_factory=sessionise.no_tails)
     open_hits: pl.DataFrame = field(default_factory=hits.none)
     rows: pl.DataFrame = field(default_factory=pl.DataFrame)
+    stowed: stowed.Stowed = ()
     history: history.History = field(default_factory=history.History)
     windows: correlate.State = field(default_factory=dict)
     declared: tuple[str, ...] = ()
@@ -198,8 +202,8 @@ def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Conte
     )
     found = pl.concat([state.open_hits, found])
     ended = pl.col("unit").is_in(gone.implode())
-    rows, over = _days_over(rows, state.watermark, watermark, tails, context)
-    remembered, days, day_hits = _days(remembered, over, context)
+    remembered, days, day_hits = _days_over(remembered, rows, state, watermark, context)
+    rows, packed = _left(rows, state, watermark, tails, context)
 
     output = Output(
         rows=heard.select(ARCHIVE),
@@ -218,6 +222,7 @@ def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Conte
         tails=tails,
         open_hits=found.filter(~ended),
         rows=rows,
+        stowed=packed,
         history=remembered,
         windows=correlate.forget(
             windows, state.watermark, watermark, correlate.by_windows(_correlations(context.rules, stage=1))
@@ -254,15 +259,39 @@ def _appended(rows: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
 
 
 def _days_over(
-    rows: pl.DataFrame, before: int, watermark: int, tails: pl.DataFrame, context: Context
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """What stays when the watermark moves from `before`, and the events of days that are over since."""
-    first, today = (local_date(at + 1, context.site) for at in (before, watermark))
+    remembered: history.History, rows: pl.DataFrame, state: State, watermark: int, context: Context
+) -> tuple[history.History, pl.DataFrame, pl.DataFrame]:
+    """Sum up the days that are over since the watermark of the state."""
+    first, today = (local_date(at + 1, context.site) for at in (state.watermark, watermark))
     if first >= today:
-        return rows, rows.clear()
-    date = pl.col("time.date")
+        return _days(remembered, rows.clear(), context)
+    days, found = [], []
+    for over in stowed.days(state.stowed, rows, first, today):
+        remembered, some, hit = _days(remembered, over, context)
+        days.append(some)
+        found.append(hit)
+    whole = days[0] if len(days) == 1 else pl.concat([one for one in days if one.height] or days[:1]).sort(_DAY)
+    return remembered, whole, pl.concat(found)
+
+
+def _left(
+    rows: pl.DataFrame, state: State, watermark: int, tails: pl.DataFrame, context: Context
+) -> tuple[pl.DataFrame, stowed.Stowed]:
+    """What stays of the events, and what of them is packed from now on."""
+    first, today = (local_date(at + 1, context.site) for at in (state.watermark, watermark))
     open_ = pl.col("session").is_in(tails["session"].implode())
-    return rows.filter(open_ | (date >= today)), rows.filter((date >= first) & (date < today))
+    if first < today:
+        return rows.filter(open_ | (pl.col("time.date") >= today)), stowed.left(state.stowed, today)
+    # To look at all of them takes time, so it is done once in a minute of event time.
+    if (
+        rows.height < context.stowed_rows
+        or state.watermark // sessionise.MINUTE_MS == watermark // sessionise.MINUTE_MS
+    ):
+        return rows, state.stowed
+    closed = rows.filter(~open_)
+    if closed.height < context.stowed_rows // 2:
+        return rows, state.stowed
+    return rows.filter(open_), (*state.stowed, stowed.stow(closed.filter(pl.col("actor.id").is_not_null())))
 
 
 def _event_hits(

@@ -13,7 +13,7 @@ from detector.history import History
 from detector.stream.amend import Kept
 from detector.stream.telling import Moments, Told
 
-VERSION: Final = 1
+VERSION: Final = 2
 _ONE: Final = "core one"
 _TWO: Final = "core two"
 _CORE: Final = ("tails", "open_hits", "rows")
@@ -39,7 +39,7 @@ def dump_one(
         "moments": moments.known, "early": moments.early,
         "kept rows": kept.rows, "kept hits": kept.hits, "kept tails": kept.tails,
     }  # fmt: skip
-    return parcel.pack(_ONE, VERSION, header, frames, {})
+    return parcel.pack(_ONE, VERSION, header, frames, {f"stowed {n:06}": one for n, one in enumerate(core.stowed)})
 
 
 def load_one(data: bytes) -> One:
@@ -48,10 +48,11 @@ def load_one(data: bytes) -> One:
     Raises:
         ValueError: Damaged, or of a version that this program does not know.
     """
-    header, frames, _ = parcel.unpack(data, _ONE, VERSION)
+    header, frames, blobs = parcel.unpack(data, _ONE, VERSION)
     core = step.State(
         watermark=header["watermark"],
         declared=tuple(header["declared"]),
+        stowed=tuple(blobs[name] for name in sorted(blobs)),
         history=History(**{name: frames[f"history {name}"] for name in _HISTORY}),
         windows=_unpacked(frames),
         **{name: frames[name] for name in _CORE},
