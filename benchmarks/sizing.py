@@ -24,8 +24,9 @@ class Measured:
             eye to 5 and 20 thousand events a second of one partition.
         wire_bytes, relay_bytes: Of an event, compressed, in the events' topic and in that for stage two (`benchmarks/detector.py`'s topics).
         waiting_bytes: Of an event in memory until the watermark passes it; `saved_bytes`: of the same in a snapshot.
-        day_bytes: Of an event in memory until its session is closed and its local day over (`benchmarks/open_sessions.py`: 1,975
-            bytes a session of two).
+        open_bytes: Of an event in memory until its session is closed (`benchmarks/open_sessions.py`: 1,975 bytes a session of two).
+        day_bytes: Of an event from then on until its local day is over, packed (`detector.stowed`: 59.5 bytes, 50,000 events of
+            the fictional office).
         kept_mb: Of sessions that closed lately, for what comes late: 200,000 events of a partition at most.
         program_mb: Of a detector without events, with the registers of a town of 160 staff.
     """
@@ -36,7 +37,8 @@ class Measured:
     relay_bytes: float = 23.0
     waiting_bytes: float = 345.0
     saved_bytes: float = 102.0
-    day_bytes: float = 1_000.0
+    open_bytes: float = 1_000.0
+    day_bytes: float = 60.0
     kept_mb: float = 160.0
     program_mb: float = 350.0
 
@@ -48,6 +50,7 @@ class Chosen:
     Attributes:
         partition_events: Most events a second that a partition is to take.
         turn_s, lateness_s, snapshot_s: As in `detector.toml`.
+        open_s: How long it takes from an event until its session is closed.
         day_s: For how long of a day there are so many events a second.
         kept_days, copies: Of records in Kafka.
         busy: Share of a core that a detector may use; what is left is for catching up.
@@ -57,6 +60,7 @@ class Chosen:
     turn_s: float = 1.0
     lateness_s: int = 300
     snapshot_s: int = 300
+    open_s: float = 3_600.0
     day_s: float = 36_000.0
     kept_days: int = 7
     copies: int = 3
@@ -74,22 +78,23 @@ def sized(rate: int, measured: Measured = MEASURED, chosen: Chosen = CHOSEN) -> 
     at_once = max(1, int(chosen.busy / core))
     detectors = max(2, ceil(partitions / at_once))
     each = ceil(partitions / detectors)
-    waiting, today = share * chosen.lateness_s, share * chosen.day_s
-    events_mb = (waiting * measured.waiting_bytes + today * measured.day_bytes) / 1e6
+    waiting, opened, today = share * chosen.lateness_s, share * chosen.open_s, share * chosen.day_s
+    packed_mb = today * measured.day_bytes / 1e6
+    events_mb = (waiting * measured.waiting_bytes + opened * measured.open_bytes) / 1e6 + packed_mb
     memory = measured.program_mb + each * (measured.kept_mb + events_mb)
     wire, relay = rate * measured.wire_bytes, rate * measured.relay_bytes
-    saved = (waiting + today) * measured.saved_bytes
+    saved_mb = (waiting + opened) * measured.saved_bytes / 1e6 + packed_mb
     kept = (wire + relay) * chosen.kept_days * DAY_S * chosen.copies
     return {
         "partitions of `access-events` and `sekimori-correlate`": f"{partitions}",
         "detectors, of one core each": f"{detectors}",
         "cores in use, all detectors": f"{core * partitions:.1f}",
-        "a detector's memory at the end of the day, GB": f"{memory / 1000:,.0f}",
+        "a detector's memory at the end of the day, GB": f"{memory / 1000:,.1f}",
         "from agents to Kafka, MB/s": f"{wire / 1e6:.1f}",
         f"between brokers, MB/s ({chosen.copies} copies)": f"{(wire + relay) * (chosen.copies - 1) / 1e6:.1f}",
         "from Kafka to detectors and from them, MB/s": f"{(wire + 2 * relay) / 1e6:.1f}",
         f"Kafka's disk, GB ({chosen.kept_days} days, {chosen.copies} copies)": f"{kept / 1e9:,.0f}",
-        "a snapshot of a partition at the end of the day, GB": f"{saved / 1e9:,.1f}",
+        "a snapshot of a partition at the end of the day, GB": f"{saved_mb / 1000:,.1f}",
         "to catch up an hour, minutes": f"{60 * rate / (_at_most(measured) * detectors - rate):,.0f}",
     }
 
