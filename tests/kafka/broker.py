@@ -132,6 +132,10 @@ class Broker(Cluster):
     def pause(self) -> None:
         """Freeze it (SIGSTOP): connections stay open, and nothing answers."""
         self._signal(signal.SIGSTOP)
+        assert self._process is not None
+        # Its threads stop one after the other, and until then one may still answer.
+        while not all(_is_stopped(thread) for thread in Path(f"/proc/{self._process.pid}/task").iterdir()):
+            time.sleep(0.005)
 
     def resume(self) -> None:
         """Let a frozen one go on."""
@@ -279,3 +283,10 @@ def _reason(printed: bytes) -> str:
     lines = printed.decode(errors="replace").splitlines()
     telling = [line for line in lines if "Exception" in line or "ERROR" in line or "FATAL" in line]
     return (telling or lines[-1:] or ["it printed nothing"])[0]
+
+
+def _is_stopped(thread: Path) -> bool:
+    try:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0] in "TtZX"
+    except FileNotFoundError:  # it has ended
+        return True
