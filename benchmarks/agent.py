@@ -40,6 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a chec
 
 import polars as pl
 from kafka import KafkaConsumer, TopicPartition
+from usage import cpu_s, memory_mb
 
 from collector import memory, sources
 from collector.agent import TURN_BYTES
@@ -56,7 +57,6 @@ from tests.kafka.cluster import Cluster
 
 FORMATS = {"csv": "welfare-ops", "json": "disaster-ops", "combined": "web-access"}
 PARTITIONS = 4
-TICKS = os.sysconf("SC_CLK_TCK")
 RSYSLOG = """\
 global(workDirectory="{folder}" maxMessageSize="64k")
 module(load="imfile")
@@ -137,18 +137,6 @@ def cpu_of_child(process: subprocess.Popen[bytes]) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def cpu_now(pid: int) -> float:
-    """CPU seconds of a running process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def memory_mb(pid: int, what: str) -> int:
-    """VmRSS or VmHWM of a running process."""
-    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(f"{what}:")]
-    return int(line.split()[1]) // 1024
-
-
 @contextmanager
 def consumer(kafka: Cluster, topic: str) -> Iterator[tuple[KafkaConsumer, list[TopicPartition]]]:
     reader = KafkaConsumer(bootstrap_servers=kafka.address.split(","), auto_offset_reset="earliest")
@@ -226,7 +214,7 @@ def rsyslog(kafka: Cluster, folder: Path, log: Path, lines: int, parse: bool) ->
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise SystemExit(f"rsyslog sent too little: {(place / 'log').read_text()[-500:]}")
                 time.sleep(0.2)
-            cpu = cpu_now(process.pid)
+            cpu = cpu_s(process.pid)
         finally:
             process.kill()
             process.wait()
@@ -301,9 +289,9 @@ def idle(kafka: Cluster, folder: Path, seconds: float) -> dict[str, float | int]
         one.until(lambda: "metrics at port" in one.said)
         one.until(lambda: one.metric("sekimori_collector_acknowledged_events_total") >= 1000)
         time.sleep(5)
-        before, begin = cpu_now(one.process.pid), time.monotonic()
+        before, begin = cpu_s(one.process.pid), time.monotonic()
         time.sleep(seconds)
-        used = (cpu_now(one.process.pid) - before) / (time.monotonic() - begin)
+        used = (cpu_s(one.process.pid) - before) / (time.monotonic() - begin)
         return {"idle_percent_of_core": used * 100, "idle_rss_mb": memory_mb(one.process.pid, "VmRSS")}
 
 

@@ -41,6 +41,7 @@ import polars as pl
 import processes
 from backlog import Agent, Office
 from processes import PARTITIONS, Post, Shown
+from usage import memory_mb
 
 import rules as shipped
 from contract import event
@@ -212,8 +213,8 @@ def measure(kafka: Cluster, folder: Path, office: Office, rate: int, seconds: fl
             "events_per_s": round(reached),
             "lag_records": round(shown.sum("lag_records")),
             "cores_used": used,
-            "rss_mb": max(processes.memory_mb(pid, "VmRSS") for pid in pids),
-            "peak_rss_mb": max(processes.memory_mb(pid, "VmHWM") for pid in pids),
+            "rss_mb": max(memory_mb(pid, "VmRSS") for pid in pids),
+            "peak_rss_mb": max(memory_mb(pid, "VmHWM") for pid in pids),
             "turns_per_s": {name: count / took for name, count in turns.items()},
             "busy_by_step": {name: seconds / took for name, seconds in sorted(busy.items())},
             "planted": found.planted,

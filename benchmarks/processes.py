@@ -13,6 +13,7 @@ from pathlib import Path
 
 from backlog import Agent, Office, lines
 from kafka import KafkaConsumer, TopicPartition
+from usage import cpu_s, memory_mb
 
 from contract.sealed import Record
 from detector.config import Kafka
@@ -21,7 +22,6 @@ from tests.detector.desk import Desk, Running
 from tests.kafka.broker import Broker
 from tests.kafka.cluster import Cluster
 
-TICKS = os.sysconf("SC_CLK_TCK")
 # Of how many detectors one run can make use.
 PARTITIONS = 2
 LATENESS_S = 60
@@ -68,18 +68,6 @@ class Post:
     def close(self) -> None:
         """Take leave."""
         self.publisher.close(1.0)
-
-
-def cpu_s(pid: int) -> float:
-    """CPU seconds of a process so far, user and system, all threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def memory_mb(pid: int, what: str) -> int:
-    """VmRSS (now) or VmHWM (the most so far) of a process."""
-    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(f"{what}:")]
-    return int(line.split()[1]) // 1024
 
 
 @dataclass(frozen=True, slots=True)
