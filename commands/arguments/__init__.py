@@ -1,0 +1,1 @@
+"""What each sub-command may be told. Nothing heavy is imported before one is chosen."""
