@@ -10,15 +10,15 @@ from typing import Final
 
 import polars as pl
 
-from contract import event
-from detector import correlate, moments, relay, repeats, step
+from detector import correlate, relay, repeats, step
 from detector.stage_one import Schedule
 from detector.step import Output
-from detector.stream import amend, caps, snapshot, telling
+from detector.stream import amend, caps, snapshot, telling, waiting
 from detector.stream.amend import Kept
 from detector.stream.effects import Effects
 from detector.stream.plan import Plan, Plans
 from detector.stream.telling import Moments
+from detector.stream.waiting import Waiting
 from detector.witness.summary import SUMMARY, summary
 
 # Looking through all that is remembered takes time, so it is done once in so much event time.
@@ -31,14 +31,14 @@ class State:
 
     Attributes:
         core: Of `step`.
-        waiting: Events later than its watermark, in pieces as they came.
+        waiting: Events later than its watermark, in pieces as they came, prepared.
         moments: What was told, and what is known of it.
         said: What was raised before (`repeats.SAID`).
         kept: Sessions that closed lately, for what comes late.
     """
 
     core: step.State = field(default_factory=step.State)
-    waiting: tuple[pl.DataFrame, ...] = ()
+    waiting: Waiting = ()
     moments: Moments = field(default_factory=Moments)
     said: pl.DataFrame = field(default_factory=repeats.nothing)
     kept: Kept = field(default_factory=Kept)
@@ -72,27 +72,28 @@ class Core:
         """
         plans, before = self._plans.of(schedule), state.core.watermark
         watermark, effects = max(watermark, before), Effects()
-        late = pl.col("time.occurred") <= before
-        notes = [_renumbered(again)]
-        single = [moments.none()]
-        if new.filter(late).height:
+        late = new["time.occurred"] <= before
+        notes = [_renumbered(again)] if again.height else []
+        single: list[pl.DataFrame] = []
+        if late.any():
             state, noted, told = _amended(state, new.filter(late), plans.at(before), effects)
             notes.append(noted)
             single.append(told)
-        fresh = new.filter(~late)
-        soon = telling.arriving(fresh.filter(pl.col("time.occurred") > watermark), plans, watermark)
-        state = replace(state, waiting=(*state.waiting, fresh) if fresh.height else state.waiting)
+            new = new.filter(~late)
+        pieces = waiting.come(new, plans, before, watermark)
+        soon = telling.arriving(pieces, watermark)
+        state = replace(state, waiting=(*state.waiting, *pieces))
         candidates = []
         for _, upto, plan in plans.stretches(before, watermark):
             state, output, decided = _decided(state, upto, plan, effects)
             candidates.append(output.candidates)
             notes.append(output.notes)
             single.append(decided)
-        known = replace(state.moments, early=pl.concat([state.moments.early, soon]))
-        known, told_now = telling.tell(known, pl.concat([*single, soon]), plans, watermark)
+        known = replace(state.moments, early=telling.together([state.moments.early, soon]))
+        known, told_now = telling.tell(known, telling.together([*single, soon]), plans, watermark)
         effects.findings += told_now
         effects.relays = _relays(candidates, notes)
-        state = replace(state, moments=known)
+        state = replace(state, moments=known, waiting=waiting.kept(state.waiting))
         if before // _TIDY_MS != watermark // _TIDY_MS:
             state = _tidy(state, plans.at(watermark), effects)
         return state, effects
@@ -116,9 +117,9 @@ class Core:
 
 def _decided(state: State, upto: int, plan: Plan, effects: Effects) -> tuple[State, Output, pl.DataFrame]:
     """Decide a stretch during which the same plan holds; also returns the moments in it that page."""
-    due, waiting = _taken(state.waiting, upto)
+    due, left = waiting.due(state.waiting, upto, plan)
     after = state.core.watermark
-    core, output = step.step(state.core, due, upto, plan.context)
+    core, output = step.advance(state.core, due, upto, plan.context)
     decided = telling.weighed(output.moments, plan)
     known = telling.settle(state.moments, decided, upto)
     over = telling.due(known, after, upto, plan.zone)
@@ -138,20 +139,7 @@ def _decided(state: State, upto: int, plan: Plan, effects: Effects) -> tuple[Sta
     effects.count_hits(output.hits)
     units = {one["unmapped"]["unit"] for one in others}
     kept = amend.keep(state.kept, output, units, plan.context.limits)
-    return State(core, waiting, known, said, kept), output, decided
-
-
-def _taken(waiting: tuple[pl.DataFrame, ...], upto: int) -> tuple[pl.DataFrame, tuple[pl.DataFrame, ...]]:
-    """Events up to a moment, and the pieces of the others. A piece that is due in part is parted, the others stay as they are."""
-    due, left = [event.empty()], []
-    for piece in waiting:
-        until = pl.col("time.occurred") <= upto
-        now = piece.filter(until)
-        if now.height:
-            due.append(now)
-        if now.height < piece.height:
-            left.append(piece.filter(~until) if now.height else piece)
-    return pl.concat(due), tuple(left)
+    return State(core, left, known, said, kept), output, decided
 
 
 def _amended(

@@ -25,12 +25,14 @@ class Plan:
         pins: Registers, rules, model, baseline.
         maker: Puts findings into words.
         arriving: Rules that are decided when an event arrives, since they may page and need nothing but the event.
+        unheard: No events, as `step.prepare` gives them.
         nothing: What is decided of no units at all, for its columns.
     """
 
     pins: Pins
     maker: findings.Maker
     arriving: tuple[Rule, ...] = field(init=False)
+    unheard: pl.DataFrame = field(init=False)
     nothing: judge.Period = field(init=False)
 
     def __post_init__(self) -> None:
@@ -39,7 +41,9 @@ class Plan:
             rule for rule in context.rules.of("event")
             if moments.at_once(rule) and moments.may_page(rule, context.thresholds)
         ]  # fmt: skip
-        _, output = step.step(step.State(), event.empty(), 0, context)
+        unheard = step.prepare(event.empty(), context)
+        _, output = step.advance(step.State(), unheard, 0, context)
+        object.__setattr__(self, "unheard", unheard)
         object.__setattr__(self, "arriving", tuple(chosen))
         object.__setattr__(self, "nothing", judge.Period(output.sessions, output.days))
 

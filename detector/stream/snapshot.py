@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import polars as pl
 
-from contract import event
 from detector import parcel, step, witness
 from detector.history import History
 from detector.stream.amend import Kept
 from detector.stream.telling import Moments, Told
+from detector.stream.waiting import Piece, Waiting, bare
 
 VERSION: Final = 2
 _ONE: Final = "core one"
@@ -20,13 +20,11 @@ _CORE: Final = ("tails", "open_hits", "rows")
 _HISTORY: Final = ("actors", "ops", "pairs", "days")
 _WINDOW: Final = "window "
 # Core, waiting events, moments, what was said, sessions that closed lately.
-One = tuple[step.State, tuple[pl.DataFrame, ...], Moments, pl.DataFrame, Kept]
+One = tuple[step.State, Waiting, Moments, pl.DataFrame, Kept]
 
 
-def dump_one(
-    core: step.State, waiting: tuple[pl.DataFrame, ...], moments: Moments, said: pl.DataFrame, kept: Kept
-) -> bytes:
-    """Stage one's state, part by part (`One`)."""
+def dump_one(core: step.State, waiting: Waiting, moments: Moments, said: pl.DataFrame, kept: Kept) -> bytes:
+    """Stage one's state, part by part (`One`). What is said of waiting events by registers can be said again."""
     header = {
         "watermark": core.watermark, "declared": list(core.declared),
         "told": {unit: list(one) for unit, one in moments.told.items()},
@@ -35,7 +33,7 @@ def dump_one(
     frames |= {f"history {name}": getattr(core.history, name) for name in _HISTORY}
     frames |= _windows(core.windows)
     frames |= {
-        "waiting": pl.concat([event.empty(), *waiting]).sort("time.occurred", "event.id"), "said": said,
+        "waiting": bare(waiting), "said": said,
         "moments": moments.known, "early": moments.early,
         "kept rows": kept.rows, "kept hits": kept.hits, "kept tails": kept.tails,
     }  # fmt: skip
@@ -58,7 +56,7 @@ def load_one(data: bytes) -> One:
         **{name: frames[name] for name in _CORE},
     )
     told = {unit: Told(*one) for unit, one in header["told"].items()}
-    waiting = (frames["waiting"],) if frames["waiting"].height else ()
+    waiting = (Piece.of(frames["waiting"]),) if frames["waiting"].height else ()
     kept = Kept(frames["kept rows"], frames["kept hits"], frames["kept tails"])
     return core, waiting, Moments(frames["moments"], frames["early"], told), frames["said"], kept
 

@@ -7,7 +7,7 @@ event that came, again when it becomes more serious, and once more when the day 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
@@ -16,12 +16,13 @@ import polars as pl
 from contract import finding
 from detector import hits, moments, repeats
 from detector.schedule import Schedule
-from detector.step import prepare
 from detector.stream.plan import Plan
+from detector.stream.waiting import Piece
 from registers.calendar import day_end
 
 # How long a day is remembered after its end, for what comes late.
 REMEMBERED_MS: Final = 86_400_000
+_NONE: Final = moments.none()
 Finding = dict[str, Any]
 
 
@@ -43,38 +44,43 @@ class Moments:
         told: By unit.
     """
 
-    known: pl.DataFrame = field(default_factory=moments.none)
-    early: pl.DataFrame = field(default_factory=moments.none)
+    known: pl.DataFrame = field(default_factory=lambda: _NONE)
+    early: pl.DataFrame = field(default_factory=lambda: _NONE)
     told: Mapping[str, Told] = field(default_factory=dict)
 
 
-def arriving(rows: pl.DataFrame, plans: Schedule[Plan], after: int) -> pl.DataFrame:
-    """What can be said of events at once, that have to wait for the others.
+def arriving(pieces: Iterable[Piece], after: int) -> pl.DataFrame:
+    """What can be said at once of events that have to wait for the others.
 
     Args:
-        rows: Events in `contract.event` columns, all later than `after`.
-        plans: What decides.
+        pieces: What came, prepared, in pieces that are later than `after` or not.
         after: UTC ms.
 
     Returns:
         Rows of `moments.PAGING`.
     """
-    found = [moments.none()]
-    if rows.is_empty():
-        return found[0]
-    for begin, upto, plan in plans.stretches(after, int(rows["time.occurred"].max())):  # type: ignore[arg-type]
-        part = rows.filter(pl.col("time.occurred").is_between(begin + 1, upto))
-        if part.is_empty() or not plan.arriving:
+    found = []
+    for piece in pieces:
+        plan = piece.by
+        if piece.first <= after or plan is None or not plan.arriving:
             continue
-        ready = prepare(part, plan.context).with_columns(pl.lit(None, dtype=pl.String).alias("session"))
-        matched = hits.match(ready, plan.arriving, "session", "event.id", "time.occurred")
-        found.append(weighed(moments.of(matched, ready, plan.arriving, plan.context.thresholds), plan))
-    return pl.concat(found)
+        rows = piece.rows.with_columns(pl.lit(None, dtype=pl.String).alias("session"))
+        matched = hits.match(rows, plan.arriving, "session", "event.id", "time.occurred")
+        found.append(weighed(moments.of(matched, rows, plan.arriving, plan.context.thresholds), plan))
+    return together(found)
 
 
 def weighed(rows: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     """Those of `moments.MOMENTS` that page."""
+    if rows.is_empty():
+        return _NONE
     return moments.paging(rows, plan.context.rules.rules, plan.pins.usual, plan.context.thresholds)
+
+
+def together(rows: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """All rows of several frames of `moments.PAGING`; mostly there are none."""
+    some = [one for one in rows if one.height]
+    return pl.concat(some) if some else _NONE
 
 
 def settle(known: Moments, decided: pl.DataFrame, upto: int) -> Moments:
