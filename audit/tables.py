@@ -147,7 +147,7 @@ def _read(out: Path, site: Site) -> Tables:
         "sessions": sessions,
         "findings": found.table.lazy(),
         "runs": pl.DataFrame(runs, schema=RUNS, strict=False).lazy(),
-        "decisions": pl.DataFrame(_objects(out / "decisions.ndjson", problems), schema=DECISIONS, strict=False).lazy(),
+        "decisions": _decisions(out, problems),
         "rejected": _rejected(out / "rejected.ndjson"),
         "usage": used.lazy(),
         "people": sums.people(used).lazy(),
@@ -167,6 +167,13 @@ def _events(out: Path, site: Site) -> pl.LazyFrame:
     return frame.with_columns(
         Calendar(site.config).local(pl.col("time.occurred")).dt.date().alias("date"), OK.alias("ok")
     )
+
+
+def _decisions(out: Path, problems: list[str]) -> pl.LazyFrame:
+    """Those that `sekimori archive tables` wrote by day, and those of a file beside them."""
+    written = pl.DataFrame(_objects(out / "decisions.ndjson", problems), schema=DECISIONS, strict=False)
+    by_day = _parquet(sorted((out / "decisions").glob("[0-9]*.parquet")), DECISIONS)
+    return pl.concat([by_day, written.lazy()])
 
 
 def _parquet(paths: list[Path], schema: pl.Schema) -> pl.LazyFrame:

@@ -1,4 +1,4 @@
-"""`sekimori archive tables`: events, findings and sessions as Parquet by day, made from the archive's segments."""
+"""`sekimori archive tables`: events, findings, decisions and sessions as Parquet by day, made from the archive's segments."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     if out is None:
         raise Failure(f"{options.folder}: give --out a local folder for the tables")
     try:
-        sources = derive.sources_of(options.topic, options.findings_topic)
+        sources = derive.sources_of(options.topic, options.findings_topic, options.decisions_topic)
         where = store.opened(options.folder)
         made = derive.derive(where, out, _zone(options.site), again=options.again, sources=sources)
     except (BusyError, DamagedError, StoreError) as error:

@@ -77,9 +77,12 @@ class Shape:
             ValueError: It is no JSON, or wrong in any key; all problems are named.
         """
         try:
-            value = json.loads(data)
+            text = data.decode()
+            value = json.loads(text)
         except (ValueError, RecursionError):  # a UnicodeDecodeError is a ValueError
             raise ValueError("is no JSON") from None
+        if "\\ud" in text.lower() and not _is_whole(value):
+            raise ValueError("holds half of a character (a lone surrogate): no UTF-8 can say that")
         if problems := self.problems(value, newer=True):
             raise ValueError("; ".join(problems))
         return dict(value)
@@ -216,3 +219,12 @@ def _is(kind: Type, value: object) -> bool:
 def shown(value: object) -> str:
     """A value in a problem, in at most 60 characters."""
     return json.dumps(value, ensure_ascii=False, default=repr)[:60]
+
+
+def _is_whole(value: object) -> bool:
+    """Whether a value can be written as UTF-8."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

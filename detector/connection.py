@@ -111,6 +111,13 @@ class Connection(ABC):
         self._listener.close()
 
 
+def made(**arguments: Any) -> KafkaConsumer:
+    """A consumer that makes no topics: kafka-python (3.0.12) does not hand the option on to what asks Kafka for them."""
+    consumer = KafkaConsumer(**arguments)
+    consumer._cluster.config["allow_auto_create_topics"] = arguments["allow_auto_create_topics"]
+    return consumer
+
+
 def client_id(detector: str, part: str) -> str:
     """What Kafka knows one of our connections as; two processes of one name are told apart."""
     return f"sekimori-{detector}-{part}-{secrets.token_hex(3)}"

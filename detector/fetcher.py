@@ -21,7 +21,7 @@ with warnings.catch_warnings():
 
 from detector.arrival import Arrived
 from detector.config import Kafka
-from detector.connection import Connection
+from detector.connection import Connection, made
 from detector.place import Place
 
 log = logging.getLogger(__name__)
@@ -167,7 +167,7 @@ class Fetcher(Connection):
 
     def _made(self) -> KafkaConsumer:
         kib = self._settings.fetch_kib
-        consumer = KafkaConsumer(
+        consumer = made(
             **self._arguments(),
             group_id=None,
             auto_offset_reset="none",

@@ -17,6 +17,7 @@ from detector.config import Config
 from detector.partitions import LIVE, Counts, Input
 from detector.pins import Deployment
 from detector.place import Place
+from detector.stage_decisions import Decisions
 from detector.stage_notices import Notices
 from detector.stage_one import One
 from detector.stage_two import Two
@@ -53,7 +54,12 @@ def inputs(config: Config, deployment: Deployment, run: str, cases: Cases, cores
     def notices(place: Place, counts: Counts) -> Notices:
         return Notices(topics, deployment, counts.findings, run, cases)
 
+    def decisions(place: Place, counts: Counts) -> Decisions:
+        return Decisions(topics.dead_letters)
+
     read = [Input("notices", topics.findings, notices, tables, gathers=0.0)] if run == LIVE else []
+    if tables is not None:
+        read.append(Input("decisions", topics.decisions, decisions, tables, may_be_missing=True))
     return read if cores is None else [*_stages(config, deployment, run, cores, tables), *read]
 
 

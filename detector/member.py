@@ -22,7 +22,7 @@ with warnings.catch_warnings():
     from kafka.structs import OffsetAndMetadata
 
 from detector.config import Kafka
-from detector.connection import Connection
+from detector.connection import Connection, made
 from detector.place import Place
 from detector.sharing import ByTopic
 
@@ -53,6 +53,7 @@ class Member(Connection):
         asked: Iterable[str],
         client_id: str,
         clock: Callable[[], float] = time.monotonic,
+        missing: Iterable[str] = (),
     ) -> None:
         """Join.
 
@@ -62,6 +63,7 @@ class Member(Connection):
             asked: Topics whose number of partitions is wanted.
             client_id: What Kafka knows us as.
             clock: Seconds, never back.
+            missing: Of the topics, those that nobody waits for, as they may be made later.
         """
         super().__init__(settings, client_id, clock)
         self.assigned: frozenset[Place] = frozenset()
@@ -69,6 +71,7 @@ class Member(Connection):
         self.partitions: dict[str, int] = {}
         self._topics = sorted(topics)
         self._asked = sorted(asked)
+        self._missing = frozenset(missing)
         self._guard = threading.Lock()
         self._reached: dict[Place, int] = {}
         self._turned_at = clock()
@@ -135,12 +138,16 @@ class Member(Connection):
 
     def _count(self, consumer: KafkaConsumer) -> None:
         for topic in self._asked:
-            if topic not in self.partitions and (found := consumer.partitions_for_topic(topic)):
+            if topic in self.partitions:
+                continue
+            # Of what may be missing only what is known anyway: else Kafka would be asked with every poll.
+            known = consumer._cluster if topic in self._missing else consumer
+            if found := known.partitions_for_topic(topic):
                 self.partitions[topic] = len(found)
 
     def _made(self) -> KafkaConsumer:
         session_ms = self._settings.session_timeout_s * 1000
-        consumer = KafkaConsumer(
+        consumer = made(
             **self._arguments(),
             group_id=self._settings.group,
             auto_offset_reset="earliest",

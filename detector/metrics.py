@@ -17,7 +17,7 @@ from detector.channels import gauges
 from detector.channels.run import State
 from service.vocabulary import Declared, Vocabulary
 
-Stage = Literal["one", "two", "notices"]
+Stage = Literal["one", "two", "notices", "decisions"]
 Step = Literal["fetch", "prepare", "decide", "log", "advance", "publish", "archive", "commit", "snapshot", "recover"]
 
 PREFIX: Final = "sekimori_detector"

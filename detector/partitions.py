@@ -54,6 +54,7 @@ class Input:
         make: Its stage for a partition.
         tables: Opens the archive of a partition that has so many siblings, from an offset on; None: it has none.
         gathers: For what part of `limits.turn_s` records are gathered for a turn: the less, the less a turn costs.
+        may_be_missing: Nobody waits for its topic, which may be made later.
     """
 
     name: StageName
@@ -61,6 +62,7 @@ class Input:
     make: Callable[[Place, Counts], Stage[Any, Any]]
     tables: Callable[[Place, int, int], Tables] | None = None
     gathers: float = 1.0
+    may_be_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +183,8 @@ class Partitions:
     def _is_shared_out(self) -> bool:
         """Whether what is not ours is in living hands: for so long Kafka takes who was killed for a member."""
         known = self._member.partitions
-        ours_alone = all(topic in known for topic in self._inputs) and len(self._held) == sum(
-            known[topic] for topic in self._inputs
-        )
+        there = [topic for topic, one in self._inputs.items() if topic in known or not one.may_be_missing]
+        ours_alone = all(topic in known for topic in there) and len(self._held) == sum(known[topic] for topic in there)
         stood_s = self._clocks.monotonic() - self._shared_at
         return ours_alone or stood_s > self._config.kafka.session_timeout_s + _EXPELLED_S
 
@@ -200,7 +201,7 @@ class Partitions:
         due = sorted(
             place
             for place, held in self._held.items()
-            if held.worker is None and not held.refused and held.retry_at <= now_s
+            if held.worker is None and not held.refused and held.retry_at <= now_s and self._knows(place)
         )
         if self._know_topics() and due:
             self._open(due[0])
@@ -294,6 +295,10 @@ class Partitions:
         self._state_partitions = known[topics.state]
         return True
 
+    def _knows(self, place: Place) -> bool:
+        """Whether the number of partitions is known that an archive of this one is to name."""
+        return place.topic in self._member.partitions
+
     def _open(self, place: Place) -> None:
         held, config, one = self._held[place], self._config, self._inputs[place.topic]
         assert self._counts is not None
@@ -328,10 +333,9 @@ class Partitions:
         state_log.close()
 
     def _tables(self, one: Input, place: Place) -> Callable[[int], Tables] | None:
-        if one.tables is None or self._counts is None:
+        if one.tables is None:
             return None
-        make, topics = one.tables, self._config.topics
-        partitions = self._counts.findings if place.topic == topics.findings else self._counts.events
+        make, partitions = one.tables, self._member.partitions[place.topic]
         return lambda start: make(place, partitions, start)
 
     def _first(self, place: Place) -> int:

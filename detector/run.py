@@ -95,9 +95,10 @@ class Running:
         config, topics, name = self.config, self.config.topics, self.config.detector.id
         group = config.kafka.group if run == LIVE else f"{config.kafka.group}-{run}"
         kafka = config.kafka.model_copy(update={"group": group})
-        asked = (topics.events, topics.correlate, topics.findings, topics.state)
         read = [one.topic for one in self._inputs]
-        self._member = Member(kafka, read, asked, client_id(name, "group"), clocks.monotonic)
+        asked = {topics.events, topics.correlate, topics.findings, topics.state, *read}
+        missing = {one.topic for one in self._inputs if one.may_be_missing}
+        self._member = Member(kafka, read, asked, client_id(name, "group"), clocks.monotonic, missing)
         self._fetcher = Fetcher(
             kafka, client_id(name, "fetch"), turn_records=config.limits.turn_records,
             stuck_after_s=config.limits.stuck_after_s, clock=clocks.monotonic,

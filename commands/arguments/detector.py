@@ -90,7 +90,7 @@ def verify(parser: argparse.ArgumentParser) -> None:
 def archive(parser: argparse.ArgumentParser) -> None:
     """Tables of an archive."""
     kinds = parser.add_subparsers(required=True, metavar="WHAT")
-    kind = kinds.add_parser("tables", help="go on with events, findings and sessions as Parquet by day")
+    kind = kinds.add_parser("tables", help="go on with events, findings, decisions and sessions as Parquet by day")
     kind.add_argument("folder", metavar="DIR", help="the archive: a folder, or the URL of an object store")
     kind.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: into the archive's folder)")
     kind.add_argument("--site", type=Path, metavar="DIR", help="whose days (site.toml); default: Asia/Tokyo")
@@ -99,6 +99,9 @@ def archive(parser: argparse.ArgumentParser) -> None:
     )
     kind.add_argument(
         "--findings-topic", default="findings", metavar="NAME", help="where findings came from (default %(default)s)"
+    )
+    kind.add_argument(
+        "--decisions-topic", default="decisions", metavar="NAME", help="where decisions came from (default %(default)s)"
     )
     kind.add_argument("--again", action="store_true", help="make them anew, from the first record on")
 

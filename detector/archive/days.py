@@ -39,6 +39,7 @@ class Table:
 
 EVENTS: Final = Table("events", "time.occurred", "event.id", newest=False)
 FINDINGS: Final = Table("findings", "created", "uid", newest=True)
+DECISIONS: Final = Table("decisions", "time", "decision", newest=False)
 
 
 def listed(folder: Path) -> list[str]:

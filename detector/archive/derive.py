@@ -1,4 +1,4 @@
-"""Tables out of segments: events, findings and sessions by day, from what digests name; the same again whenever that is asked for."""
+"""Tables out of segments: events, findings, decisions and sessions by day, from what digests name; the same again whenever that is asked for."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from typing import Any, Final
 
 import polars as pl
 
+from contract import decision as decided
 from contract import topics
+from contract.decision import DecisionError
 from detector import admission
 from detector.admission import Arrived, Trust
 from detector.archive import digest, framing, session_days
-from detector.archive.days import EVENTS, FINDINGS, Days, Table
+from detector.archive.days import DECISIONS, EVENTS, FINDINGS, Days, Table
 from detector.archive.digest import DigestError
 from detector.archive.framing import FramingError, Segment
 from detector.archive.segments import folder
@@ -32,6 +34,14 @@ COLUMNS: Final = pl.Schema(
         "uid": pl.String(), "time": pl.Int64(), "created": pl.Int64(), "first": pl.Int64(), "last": pl.Int64(),
         "rule": pl.String(), "severity": pl.Int64(), "risk": pl.Float64(), "queue": pl.String(), "is_alert": pl.Boolean(),
         "status": pl.Int64(), "run": pl.String(), "title_en": pl.String(), "title_ja": pl.String(), "finding": pl.String(),
+    }
+)  # fmt: skip
+
+DECISION_COLUMNS: Final = pl.Schema(
+    {
+        "decision": pl.String(), "finding": pl.String(), "time": pl.Int64(), "kind": pl.String(), "outcome": pl.String(),
+        "by": pl.String(), "approver": pl.String(), "reason": pl.String(), "analytic": pl.String(), "actor": pl.String(),
+        "subject": pl.String(), "until": pl.Int64(),
     }
 )  # fmt: skip
 
@@ -99,6 +109,19 @@ def _finding(value: bytes) -> dict[str, Any] | None:
     return row
 
 
+def decisions(segment: Segment) -> tuple[pl.DataFrame, int]:
+    """What people decided, in a segment; and how many records are no decision."""
+    rows, refused = [], 0
+    for one in segment.records:
+        try:
+            said = decided.from_json(one.value or b"")
+        except DecisionError:
+            refused += 1
+        else:
+            rows.append({key: said.get(key) for key in DECISION_COLUMNS} | {"decision": decided.name(said)})
+    return pl.DataFrame(rows, schema=DECISION_COLUMNS), refused
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A topic that a table is made from."""
@@ -108,12 +131,16 @@ class Source:
     read: Callable[[Segment], tuple[pl.DataFrame, int]]
 
 
-def sources_of(events_topic: str, findings_topic: str) -> tuple[Source, ...]:
+def sources_of(events_topic: str, findings_topic: str, decisions_topic: str) -> tuple[Source, ...]:
     """The tables that are made, from topics of these names."""
-    return Source(events_topic, EVENTS, events), Source(findings_topic, FINDINGS, findings)
+    return (
+        Source(events_topic, EVENTS, events),
+        Source(findings_topic, FINDINGS, findings),
+        Source(decisions_topic, DECISIONS, decisions),
+    )
 
 
-SOURCES: Final = sources_of(topics.EVENTS.name, topics.FINDINGS.name)
+SOURCES: Final = sources_of(topics.EVENTS.name, topics.FINDINGS.name, topics.DECISIONS.name)
 
 
 def derive(

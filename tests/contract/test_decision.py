@@ -39,6 +39,8 @@ def test_a_closed_case_needs_nothing_of_what_an_exception_needs():
         (without(actor=""), "actor: should be text, not empty"),
         (without(reason="あ" * 3000), "bytes, a decision has at most 8,192"),
         (b"[" * 8_000, "is no JSON"),
+        (json.dumps(EXCEPTION | {"reason": "\ud800"}).encode(), "holds half of a character"),
+        (without(reason="*").replace(b"*", b"\xed\xa0\x80"), "is no JSON"),
     ],
 )
 def test_what_would_allow_too_much_or_stands_for_nobody_is_refused(data: bytes, said: str):
@@ -58,3 +60,9 @@ def test_what_would_allow_too_much_or_stands_for_nobody_is_refused(data: bytes, 
 )
 def test_what_is_enough_is_taken(data: bytes):
     assert decision.from_json(data)["kind"] == "exception"
+
+
+def test_the_name_is_that_of_what_was_decided_whatever_the_order_and_the_new_keys_of_the_record():
+    told = json.dumps(dict(reversed(EXCEPTION.items()))).encode()
+    assert decision.name(decision.from_json(told)) == decision.name(EXCEPTION)
+    assert decision.name(EXCEPTION | {"time": EXCEPTION["time"] + 1}) != decision.name(EXCEPTION)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import json
+import re
 from datetime import date
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from contract import event, topics, wire
+from audit import tables
+from contract import decision, event, topics, wire
+from contract.decision import DecisionKind
 from contract.finding import example
 from contract.partition import partitions_of
 from detector.archive import derive, sittings
@@ -19,6 +22,7 @@ from detector.archive.framing import Kept
 from detector.archive.segments import Segments
 from detector.archive.signing import Signer
 from detector.archive.store import Folder
+from registers.site import Site
 from simulator import office
 from tests.collector.sealing import rows
 from tests.command import sekimori
@@ -95,6 +99,36 @@ def test_findings_keep_what_came_and_the_newest_of_each(tmp_path: Path):
     [row] = stored(tmp_path, "findings").to_dicts()
     assert (made.rows["findings"], made.refused["findings"]) == (2, 3)
     assert (row["uid"], row["queue"], json.loads(row["finding"])) == (finding["finding_info"]["uid"], "digest", later)
+
+
+def test_decisions_stand_in_the_day_of_their_time_each_once_and_the_report_reads_them(tmp_path: Path):
+    case, exception = decision.example(), decision.example(DecisionKind.EXCEPTION)
+    later = exception | {"time": case["time"] + 24 * HOUR, "until": case["time"]}
+    withdrawn, first, allowed = (decision.to_json(one).encode() for one in (later, case, exception))
+    poison = [b"", b"{}", b"\xff", json.dumps(case | {"reason": "\ud800"}).encode()]
+    archive(tmp_path, topics.DECISIONS.name, [[first, *poison, allowed], [first, withdrawn]], hours=2)
+    out = tmp_path / "out"
+
+    made = derive.derive(Folder(tmp_path), out, ZONE)
+    whole = {path: path.read_bytes() for path in out.rglob("*.parquet")}
+    derive.derive(Folder(tmp_path), out, ZONE, again=True)
+
+    assert (made.rows["decisions"], made.refused["decisions"]) == (4, 4)
+    assert made.days["decisions"] == ["2026-04-02", "2026-04-03"]
+    assert {path: path.read_bytes() for path in out.rglob("*.parquet")} == whole
+    rows = stored(out, "decisions").to_dicts()
+    wanted = [case, exception, later]
+    assert sorted(row["decision"] for row in rows) == sorted(map(decision.name, wanted))
+    for row in rows:
+        [one] = [one for one in wanted if decision.name(one) == row["decision"]]
+        assert row == dict.fromkeys(row) | {key: one[key] for key in one if key != "version"} | {
+            "decision": row["decision"]
+        }
+    (out / "events").mkdir(exist_ok=True)
+    (out / "decisions.ndjson").write_bytes(first + b"\n")
+    asked = tables.read(out, Site.none()).frames["decisions"].collect()
+    assert asked.columns == list(tables.DECISIONS)
+    assert sorted(asked["outcome"]) == sorted([case["outcome"], *(one["outcome"] for one in wanted)])
 
 
 def test_sessions_are_those_of_analyze(tmp_path: Path):
@@ -204,7 +238,8 @@ def test_the_command_says_what_it_cannot(tmp_path: Path):
 
 def test_every_column_is_documented():
     page = (Path(__file__).parents[3] / "docs" / "operations" / "archive.md").read_text(encoding="utf-8")
-    tables = page.split("**Findings**")[1].split("## A segment")[0]
-    for schema, text in zip((derive.COLUMNS, sittings.TABLE), tables.split("**Sessions**"), strict=True):
+    documented = page.split("**Findings**")[1].split("## A segment")[0]
+    parts = re.split(r"\*\*Decisions\*\*|\*\*Sessions\*\*", documented)
+    for schema, text in zip((derive.COLUMNS, derive.DECISION_COLUMNS, sittings.TABLE), parts, strict=True):
         cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| ") and "| meaning" not in line]
         assert [name.strip() for cell in cells for name in cell.split(",")] == list(schema)
