@@ -9,6 +9,7 @@ each round. Counting follows conformal prediction (Vovk et al.; Bates et al. 202
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -53,12 +54,8 @@ class Calibration:
         """
         values = _scores(scores, groups)
         number = {name: block for block, name in enumerate(self.groups, start=2)}
-        blocks = np.array([number.get(name, 1) for name in groups], dtype=np.intp)
-        out = np.zeros(len(values))
-        for block in np.unique(blocks):
-            rows = np.flatnonzero(blocks == block)
-            out[rows] = self.tails.log_of(int(block), values[rows])
-        return out
+        blocks = np.fromiter(map(number.get, groups, itertools.repeat(1)), dtype=np.intp, count=len(groups))
+        return self.tails.log_of(blocks, values)
 
     def p_value(self, scores: ArrayLike, groups: Sequence[str]) -> Float64:
         """Probability that an ordinary session scores as high; in (0, 1]. Arguments and errors as `log_p`."""

@@ -177,12 +177,17 @@ def for_model(sessions: pl.DataFrame) -> pl.DataFrame:
     Peers are people of one department (else of one kind of account) at the same kind of work: sessions in one business
     system, or sessions that touch nobody's data (log-ons, file servers).
     """
+    return sessions.select_seq(_FOR_MODEL)
+
+
+def _for_model() -> tuple[pl.Expr, ...]:
     who = pl.coalesce("person.dept", "person.type", pl.lit("unknown"))
     work = pl.when(pl.col("n.accesses") > 0).then(pl.col("system.id").fill_null("?")).otherwise(pl.lit(""))
     peers = pl.concat_str(who, work, separator="|").alias("peers")
-    return sessions.select(
-        "session", "last", peers, *(pl.col(name).cast(pl.Float64) for name in features.MODEL_FEATURES)
-    )
+    return pl.col("session", "last"), peers, pl.col(features.MODEL_FEATURES).cast(pl.Float64)
+
+
+_FOR_MODEL: Final = _for_model()
 
 
 def judge(

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -109,20 +110,20 @@ class Model:
         joint = self.joint.log_p(-_union(log_forest, log_peer), groups)
         # A union cannot be rarer than its rarer member.
         p = np.exp(np.maximum(joint, np.minimum(log_forest, log_peer)))
-        _, member = calibrate.union(np.exp(log_forest), np.exp(log_peer))
-        names = np.array([*self.features, None], dtype=object)  # −1 is the last: none
+        p_forest, p_peer = np.exp(log_forest), np.exp(log_peer)
+        _, member = calibrate.union(p_forest, p_peer)
+        names = pl.Series([None, *self.features], dtype=pl.String)  # −1 is the first: none
         columns = {
             "p": p,
-            "member": member.tolist(),
-            "feature": names[peers.feature].tolist(),
-            "observed": peers.observed,
-            "usual": peers.usual,
-            "peers": peers.peers,
+            "member": pl.Series(member.tolist(), dtype=pl.String),
+            "feature": names.gather(peers.feature + 1),
             "peers_n": peers.peers_n,
-            "p_forest": np.exp(log_forest),
-            "p_peer": np.exp(log_peer),
+            "p_forest": p_forest,
+            "p_peer": p_peer,
         }
-        return pl.DataFrame(columns, schema=SCORES).with_columns(pl.col("observed", "usual", "peers").fill_nan(None))
+        values = {"observed": peers.observed, "usual": peers.usual, "peers": peers.peers}
+        columns |= {name: pl.Series(column, nan_to_null=True) for name, column in values.items()}
+        return pl.DataFrame({name: columns[name] for name in SCORES})
 
     def _members(self, table: Float64, groups: Sequence[str], peers: PeerScore) -> tuple[Float64, Float64]:
         """ln p of the forest and of the peers."""
@@ -287,19 +288,36 @@ def _by_hash(sessions: pl.DataFrame, purpose: str) -> list[int]:
 
 def _read(sessions: pl.DataFrame, features: Sequence[str], group: str) -> tuple[Float64, list[str]]:
     """Feature table (NaN where unknown) and peer groups of sessions; see `Model.score` for errors."""
+    if not {group, *features} <= set(sessions.columns):
+        raise _misfit(sessions, features, group)
+    columns = sessions.select_seq(pl.col(list(features)))
+    if not all(map(_is_number, set(columns.dtypes))):
+        raise _misfit(sessions, features, group)
+    numbers = columns.select_seq(pl.all().cast(pl.Float64))
+    table = np.asarray(numbers.to_numpy(), dtype=np.float64, order="C")
+    unknown = table.size - np.count_nonzero(np.isfinite(table))
+    if unknown and unknown > sum(numbers.null_count().row(0)):
+        raise _misfit(sessions, features, group)
+    return table, sessions[group].cast(pl.String).fill_null("").to_list()
+
+
+@lru_cache(maxsize=64)
+def _is_number(dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)
+
+
+def _misfit(sessions: pl.DataFrame, features: Sequence[str], group: str) -> ValueError:
+    """All that is wrong with the columns."""
     problems = [f"{name}: no such column" for name in (*features, group) if name not in sessions.columns]
     for name in features:
         if name not in sessions.columns:
             continue
         column = sessions[name]
-        if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
+        if not _is_number(column.dtype):
             problems.append(f"{name}: expected numbers, got {column.dtype}")
         elif column.dtype.is_float() and (bad := int((~column.is_finite()).sum())):
             problems.append(f"{name}: {bad} of {len(column)} values are NaN or infinite; leave them null instead")
-    if problems:
-        raise ValueError("model: the sessions do not fit\n  " + "\n  ".join(problems))
-    table = sessions.select(pl.col(name).cast(pl.Float64).fill_null(float("nan")) for name in features).to_numpy()
-    return table.astype(np.float64), sessions[group].cast(pl.String).fill_null("").to_list()
+    return ValueError("model: the sessions do not fit\n  " + "\n  ".join(problems))
 
 
 def _fill(table: Float64, directions: Sequence[Direction]) -> Float64:

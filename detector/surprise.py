@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal
 
 import numpy as np
@@ -89,33 +90,60 @@ class PeerTails:
         Raises:
             ValueError: Shapes do not fit, or a value is infinite.
         """
-        table = _table(X, groups, self.names)
-        scaled = _scaled(table, self.unit)
+        return self._logs(_table(X, groups, self.names), self._places(groups))
+
+    def _logs(self, table: Float64, places: NDArray[np.intp]) -> Float64:
+        # Most counts are 0, and what 0 says is known.
+        out = self._of_zero.take(places, axis=0)
+        rows, features = np.nonzero(table)
+        out[rows, features] = self._cells(table[rows, features], features, places.take(rows))
+        return out
+
+    @cached_property
+    def _of_zero(self) -> Float64:
+        """What `log_p` says of 0: everybody and groups × features."""
+        places, features = np.indices((len(self.groups) + 1, len(self.names)), dtype=np.intp).reshape(2, -1)
+        return self._cells(np.zeros(len(places)), features, places).reshape(-1, len(self.names))
+
+    def _cells(self, x: Float64, features: NDArray[np.intp], places: NDArray[np.intp]) -> Float64:
+        """What `log_p` says of single values."""
+        scaled = _scaled(x, self.unit.take(features))
         sides = _sides(self.directions)
-        signed = np.array([sign * scaled[:, feature] for feature, sign in sides]).reshape(len(sides), len(table))
-        places = self._places(groups)
-        out = self.tails.logs_of(0, signed)
-        for place in np.unique(places[places > 0]):
-            rows = np.flatnonzero(places == place)
-            weight = self.n[place] / (self.n[place] + HALF)
-            own = self.tails.logs_of(int(place) * len(sides), signed[:, rows])
-            out[:, rows] = weight * own + (1 - weight) * out[:, rows]
-        return _merge(out, sides, len(self.names))
+        first = np.searchsorted([feature for feature, _ in sides], features)
+        signs = np.array([sign for _, sign in sides])
+        least = self._side(signs.take(first) * scaled, first, places)
+        counts = np.bincount([feature for feature, _ in sides], minlength=len(self.names)).take(features)
+        two = np.flatnonzero(counts == 2)
+        if len(two):
+            second = first[two] + 1
+            least[two] = np.minimum(least[two], self._side(signs.take(second) * scaled[two], second, places[two]))
+        # Two sides count as the smaller one, twice.
+        return np.minimum(0.0, least + np.log(counts))
+
+    def _side(self, x: Float64, sides: NDArray[np.intp], places: NDArray[np.intp]) -> Float64:
+        """ln of the tail probability of values on given sides."""
+        out = self.tails.log_of(sides, x)
+        own = np.flatnonzero(places)
+        place = places[own]
+        n = self.n.take(place)
+        weight = n / (n + HALF)
+        width = len(_sides(self.directions))
+        out[own] = weight * self.tails.log_of(place * width + sides[own], x[own]) + (1 - weight) * out[own]
+        return out
 
     def score(self, X: ArrayLike, groups: Sequence[str]) -> PeerScore:
         """Score rows; see `PeerScore`. Arguments and errors as `log_p`."""
-        logs = self.log_p(X, groups)
+        table, places = _table(X, groups, self.names), self._places(groups)
+        logs = self._logs(table, places)
         count, width = logs.shape
         rows = np.arange(count)
         worst = np.argmin(logs, axis=1)
         smallest = logs[rows, worst]
-        top = np.sort(-logs, axis=1)[:, ::-1]
+        top = np.partition(logs, min(len(_WEIGHTS), width) - 1, axis=1)
         known = smallest < 0
-        places = self._places(groups)
-        table = np.asarray(X, dtype=np.float64)
         return PeerScore(
             # Column by column: a matrix product may round differently with the number of rows.
-            score=sum((weight * top[:, i] for i, weight in enumerate(_WEIGHTS[:width])), np.zeros(count)),
+            score=sum((weight * -top[:, i] for i, weight in enumerate(_WEIGHTS[:width])), np.zeros(count)),
             p=np.exp(smallest),
             feature=np.where(known, worst, -1).astype(np.int64),
             observed=np.where(known, table[rows, worst], np.nan),
@@ -127,7 +155,7 @@ class PeerTails:
     def _places(self, groups: Sequence[str]) -> NDArray[np.intp]:
         """Number of each row's group, from 1; 0 for everybody."""
         number = {name: place for place, name in enumerate(self.groups, start=1)}
-        return np.array([number.get(name, 0) for name in groups], dtype=np.intp)
+        return np.fromiter(map(number.get, groups, itertools.repeat(0)), dtype=np.intp, count=len(groups))
 
     def to_bytes(self) -> bytes:
         """Serialise; equal tails give equal bytes."""
@@ -226,15 +254,6 @@ def _sides(directions: Sequence[Direction]) -> list[tuple[int, float]]:
     """The tails to look at: (feature, +1 for the upper or −1 for the lower one)."""
     signs: dict[str, tuple[float, ...]] = {"upper": (1.0,), "lower": (-1.0,), "both": (1.0, -1.0)}
     return [(feature, sign) for feature, way in enumerate(directions) for sign in signs[way]]
-
-
-def _merge(logs: Float64, sides: list[tuple[int, float]], width: int) -> Float64:
-    """Sides × rows → rows × features; two sides count as the smaller one, twice."""
-    out = np.zeros((logs.shape[1], width))
-    for feature, pair in itertools.groupby(range(len(sides)), key=lambda side: sides[side][0]):
-        own = logs[list(pair)]
-        out[:, feature] = np.minimum(0.0, own.min(axis=0) + np.log(len(own)))
-    return out
 
 
 def _unit(column: Float64) -> float:

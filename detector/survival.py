@@ -29,7 +29,6 @@ Float64 = NDArray[np.float64]
 ALLOWANCE: Final = 0.003
 _LEVELS: Final = 65  # counted points kept: neighbours differ by at most 1/5 in frequency at 50,000 values
 _TAIL_SHARE, _TAIL_MOST, _TAIL_LEAST = 0.02, 1000, 10  # values beyond the threshold that the tail is fitted to
-_FEW: Final = 64  # so few values are held against all points; more are looked up block by block
 _CENSORED: Final = 0.25
 _SPARED: Final = 2  # values that are spared even if `allowance` is less than that: a misuse seldom comes alone
 _PRIOR: Final = 2.0  # weight of the spread of the sample against its excesses, in values
@@ -58,45 +57,46 @@ class Survival:
     scale: Float64
     n: NDArray[np.int64]
 
-    def log_of(self, block: int, x: Float64) -> Float64:
-        """ln P(X ≥ x) in one block.
+    def log_of(self, block: int | NDArray[np.intp], x: Float64) -> Float64:
+        """ln P(X ≥ x).
 
         Args:
-            block: Index of the column.
+            block: Index of the column, or of each value's own.
             x: Values; NaN means unknown.
 
         Returns:
             Between −700 and 0, not increasing in x; 0 for NaN and in an empty block.
         """
-        return np.asarray(self.logs_of(block, x[np.newaxis])[0])
-
-    def logs_of(self, first: int, x: Float64) -> Float64:
-        """As `log_of`, for as many blocks as x has rows, from `first` on."""
-        own = slice(first, first + len(x))
-        values, start, log_start, scale = (
-            self.values[own],
-            self.start[own, None],
-            self.log_start[own, None],
-            self.scale[own, None],
-        )
-        if x.shape[1] <= _FEW:
-            rank = (values[:, np.newaxis] <= x[:, :, np.newaxis]).sum(axis=2)
-        else:
-            rank = np.stack([np.searchsorted(points, row, side="right") for points, row in zip(values, x, strict=True)])
-        place = np.maximum(rank - 1, 0)
-        reached, above, points = (
-            np.take_along_axis(part, place, axis=1) for part in (self.logs[own], self.above[own], values)
-        )
-        counted = np.where(rank > 0, np.where(points == x, reached, above), 0.0)
+        blocks = np.broadcast_to(np.asarray(block, dtype=np.intp), x.shape)
+        width = self.values.shape[1]
+        first, points = blocks * width, self.values.ravel()
+        rank = _rank(points, first, width, x)
+        at = first + np.maximum(rank - 1, 0)
+        reached = np.where(points.take(at) == x, self.logs.ravel().take(at), self.above.ravel().take(at))
+        counted = np.where(rank > 0, reached, 0.0)
+        start = self.start.take(blocks)
         beyond = x > start  # False for NaN
         excess = np.where(beyond, x, start) - start
-        logs = np.where(beyond, np.maximum(counted, log_start - excess / scale), counted)
-        nothing_rare = np.isnan(x) | (self.n[own, None] == 0)
+        tail = self.log_start.take(blocks) - excess / self.scale.take(blocks)
+        logs = np.where(beyond, np.maximum(counted, tail), counted)
+        nothing_rare = np.isnan(x) | (self.n.take(blocks) == 0)
         return np.where(nothing_rare, 0.0, np.clip(logs, -700.0, 0.0))
 
     def arrays(self) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
         """The arrays by name, for serialisation; `Survival(**arrays)` is the same again."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def _rank(points: Float64, first: NDArray[np.intp], width: int, x: Float64) -> NDArray[np.intp]:
+    """How many of the points of its block each value reaches; `width` ascending points begin at `first`."""
+    rank = np.zeros(x.shape, dtype=np.intp)
+    step = 1 << (width.bit_length() - 1) if width else 0
+    while step:
+        # A binary search for all values together: each halves what is left of its own block.
+        further = np.minimum(rank + step, width)
+        rank = np.where(points.take(first + further - 1) <= x, further, rank)
+        step >>= 1
+    return rank
 
 
 def concat(parts: Sequence[Survival]) -> Survival:

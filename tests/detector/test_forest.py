@@ -70,6 +70,14 @@ def test_a_score_does_not_depend_on_the_rows_beside_it():
     assert together[::50].tobytes() == alone.tobytes()
 
 
+def test_equal_rows_score_the_same_wherever_they_stand():
+    rows = np.random.default_rng(5).poisson(0.4, size=(600, 3)).astype(float)
+    model = forest.fit(rows, seed=0)
+
+    assert len(np.unique(rows, axis=0)) < 100
+    assert forest.compile(model).score(rows).tobytes() == model.score_samples(rows.astype(np.float32)).tobytes()
+
+
 def test_the_odder_row_scores_lower():
     rows = np.random.default_rng(4).normal(size=(800, 4))
     flat = forest.compile(forest.fit(rows, seed=0))

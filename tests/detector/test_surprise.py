@@ -63,6 +63,25 @@ def test_both_directions_count_twice():
     assert both.log_p(rows, peers)[:, 0] == pytest.approx(np.minimum(0, expected))
 
 
+def test_what_a_group_says_is_drawn_to_what_everybody_says():
+    X, groups = office()
+    fitted = surprise.fit(X, groups, NAMES, {"reads": "both", "dwell_s": "lower"})
+    rows = np.array([[0, 0, 45], [300, 0, 0], [40, 6, 45], [np.nan, 0, 1]])
+    everybody, own = fitted.log_p(rows, ["nobody knows"] * 4), fitted.log_p(rows, ["statistics"] * 4)
+    scaled = np.sign(rows) * np.log1p(np.abs(rows) / fitted.unit)
+    weight = 300 / (300 + surprise.HALF)
+    # Sides in order: reads upwards and downwards, exports upwards, dwell_s downwards; `statistics` is the second group.
+    exports, dwell = (
+        weight * fitted.tails.log_of(2 * 4 + side, values) + (1 - weight) * fitted.tails.log_of(side, values)
+        for side, values in ((2, scaled[:, 1]), (3, -scaled[:, 2]))
+    )
+
+    assert own[:, 1].tolist() == exports.tolist()
+    assert own[:, 2].tolist() == dwell.tolist()
+    reads = np.minimum(fitted.tails.log_of(0, scaled[:, 0]), fitted.tails.log_of(1, -scaled[:, 0]))
+    assert everybody[:, 0].tolist() == np.minimum(0, reads + np.log(2)).tolist()
+
+
 def test_unknown_values_surprise_nobody(tails):
     scored = tails.score([[np.nan, np.nan, np.nan]], ["counter"])
     assert (scored.score[0], scored.p[0], scored.feature[0]) == (0, 1, -1)

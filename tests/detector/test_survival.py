@@ -82,3 +82,23 @@ def test_the_order_of_the_sample_does_not_matter():
     sample = np.random.default_rng(0).normal(size=500)
     one, two = survival.fit([sample]), survival.fit([sample[::-1]])
     assert all(one.arrays()[name].tobytes() == two.arrays()[name].tobytes() for name in one.arrays())
+
+
+def test_values_are_looked_up_each_in_its_own_block():
+    rng = np.random.default_rng(3)
+    blocks = [rng.poisson(2, 400).astype(float), rng.exponential(size=3000), np.empty(0), np.full(5, 7.0)]
+    fitted = survival.fit(blocks)
+    of = rng.integers(0, len(blocks), 500)
+    x = rng.exponential(4, 500).round(1)
+    x[::50] = np.nan
+
+    together = fitted.log_of(of, x)
+    assert together.tolist() == [float(fitted.log_of(int(block), x[i : i + 1])[0]) for i, block in enumerate(of)]
+    # The plain definition: the last counted point that the value reaches says what is counted.
+    counted = (of == 0) & (x <= fitted.start[0])
+    reached = [np.flatnonzero(fitted.values[0] <= value)[-1] for value in x[counted]]
+    expected = [
+        (fitted.logs if fitted.values[0, at] == value else fitted.above)[0, at]
+        for at, value in zip(reached, x[counted], strict=True)
+    ]
+    assert together[counted].tolist() == np.clip(expected, -700, 0).tolist()
