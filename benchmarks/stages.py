@@ -15,6 +15,7 @@ from backlog import AGENT, Office
 from contract.sealed import Record
 from detector.admission import Trust
 from detector.arrival import Arrived
+from detector.cases import Cases
 from detector.config import Config
 from detector.partitions import LIVE, Counts
 from detector.pins import Deployment
@@ -95,16 +96,17 @@ class Detector:
         library = Library(Store(folder), None)
         deployment = Deployment(library, library.deploy(office.deployed))
         counts, topics, trust = Counts(partitions, partitions, 1), config.topics, Trust(frozenset({AGENT}))
+        cases = Cases(config.kafka, topics.decisions, "stages")  # nobody decides anything here
         self._correlate = topics.correlate
         plans = Plans(LIVE)
         first = Timed(one.Core(plans), self.clock, "core one", "admit, hand on")
         second = Timed(two.Core(plans), self.clock, "core two", "receive")
         self.ones = [
-            Line(One(first, config, deployment, Place(topics.events, number), counts, LIVE, CODE, trust))
+            Line(One(first, config, deployment, Place(topics.events, number), counts, LIVE, CODE, trust, cases))
             for number in range(partitions)
         ]
         self.twos = [
-            Line(Two(second, topics, deployment, Place(topics.correlate, number), counts, LIVE, CODE))
+            Line(Two(second, topics, deployment, Place(topics.correlate, number), counts, LIVE, CODE, cases))
             for number in range(partitions)
         ]
 

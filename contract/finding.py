@@ -160,7 +160,7 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("unmapped.exception.until", "int", 1782777600000, "Up to when it is allowed, UTC milliseconds", minimum=0, maximum=MAX_TIME, required=False),
     Field("unmapped.exception.count", "int", 3, "Findings that this exception moved so far, this one included", minimum=1, required=False),
     Field("unmapped.run", "str", "live", "`live`, or the name of a re-run"),
-    Field("unmapped.versions", "map", {"code": "0.1.0", "rules": "sha256:4c1f", "model": "2026-03-28T18:00Z-7", "calibration": "2026-03-31", "baseline": "2026-03-31", "registers": "sha256:90ab", "exceptions": "sha256:e3b0"}, "Code, rules, model, calibration, baseline, registers, exceptions: hashes or ids"),
+    Field("unmapped.versions", "map", {"code": "0.1.0", "rules": "sha256:4c1f", "model": "2026-03-28T18:00Z-7", "calibration": "2026-03-31", "baseline": "2026-03-31", "registers": "sha256:90ab", "exceptions": "sha256:e3b0"}, "Code, rules, model, calibration, baseline, registers, exceptions: hashes or ids. Exceptions: SHA-256 over the names of those in force, as the detector knew them (docs/operations/notices.md); `none` without any"),
 )  # fmt: skip
 
 

@@ -5,13 +5,17 @@ An exception is narrow: nothing that it does not name goes with it. Of several t
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
+from contract import decision as contract
 from contract.decision import LONGEST_MS
 from contract.finding import AnalyticType
 
+# Instead of a version, where no exception is in force.
+NONE: Final = "none"
 # Words of people that go along into every finding concerned.
 _CHARS: Final = 200
 
@@ -26,6 +30,7 @@ class Allowed:
         finding: About which it was decided.
         by, approver, reason: Who stands for it, who approved it, and why.
         count: Findings that it kept from paging.
+        name: Of the decision (`contract.decision.name`); empty where a program took it that did not know names.
     """
 
     analytic: str | None
@@ -38,6 +43,7 @@ class Allowed:
     approver: str | None = None
     reason: str | None = None
     count: int = 0
+    name: str = ""
 
     @classmethod
     def of(cls, decision: Mapping[str, Any]) -> Allowed:
@@ -45,7 +51,7 @@ class Allowed:
         words = {name: decision[name][:_CHARS] for name in ("approver", "reason") if name in decision}
         return cls(
             decision.get("analytic"), decision.get("actor"), decision.get("subject"), decision["time"], decision["until"],
-            decision["finding"][:_CHARS], decision["by"][:_CHARS], **words,
+            decision["finding"][:_CHARS], decision["by"][:_CHARS], name=contract.name(decision), **words,
         )  # fmt: skip
 
     def values(self) -> list[Any]:
@@ -54,8 +60,8 @@ class Allowed:
 
     def said(self) -> dict[str, Any]:
         """What a finding that it keeps from paging says of it."""
-        named = ("finding", "by", "approver", "reason", "time", "until", "count")
-        return {name: value for name in named if (value := getattr(self, name)) is not None}
+        said = ("finding", "by", "approver", "reason", "time", "until", "count")
+        return {name: value for name in said if (value := getattr(self, name)) is not None}
 
     def fits(self, finding: Mapping[str, Any]) -> bool:
         """Whether it allows what a finding is about: every rule and every person in it, and its subject among others."""
@@ -97,6 +103,19 @@ def counted(known: tuple[Allowed, ...], one: Allowed) -> tuple[Allowed, ...]:
 def remembered(known: tuple[Allowed, ...], now: int, known_ms: int) -> tuple[Allowed, ...]:
     """Those that are not over yet, nor may one that they replaced be; so much later than `now` findings may come still."""
     return tuple(one for one in known if one.time + LONGEST_MS >= now - known_ms)
+
+
+def version(known: Iterable[Allowed], at_ms: int) -> str:
+    """What names the exceptions that are in force at a moment (UTC ms): `sha256:` over their names, sorted, a line each; else `none`."""
+    names = sorted(one.name for one in known if one.time <= at_ms <= one.until)
+    return "sha256:" + hashlib.sha256("".join(f"{name}\n" for name in names).encode()).hexdigest() if names else NONE
+
+
+def naming(finding: Mapping[str, Any], known: Iterable[Allowed]) -> dict[str, Any]:
+    """A finding that says which exceptions are in force at its time."""
+    ours = finding["unmapped"]
+    versions = {**ours["versions"], "exceptions": version(known, finding["time"])}
+    return {**finding, "unmapped": {**ours, "versions": versions}}
 
 
 def _order(one: Allowed) -> tuple[int, str, str, str]:

@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from contextlib import closing
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -42,6 +42,9 @@ class Exempted(NamedTuple):
     allowed: Allowed
 
 
+_D = TypeVar("_D", Case, Exempted, Case | Exempted)
+
+
 class Cases(threading.Thread):
     """Reads closed cases and exceptions until told to stop. `since` may be asked from any thread.
 
@@ -59,6 +62,7 @@ class Cases(threading.Thread):
         self._stopping = threading.Event()
         self._guard = threading.Lock()
         self._found: dict[int, list[Case | Exempted]] = {}
+        self._exempted: dict[int, list[Exempted]] = {}
         self._upto: dict[int, int] = {}
 
     def since(self, taken: Mapping[int, int], most: int = 100) -> tuple[list[Case | Exempted], dict[int, int]]:
@@ -71,16 +75,13 @@ class Cases(threading.Thread):
         Returns:
             The oldest of them by partition and offset, and `taken` with these.
         """
-        found: list[Case | Exempted] = []
-        upto = dict(taken)
         with self._guard:
-            for partition, decided in sorted(self._found.items()):
-                start = bisect.bisect_left(decided, taken.get(partition, 0), key=lambda one: one.offset)
-                new = decided[start : start + most - len(found)]
-                if new:
-                    found += new
-                    upto[partition] = new[-1].offset + 1
-        return found, upto
+            return _since(self._found, taken, most)
+
+    def exceptions_since(self, taken: Mapping[int, int], most: int = 100) -> tuple[list[Exempted], dict[int, int]]:
+        """As `since`, of exceptions alone."""
+        with self._guard:
+            return _since(self._exempted, taken, most)
 
     def stop(self) -> None:
         """End soon; nobody has to wait for it."""
@@ -135,6 +136,24 @@ class Cases(threading.Thread):
         else:
             one = Exempted(offset, Allowed.of(decision))
         with self._guard:
-            decided = self._found.setdefault(partition, [])
-            decided.append(one)
-            del decided[:-_MOST]
+            _keep(self._found, partition, one)
+            if isinstance(one, Exempted):
+                _keep(self._exempted, partition, one)
+
+
+def _since(known: Mapping[int, list[_D]], taken: Mapping[int, int], most: int) -> tuple[list[_D], dict[int, int]]:
+    found: list[_D] = []
+    upto = dict(taken)
+    for partition, decided in sorted(known.items()):
+        start = bisect.bisect_left(decided, taken.get(partition, 0), key=lambda one: one.offset)
+        new = decided[start : start + most - len(found)]
+        if new:
+            found += new
+            upto[partition] = new[-1].offset + 1
+    return found, upto
+
+
+def _keep(known: dict[int, list[_D]], partition: int, one: _D) -> None:
+    decided = known.setdefault(partition, [])
+    decided.append(one)
+    del decided[:-_MOST]

@@ -60,20 +60,25 @@ def inputs(config: Config, deployment: Deployment, run: str, cases: Cases, cores
     read = [Input("notices", topics.findings, notices, tables, gathers=0.0)] if run == LIVE else []
     if tables is not None:
         read.append(Input("decisions", topics.decisions, decisions, tables, may_be_missing=True))
-    return read if cores is None else [*_stages(config, deployment, run, cores, tables), *read]
+    return read if cores is None else [*_stages(config, deployment, run, cases, cores, tables), *read]
 
 
 def _stages(
-    config: Config, deployment: Deployment, run: str, cores: Cores, tables: Callable[[Place, int, int], Segments] | None
+    config: Config,
+    deployment: Deployment,
+    run: str,
+    cases: Cases,
+    cores: Cores,
+    tables: Callable[[Place, int, int], Segments] | None,
 ) -> list[Input]:
     topics, code = config.topics, cores.code
     trust = Trust(frozenset(config.detector.sealed_agents))
 
     def one(place: Place, counts: Counts) -> One[Any]:
-        return One(cores.one, config, deployment, place, counts, run, code, trust)
+        return One(cores.one, config, deployment, place, counts, run, code, trust, cases)
 
     def two(place: Place, counts: Counts) -> Two[Any]:
-        return Two(cores.two, topics, deployment, place, counts, run, code)
+        return Two(cores.two, topics, deployment, place, counts, run, code, cases)
 
     return [Input("one", topics.events, one, tables), Input("two", topics.correlate, two, gathers=0.25)]
 

@@ -19,9 +19,9 @@ from detector.allowed import Allowed
 from detector.delivery import Budget
 
 FORMAT: Final = "sekimori-notices-ledger"
-VERSION: Final = 2
-# Without exceptions and the budget of review items; is read as well.
-_BEFORE: Final = 1
+VERSION: Final = 3
+# 1 is without exceptions and the budget of review items, 2 without names of exceptions; both are read as well.
+_READ: Final = (1, 2, VERSION)
 DAY_MS: Final = 86_400_000
 
 
@@ -219,12 +219,12 @@ class Ledger:
         whole = json.loads(data)
         if not isinstance(whole, dict) or whole.get("format") != FORMAT:
             raise ValueError(f"is no {FORMAT}")
-        if whole["version"] not in (_BEFORE, VERSION):
+        if whole["version"] not in _READ:
             raise ValueError(
                 f"is version {whole['version']} of {FORMAT}; this program knows {VERSION}: use the newer program"
             )
         ledger = cls(now=whole["now"])
-        if whole["version"] == VERSION:
+        if whole["version"] > 1:
             ledger.saved = {queue: (day, saved) for queue, day, saved in whole["saved"]}
             ledger.allowed = tuple(Allowed(*values) for values in whole["allowed"])
         elif whole["day"] is not None:

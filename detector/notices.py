@@ -330,6 +330,8 @@ class _Turn:
             "is_alert": False,
             "unmapped": {**item["unmapped"], "queue": str(Queue.DIGEST), **why},
         }
+        if self.ledger.allowed:
+            update = allowed.naming(update, self.ledger.allowed)
         self.updates.append(update)
         self.ledger.is_new(_hash(update), self.policy.most_seen)  # it comes back through the topic of findings
         self._note(item, state)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Generic, TypeVar
 
+from detector import allowed
 from detector.baseline import Baseline
 from detector.model import Model
 from detector.rulebook import RuleBook
@@ -58,7 +59,7 @@ class Pins:
             "calibration": name,
             "baseline": self.usual.id,
             "registers": self.site.version,
-            "exceptions": "none",
+            "exceptions": allowed.NONE,
         }
 
 

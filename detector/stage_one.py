@@ -15,7 +15,9 @@ import polars as pl
 from detector import admission, letters, lost, parcel, pins, published, relay, watermark
 from detector.admission import Seen, Trust
 from detector.arrival import Arrived
+from detector.cases import Cases
 from detector.config import Config
+from detector.in_force import InForce
 from detector.partitions import Counts
 from detector.pins import Deployment, Pins
 from detector.place import Place
@@ -60,6 +62,7 @@ class State(Generic[C]):
         relayed: Event time up to which stage two has been told.
         idle: What stage two was told: `relay.IDLE`: not to wait for this partition, `relay.OVER`: nothing more will come.
         closed: A re-run has come to its end.
+        exceptions: Those that findings name.
     """
 
     core: C
@@ -71,6 +74,7 @@ class State(Generic[C]):
     relayed: int = NEVER
     idle: int = 0
     closed: bool = False
+    exceptions: InForce = field(default_factory=InForce)
 
 
 class One(Generic[C]):
@@ -85,6 +89,7 @@ class One(Generic[C]):
         run: `live`, or the name of a re-run.
         code: Version of the product.
         trust: Whom to believe what.
+        cases: Reads the exceptions.
     """
 
     def __init__(
@@ -97,9 +102,11 @@ class One(Generic[C]):
         run: str,
         code: str,
         trust: Trust,
+        cases: Cases,
     ) -> None:
         self._core, self._config, self._deployment = core, config, deployment
         self._place, self._counts, self._run, self._code, self._trust = place, counts, run, code, trust
+        self._cases = cases
         self._sender = Sender(run, place.partition, counts.events)
 
     def begin(self) -> State[C]:
@@ -111,7 +118,7 @@ class One(Generic[C]):
         return admission.read(records, self._trust)
 
     def decide(self, state: State[C], prepared: admission.Read, moment: Moment) -> dict[str, Any]:
-        """Who is waited for no longer, which versions decide from when, and what was lost."""
+        """Who is waited for no longer, which versions decide from when, what is allowed, and what was lost."""
         decision: dict[str, Any] = {}
         if state.counts is None:
             decision["counts"] = asdict(self._counts)
@@ -126,6 +133,7 @@ class One(Generic[C]):
             decision["idle"] = True
         if moment.ending and not state.closed:
             decision["close"] = max(clocks.reached or 0, 0) + _CLOSING_MS
+        decision |= state.exceptions.decide(self._cases)
         return decision | self._deployment.decide(state.pinned, state.watermark)
 
     def advance(self, state: State[C], prepared: admission.Read, decision: Mapping[str, Any]) -> tuple[State[C], Sent]:
@@ -140,10 +148,11 @@ class One(Generic[C]):
         # As it stood before: what one turn brings may reach over more time than ids are kept for.
         seen, new, again = admission.admit(state.seen, prepared.events, state.watermark)
         core, effects = self._core.advance(state.core, new, again, mark, schedule)
-        found = [*self._lost(state, decision, schedule), *effects.findings]
+        exceptions = state.exceptions.extended(decision, state.watermark)
+        found = exceptions.named([*self._lost(state, decision, schedule), *effects.findings])
         after = replace(
             state, core=core, clocks=clocks, seen=seen, pinned=pinned, counts=counts, watermark=mark,
-            closed=state.closed or "close" in decision,
+            closed=state.closed or "close" in decision, exceptions=exceptions,
         )  # fmt: skip
         after, relays = self._relayed(after, effects, decision)
         topics = self._config.topics
@@ -187,6 +196,7 @@ class One(Generic[C]):
             "clocks": state.clocks.to_json(), "pins": pins.as_json(state.pinned),
             "counts": None if state.counts is None else asdict(state.counts), "watermark": state.watermark,
             "relayed": state.relayed, "idle": state.idle, "closed": state.closed,
+            "exceptions": state.exceptions.as_json(),
         }  # fmt: skip
         return parcel.pack(
             _KIND, _VERSION, header, {}, {"core": self._core.dump(state.core), "seen": state.seen.dump()}
@@ -204,7 +214,7 @@ class One(Generic[C]):
         return State(
             self._core.load(blobs["core"]), Clocks.from_json(header["clocks"]), Seen.load(blobs["seen"]),
             pins.from_json(header["pins"]), counts, header["watermark"], header["relayed"], header["idle"],
-            header["closed"],
+            header["closed"], InForce.from_json(header.get("exceptions")),
         )  # fmt: skip
 
     def is_over(self, state: State[C]) -> bool:

@@ -14,7 +14,9 @@ import polars as pl
 from contract.rejected import Reason
 from detector import letters, lost, parcel, pins, published, relay, watermark
 from detector.arrival import Arrived
+from detector.cases import Cases
 from detector.config import Topics
+from detector.in_force import InForce
 from detector.partitions import Counts
 from detector.pins import Deployment, Pins
 from detector.place import Place
@@ -52,12 +54,14 @@ class State(Generic[C]):
         reach: How far each stage one has come.
         pinned: Versions that decide.
         counts: How many partitions the topics had when the state was begun; None before the first decision.
+        exceptions: Those that findings name.
     """
 
     core: C
     reach: Reach = field(default_factory=Reach)
     pinned: Pins = ()
     counts: Counts | None = None
+    exceptions: InForce = field(default_factory=InForce)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +83,15 @@ class Two(Generic[C]):
         counts: How many partitions the topics have.
         run: `live`, or the name of a re-run; what other runs hand on is not ours.
         code: Version of the product.
+        cases: Reads the exceptions.
     """
 
     def __init__(
-        self, core: Core[C], topics: Topics, deployment: Deployment, place: Place, counts: Counts, run: str, code: str
-    ) -> None:
+        self, core: Core[C], topics: Topics, deployment: Deployment, place: Place, counts: Counts, run: str, code: str,
+        cases: Cases,
+    ) -> None:  # fmt: skip
         self._core, self._topics, self._deployment = core, topics, deployment
-        self._place, self._counts, self._run, self._code = place, counts, run, code
+        self._place, self._counts, self._run, self._code, self._cases = place, counts, run, code, cases
 
     def begin(self) -> State[C]:
         """Nothing is known."""
@@ -111,12 +117,13 @@ class Two(Generic[C]):
         return Prepared(tuple(received), pl.concat([unread, letters.refused(bad, details, Reason.FORMAT)]))
 
     def decide(self, state: State[C], prepared: Prepared, moment: Moment) -> dict[str, Any]:
-        """Which versions decide from when, and what was lost."""
+        """Which versions decide from when, what is allowed, and what was lost."""
         decision: dict[str, Any] = {}
         if state.counts is None:
             decision["counts"] = asdict(self._counts)
         if moment.lost is not None:
             decision["lost"] = list(moment.lost)
+        decision |= state.exceptions.decide(self._cases)
         return decision | self._deployment.decide(state.pinned, state.reach.reached)
 
     def advance(self, state: State[C], prepared: Prepared, decision: Mapping[str, Any]) -> tuple[State[C], Sent]:
@@ -134,7 +141,8 @@ class Two(Generic[C]):
         # A stage one that had late rows to hand on has told a few milliseconds more than it has come to.
         mark = watermark.in_steps(reach.reached)
         core, effects = self._core.advance(state.core, rows, mark, min(reach.heard, mark), schedule)
-        found = [*self._lost(state, decision, schedule), *effects.findings]
+        exceptions = state.exceptions.extended(decision, state.reach.reached)
+        found = exceptions.named([*self._lost(state, decision, schedule), *effects.findings])
         records = [
             *published.records(found, self._topics.findings, counts.findings),
             *letters.records(prepared.refused, self._topics.dead_letters),
@@ -142,7 +150,7 @@ class Two(Generic[C]):
         counted = {"gaps": float(gaps)} if gaps else {}
         counted |= {name: float(count) for name, count in effects.counts.items()}
         counted |= published.counts(found) | letters.counts(prepared.refused)
-        after = replace(state, core=core, reach=reach, pinned=pinned, counts=counts)
+        after = replace(state, core=core, reach=reach, pinned=pinned, counts=counts, exceptions=exceptions)
         return after, Sent(records, counted)
 
     def _lost(self, state: State[C], decision: Mapping[str, Any], schedule: Schedule) -> list[dict[str, Any]]:
@@ -156,7 +164,7 @@ class Two(Generic[C]):
         """The state as bytes."""
         header = {
             "reach": state.reach.as_json(), "pins": pins.as_json(state.pinned),
-            "counts": None if state.counts is None else asdict(state.counts),
+            "counts": None if state.counts is None else asdict(state.counts), "exceptions": state.exceptions.as_json(),
         }  # fmt: skip
         return parcel.pack(_KIND, _VERSION, header, {}, {"core": self._core.dump(state.core)})
 
@@ -170,7 +178,8 @@ class Two(Generic[C]):
         counts = None if header["counts"] is None else Counts(**header["counts"])
         check_counts(counts, self._counts)
         reach, pinned = Reach.from_json(header["reach"]), pins.from_json(header["pins"])
-        return State(self._core.load(blobs["core"]), reach, pinned, counts)
+        exceptions = InForce.from_json(header.get("exceptions"))
+        return State(self._core.load(blobs["core"]), reach, pinned, counts, exceptions)
 
     def is_over(self, state: State[C]) -> bool:
         """Whether every stage one of a re-run has come to its end."""

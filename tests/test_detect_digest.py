@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
+import time
 from typing import Any
 
 import pytest
+from kafka import KafkaProducer
 
 from contract import decision, finding
 from contract.decision import DecisionKind
@@ -75,6 +78,49 @@ def test_what_is_allowed_goes_to_the_digest_and_is_counted_unless_it_is_critical
     assert {(value["fingerprint"], value["revision"]) for value in told(desk)} == before
     assert set(updates(desk)[:-1]) == set(kept)
     assert [it["count"] for it in excepted(desk)][-1] == 3
+
+
+def failed(actor: str, start: int) -> bytes:
+    """Events of an account whose log-on fails ten times, and of another one a good while later."""
+    common = {
+        "event.schema": 1, "event.class": "authentication", "event.action": "logon", "event.outcome": "failure",
+        "source.id": "ops", "actor.id": actor, "system.id": "welfare",
+    }  # fmt: skip
+    rows = [common | {"time.occurred": start + number * 1000} for number in range(10)]
+    rows += [common | {"time.occurred": start + 3_600_000, "actor.id": "late", "event.outcome": "success"}]
+    named = [
+        row | {"event.id": hashlib.sha256(f"{actor}{number}".encode()).hexdigest()[:16]}
+        for number, row in enumerate(rows)
+    ]
+    return b"".join(json.dumps(row).encode() + b"\n" for row in named)
+
+
+def test_a_finding_names_the_exceptions_that_were_in_force(desk: Desk):  # noqa: F811
+    desk.topics["decisions"] = desk.kafka.topic(1)
+    start = time.time_ns() // 1_000_000 - 86_400_000
+    exception = decision.example(DecisionKind.EXCEPTION) | {"time": start, "until": start + 2 * 86_400_000}
+    one = desk.start()
+    send(desk, failed("u1", start))
+    one.until(lambda: len(desk.found()) == 1)
+    close(desk, desk.topics["decisions"], decision.to_json(exception).encode())
+
+    for number in range(2, 30):  # it is read beside the work
+        send(desk, failed(f"u{number}", start + number * 7_200_000))
+        one.until(lambda number=number: len(desk.found()) >= number)
+        if desk.found()[-1]["unmapped"]["versions"]["exceptions"] != "none":
+            break
+
+    names = [item["unmapped"]["versions"]["exceptions"] for item in desk.found()]
+    digest = hashlib.sha256(f"{decision.name(exception)}\n".encode()).hexdigest()
+    assert (names[0], names[-1]) == ("none", f"sha256:{digest}")
+    assert one.end() == 0
+
+
+def send(desk: Desk, value: bytes) -> None:  # noqa: F811
+    producer = KafkaProducer(bootstrap_servers=desk.kafka.address.split(","))
+    producer.send(desk.topics["events"], value=value, key=b"k")
+    producer.flush()
+    producer.close()
 
 
 def test_review_items_over_the_budget_go_to_the_digest_once_and_bring_nothing_forth(desk: Desk):  # noqa: F811

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 from dataclasses import replace
 from typing import Any
@@ -171,6 +173,17 @@ def test_a_renewed_exception_begins_its_count_anew():
     assert [(one["by"], one["count"]) for one in said] == [("100008", 1), ("100008", 2)]
 
 
+def test_what_moves_to_the_digest_names_the_exceptions_in_force_and_a_ledger_keeps_their_names():
+    value = decision.example(DecisionKind.EXCEPTION) | {"time": T0, "until": T0 + 9, "analytic": "bulk_read"}
+    for scope in ("actor", "subject"):
+        del value[scope]
+    ledger, first = advance(Ledger(), [found("1")], (), FREE, exceptions=(Allowed.of(value),))
+    _, second = advance(Ledger.load(ledger.dump()), [found("2")], (), FREE)
+    digest = hashlib.sha256(f"{decision.name(value)}\n".encode()).hexdigest()
+    for effects in (first, second):
+        assert [one["unmapped"]["versions"]["exceptions"] for one in effects.updates] == [f"sha256:{digest}"]
+
+
 def test_the_newest_of_several_is_named():
     older = replace(ANY, analytic=None, actor="100231", time=T0 - 1, by="a")
     [update] = told(found("1"), exceptions=(ANY, older)).updates
@@ -242,3 +255,11 @@ def test_where_turns_are_cut_and_a_restart_between_them_change_nothing(items: li
 @given(st.lists(EXCEPTIONS, max_size=8), st.integers(0, 8))
 def test_exceptions_come_to_the_same_however_they_are_cut(items: list[Allowed], cut: int):
     assert allowed.taken(allowed.taken((), items[:cut]), items[cut:]) == allowed.taken((), items)
+
+
+def test_exceptions_of_a_ledger_that_knew_no_names_go_on():
+    ledger, _ = advance(Ledger(), [found("1")], (), FREE, exceptions=(ANY,))
+    whole = json.loads(ledger.dump())
+    whole |= {"version": 2, "allowed": [values[:-1] for values in whole["allowed"]]}
+    _, effects = advance(Ledger.load(json.dumps(whole).encode()), [found("2")], (), FREE)
+    assert [item["unmapped"]["exception"]["count"] for item in effects.updates] == [2]

@@ -72,6 +72,9 @@ def test_exceptions_come_in_their_order_and_what_is_no_decision_is_passed_over_a
     [exception, _], _ = cases.since({})
     assert isinstance(exception, Exempted)
     assert exception.allowed.until == decision.example(DecisionKind.EXCEPTION)["until"]
+    assert exception.allowed.name == decision.name(decision.example(DecisionKind.EXCEPTION) | {"finding": "x-1"})
+    assert cases.exceptions_since({}) == ([exception], {0: 1})
+    assert cases.exceptions_since({0: 1}) == ([], {0: 1})
     assert "0/1: is no decision: is no JSON" in caplog.text
     assert "0/2: is no decision: until: missing, an exception needs it" in caplog.text
 

@@ -289,7 +289,7 @@ def test_the_ledger_is_read_back_as_it_was():
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"version": 3}, "version 3.*newer program"), ({"format": "x"}, "is no sekimori-notices-ledger")],
+    [({"version": 4}, "version 4.*newer program"), ({"format": "x"}, "is no sekimori-notices-ledger")],
 )
 def test_a_ledger_of_another_kind_is_refused(change: dict[str, Any], said: str):
     data = json.dumps(json.loads(Ledger().dump()) | change).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -11,11 +12,13 @@ from typing import Any
 
 import pytest
 
-from contract import finding
+from contract import decision, finding
+from contract.decision import DecisionKind
 from contract.sealed import Record
 from detector import relay
 from detector.admission import Trust
 from detector.arrival import Arrived
+from detector.cases import Cases
 from detector.config import parse
 from detector.inputs import Cores, inputs
 from detector.partitions import Counts
@@ -50,14 +53,25 @@ def deployment(hashes: Mapping[str, str] = ONE) -> Deployment:
     return Deployment(library, current)
 
 
-def one(partition: int = 0, deployed: Deployment | None = None, counts: Counts = COUNTS) -> One[dict[str, Any]]:
-    place = Place("access-events", partition)
-    return One(CountActors(), CONFIG, deployed or deployment(), place, counts, "live", "0.1.0", Trust())
+class Decided(Cases):
+    """Decisions that were read, without a Kafka."""
+
+    def __init__(self, *values: dict[str, Any]) -> None:
+        super().__init__(CONFIG.kafka, "decisions", "test")
+        for offset, value in enumerate(values):
+            self._take(0, offset, decision.to_json(value).encode())
 
 
-def two(partition: int) -> Two[dict[str, Any]]:
-    place = Place("sekimori-correlate", partition)
-    return Two(CountEverybody(), CONFIG.topics, deployment(), place, COUNTS, "live", "0.1.0")
+def one(
+    partition: int = 0, deployed: Deployment | None = None, counts: Counts = COUNTS, cases: Cases | None = None
+) -> One[dict[str, Any]]:
+    place, cases = Place("access-events", partition), cases or Decided()
+    return One(CountActors(), CONFIG, deployed or deployment(), place, counts, "live", "0.1.0", Trust(), cases)
+
+
+def two(partition: int, cases: Cases | None = None, core: Any = None) -> Two[dict[str, Any]]:
+    place, core, cases = Place("sekimori-correlate", partition), core or CountEverybody(), cases or Decided()
+    return Two(core, CONFIG.topics, deployment(), place, COUNTS, "live", "0.1.0", cases)
 
 
 def event(number: int, at: int, actor: str = "a1", agent: str = "ag") -> dict[str, Any]:
@@ -154,8 +168,8 @@ def test_working_it_out_again_with_the_recorded_decisions_gives_the_same_bytes()
     # Whoever works it out again has other versions deployed and another clock.
     stage = one(deployed=deployment(TWO))
     state, again = stage.begin(), []
-    for arrived, decision in first.decisions:
-        state, sent = stage.advance(state, stage.prepare(arrived), decision)
+    for arrived, recorded in first.decisions:
+        state, sent = stage.advance(state, stage.prepare(arrived), recorded)
         again += sent.records
 
     assert [(r.topic, r.partition, r.key, r.value, r.headers) for r in again] == [
@@ -230,6 +244,69 @@ def test_new_versions_decide_from_the_next_minute_on():
     assert versions == {START + MINUTE: ONE, START + 4 * MINUTE: TWO}
 
 
+def exception(start: int, end: int, **changes: Any) -> dict[str, Any]:
+    return decision.example(DecisionKind.EXCEPTION) | {"time": start, "until": end} | changes
+
+
+def in_force(*decided: dict[str, Any]) -> str:
+    names = sorted(decision.name(value) for value in decided)
+    return "sha256:" + hashlib.sha256("".join(f"{name}\n" for name in names).encode()).hexdigest()
+
+
+def named(turns: Turns) -> dict[int, str | None]:
+    return {item["time"]: item["unmapped"]["versions"].get("exceptions") for item in turns.found().values()}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_finding_names_the_exceptions_in_force_at_its_time_as_recorded(seed: int):
+    first, second = exception(START, START + 6 * MINUTE, actor="a1"), exception(START + 4 * MINUTE, START + MINUTE * 60)
+    case = decision.example() | {"time": START}
+    turns = Turns(one(cases=Decided(first, case, second)), random.Random(seed))
+    for number in range(4):
+        turns.take(records([event(number, START + 3 * number * MINUTE)], start=number))
+
+    wanted = {
+        START + MINUTE: in_force(first),
+        START + 4 * MINUTE: in_force(first, second),
+        START + 7 * MINUTE: in_force(second),
+    }
+    assert named(turns) == wanted
+    again, known_nothing = Turns(one()), one()
+    for arrived, recorded in turns.decisions:
+        again.state, sent = known_nothing.advance(again.state, known_nothing.prepare(arrived), recorded)
+        again.sent += sent.records
+    assert [record.value for record in again.sent] == [record.value for record in turns.sent]
+    assert [list(recorded.get("decisions", ())) for _, recorded in turns.decisions] == [[[0, 3]], [], [], []]
+
+
+def test_an_exception_that_is_decided_later_is_named_from_then_on_and_a_withdrawn_one_no_longer():
+    given = exception(START, START + 60 * MINUTE)
+    gone = given | {"time": START + 1, "until": 0}
+    cases = Decided()
+    turns = Turns(one(cases=cases))
+    for number in range(6):
+        if number in (2, 4):
+            cases._take(0, number, decision.to_json(given if number == 2 else gone).encode())
+        turns.take(records([event(number, START + 3 * number * MINUTE)], start=number))
+
+    kept = in_force(given)
+    assert list(named(turns).values()) == [None, kept, kept, "none", "none"]
+
+
+def test_what_groups_find_names_them_too():
+    given = exception(START, START + 60 * MINUTE)
+    relayed = []
+    for number in range(COUNTS.events):
+        turns = Turns(one(number))
+        turns.take(records([event(at, START + at * MINUTE) for at in range(10)], number))
+        relayed += [record for record in turns.sent if record.topic == CONFIG.topics.correlate]
+    stages = [Turns(two(number, Decided(given)), random.Random(number)) for number in range(COUNTS.correlate)]
+    for each in arrive(relayed):
+        stages[each.partition].take([each])
+
+    assert {value for turns in stages for value in named(turns).values()} == {in_force(given)}
+
+
 def test_what_kafka_deleted_is_a_finding_that_pages():
     turns = Turns(one())
     turns.take(records([event(1, START)]))
@@ -257,8 +334,7 @@ def test_what_cannot_be_read_goes_to_the_dead_letters_and_holds_nobody_up():
 def test_who_is_configured_to_seal_is_believed_under_a_seal_only():
     detector = CONFIG.detector.model_copy(update={"sealed_agents": ["ag"]})
     config = CONFIG.model_copy(update={"detector": detector})
-    nobody: Any = None
-    [first, *_] = inputs(config, deployment(), "live", nobody, Cores(CountActors(), CountEverybody(), "0.1.0"))
+    [first, *_] = inputs(config, deployment(), "live", Decided(), Cores(CountActors(), CountEverybody(), "0.1.0"))
     turns = Turns(first.make(Place("access-events", 0), COUNTS))
 
     turns.take(records([event(1, START), event(2, START, agent="other"), event(3, START + 5 * MINUTE, agent="other")]))
@@ -321,8 +397,7 @@ def test_the_end_of_a_rerun_is_no_silence():
         turns.take([], at_end=True, ending=True)
         relayed += [record for record in turns.sent if record.topic == CONFIG.topics.correlate and not record.partition]
     core = Listening()
-    place = Place("sekimori-correlate", 0)
-    turns = Turns(Two(core, CONFIG.topics, deployment(), place, COUNTS, "live", "0.1.0"))
+    turns = Turns(two(0, core=core))
 
     for one_record in arrive(relayed):
         turns.take([one_record])
