@@ -8,16 +8,18 @@ of rows that everything else in a condition has left.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
-from typing import Final, Literal
+from functools import cached_property, lru_cache
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from detector import sigma
+from detector.correlation import SEPARATOR
 
 Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 _Kind = Literal["text", "flag", "number", "other"]
 
 # A column with more distinct texts than this is compared only where a condition still needs it.
@@ -36,16 +38,47 @@ class Marks:
             atoms: Comparisons that are going to be asked for; others are made when they are.
         """
         self.frame = frame
-        self._schema = frame.schema
+        self.schema = frame.schema
         self._kinds: dict[str, _Kind | None] = {}
         # None stands for a comparison that is not cheap.
         self._known: dict[sigma.Atom, Bools | None] = {}
         self._texts: dict[str, dict[str, list[str]] | None] = {}
+        self._joined: dict[tuple[str | None, ...], pl.Series] = {}
         self._learn(atoms)
 
     def where(self, tree: sigma.Tree) -> Bools:
         """True in the rows on which the tree is true."""
         return self._among(tree, np.ones(self.frame.height, dtype=np.bool_))
+
+    def text(self, names: tuple[str | None, ...]) -> pl.Series:
+        """Columns put together as one text; null where one of them is, or is not there."""
+        if names not in self._joined:
+            self._joined[names] = self._put_together(names)
+        return self._joined[names]
+
+    def _put_together(self, names: tuple[str | None, ...]) -> pl.Series:
+        present = [name for name in names if name is not None and name in self.schema]
+        if len(present) < len(names):
+            return pl.Series([None], dtype=pl.String).new_from_index(0, self.frame.height)
+        if len(names) == 1 and self.schema[present[0]] == pl.String:
+            return self.frame[present[0]]
+        return self.frame.select(pl.concat_str(pl.col(present).cast(pl.String), separator=SEPARATOR)).to_series()
+
+    @cached_property
+    def places(self) -> Ints:
+        """Place of each row by (time, event id)."""
+        times = self.frame["time.occurred"].to_numpy()
+        order = np.argsort(times, kind="stable")
+        same = times[order][1:] == times[order][:-1]
+        tied = np.append(same, False) | np.append(False, same)
+        if tied.any():
+            # Few are of one millisecond: only these are held against each other by their ids.
+            some = order[tied]
+            keys = self.frame[["time.occurred", "event.id"]][index(some)].with_row_index("at")
+            order[tied] = some[keys.sort("time.occurred", "event.id", maintain_order=True)["at"].to_numpy()]
+        places = np.empty(len(order), dtype=np.int64)
+        places[order] = np.arange(len(order))
+        return places
 
     def _among(self, tree: sigma.Tree, rows: Bools) -> Bools:
         """True where the tree is true, right in `rows` at least; elsewhere false or not asked."""
@@ -80,12 +113,12 @@ class Marks:
         result = np.zeros(len(rows), dtype=np.bool_)
         places = np.flatnonzero(rows)
         if len(places):
-            named = [name for name in sigma.fields(tree) if name in self._schema]
+            named = [name for name in sigma.fields(tree) if name in self.schema]
             if not named:
-                return rows & bool(pl.select(sigma.expression(tree, self._schema)).item())
+                return rows & bool(pl.select(sigma.expression(tree, self.schema)).item())
             asked = self.frame.select(named)
             asked = asked if len(places) == len(rows) else asked[places]
-            result[places] = asked.select(sigma.expression(tree, self._schema)).to_series().to_numpy()
+            result[places] = asked.select(sigma.expression(tree, self.schema)).to_series().to_numpy()
         return result
 
     def _is_cheap(self, tree: sigma.Tree) -> bool:
@@ -105,7 +138,7 @@ class Marks:
         self._look_at_texts({atom.field for atom in new if self._is_text(atom)})
         parts = {atom: self._parts(atom) for atom in new}
         wanted = dict.fromkeys(part for found in parts.values() for part in found or ())
-        made = self.frame.select(_compared(part, self._schema[part.field]) for part in wanted)
+        made = self.frame.select(_compared(part, self.schema[part.field]) for part in wanted)
         masks = {part: column.to_numpy() for part, column in zip(wanted, made.iter_columns(), strict=True)}
         nowhere, everywhere = (np.full(self.frame.height, value) for value in (False, True))
         for atom, found in parts.items():
@@ -134,8 +167,8 @@ class Marks:
     def _kind(self, field: str) -> _Kind | None:
         """What a column holds; None where it is absent or, which says no more, without any value."""
         if field not in self._kinds:
-            absent = field not in self._schema or self.frame.get_column(field).null_count() == self.frame.height
-            self._kinds[field] = None if absent else _kind_of(self._schema[field])
+            absent = field not in self.schema or self.frame.get_column(field).null_count() == self.frame.height
+            self._kinds[field] = None if absent else _kind_of(self.schema[field])
         return self._kinds[field]
 
     def _look_at_texts(self, fields: set[str]) -> None:
@@ -153,6 +186,12 @@ class Marks:
             known = self._texts[name]
             if known is not None:
                 known.setdefault(folded, []).append(text)
+
+
+def index(rows: npt.NDArray[Any]) -> pl.Series:
+    """Places in a frame, to take rows by."""
+    # Polars takes rows by 32-bit numbers at an eighth of the cost.
+    return pl.Series(rows.astype(np.uint32))
 
 
 @lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""Which groups of a correlation can come to hold at all, said for all candidates at once.
+"""Which groups of correlations can come to hold at all, said for all candidates of all correlations at once.
 
 Most groups of most correlations never come near their threshold: a person works in one office, a terminal sees one
 account. An upper bound of what is counted, by sorting and binary search, says which groups the exact count has to look
@@ -8,6 +8,7 @@ at one by one; the others are only remembered.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,84 +17,188 @@ import numpy.typing as npt
 import polars as pl
 
 from detector.correlation import Correlation
+from detector.marks import index
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-
 
 # So many candidates of a group wait until the window of an ordered correlation is folded: a folded one stays small.
 MOST_WAITING: Final = 64
 
 
-def sifted(rows: pl.DataFrame, correlation: Correlation) -> tuple[pl.Series, pl.Series]:
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Candidates, and folded windows, of several correlations, in any order.
+
+    Attributes:
+        rule: Place of its correlation in a sequence of these.
+        group: A number for each group of each correlation.
+        times: UTC ms.
+        folded: Whether it is a folded window.
+        bases, values: Texts.
+    """
+
+    rule: Ints
+    group: Ints
+    times: Ints
+    folded: Bools
+    bases: pl.Series
+    values: pl.Series
+
+    def at(self, places: Ints) -> Rows:
+        """Some of them."""
+        if len(places) == len(self.rule):
+            return self
+        rows = index(places)
+        return Rows(
+            self.rule[places], self.group[places], self.times[places], self.folded[places], self.bases[rows],
+            self.values[rows],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What correlations ask, as a number for each; see `Correlation`."""
+
+    correlations: Sequence[Correlation]
+    least: Ints
+    span: Ints
+    reach: Ints
+
+    @classmethod
+    def of(cls, correlations: Sequence[Correlation]) -> Bounds:
+        """Look them up."""
+        found = [(one.least, one.timespan_ms, one.reach_ms) for one in correlations]
+        return cls(correlations, *np.array(found, dtype=np.int64).reshape(-1, 3).T)
+
+    def kind(self, kind: str, rule: Ints) -> Ints:
+        """Which rows are of correlations of a kind."""
+        return np.flatnonzero(np.array([one.kind == kind for one in self.correlations])[rule])
+
+    def chains(self, rule: Ints) -> Iterator[tuple[Correlation, Ints]]:
+        """Ordered correlations, and which rows are theirs."""
+        for place, one in enumerate(self.correlations):
+            if one.kind == "temporal_ordered" and len(mine := np.flatnonzero(rule == place)):
+                yield one, mine
+
+
+def sift(rows: Rows, new: int, correlations: Sequence[Correlation]) -> tuple[Ints, Ints]:
+    """Part rows by what has to be done with them.
+
+    Args:
+        rows: What is at rest, and behind it the candidates that came.
+        new: How many came.
+        correlations: Whose they are.
+
+    Returns:
+        Places of the rows that stay as they are, correlation by correlation, and of those to be counted one by one. The
+        others are not needed any more.
+    """
+    bounds = Bounds.of(correlations)
+    touched = np.zeros(int(rows.group.max(initial=0)) + 1, dtype=np.bool_)
+    touched[rows.group[len(rows.group) - new :]] = True
+    known = touched[rows.group]
+    places = np.flatnonzero(known)
+    some = rows.at(places)
+    asked, waits = sifted(some, bounds)
+    close = np.flatnonzero(asked)
+    near, needed = parted(some.at(close), bounds)
+    kept = np.concatenate([np.flatnonzero(~known), places[waits], places[close[~near & needed]]])
+    return kept[np.argsort(rows.rule[kept], kind="stable")], places[close[near & needed]]
+
+
+def sifted(rows: Rows, bounds: Bounds) -> tuple[Bools, Bools]:
     """Part candidates by whether their group could hold if all of them were in one window.
 
     Returns:
         Which to look at closer (`parted`), and which of the others may be needed by later ones.
     """
-    least, ordered = correlation.least, correlation.kind == "temporal_ordered"
-    if least <= 0:
-        return pl.repeat(True, rows.height, eager=True), pl.repeat(False, rows.height, eager=True)
-    base, value = pl.col("base"), pl.col("value")
-    match correlation.kind:
-        case "event_count":
-            enough = pl.len() >= least
-        case "value_count":
-            enough = value.n_unique() >= least
-        case "temporal":
-            enough = base.n_unique() >= least
-        case _:
-            wanted = Counter(one.name for one in correlation.bases[:least])
-            enough = pl.all_horizontal((base == name).sum() >= n for name, n in wanted.items())
-            enough = (enough | (pl.len() > MOST_WAITING)) & (base == correlation.bases[0].name).any()
-    first = (base == correlation.bases[0].name).any() if ordered else pl.lit(True)
-    groups = rows.group_by("group").agg(
-        (enough | pl.col("folded").is_not_null().any()).alias("asked"), first.alias("begun")
-    )
-    asked = rows["group"].is_in(groups.filter("asked")["group"].implode())
-    begun = rows["group"].is_in(groups.filter("begun")["group"].implode()) if ordered else ~asked
+    size = int(rows.group.max(initial=0)) + 1
+    least, lengths = bounds.least[rows.rule], np.bincount(rows.group, minlength=size)
+    enough, begun = lengths[rows.group] >= least, np.ones(len(least), dtype=np.bool_)
+    for kind, texts in (("value_count", rows.values), ("temporal", rows.bases)):
+        mine = bounds.kind(kind, rows.rule)
+        if len(mine):
+            enough[mine] = _distinct(rows.group[mine], texts[index(mine)]) >= least[mine]
+    for correlation, mine in bounds.chains(rows.rule):
+        group, bases = rows.group[mine], rows.bases[index(mine)]
+        wanted = _wanted(correlation)
+        counts = {name: np.bincount(group[_is(bases, name)], minlength=size) for name in wanted}
+        whole = np.all([counts[name] >= n for name, n in wanted.items()], axis=0) | (lengths > MOST_WAITING)
+        first = counts[correlation.bases[0].name] > 0
+        enough[mine], begun[mine] = (whole & first)[group], first[group]
+    asked = np.zeros(size, dtype=np.bool_)
+    asked[rows.group[enough | rows.folded | (least <= 0)]] = True
+    closer = asked[rows.group]
     # What cannot hold at its newest candidate did not hold before it: only later windows matter.
-    times = rows["time.occurred"]
-    return asked, ~asked & begun & (times + correlation.reach_ms > times.max())
+    newest = np.full(len(bounds.reach), np.iinfo(np.int64).min)
+    np.maximum.at(newest, rows.rule, rows.times)
+    return closer, ~closer & begun & (rows.times + bounds.reach[rows.rule] > newest[rows.rule])
 
 
-def parted(rows: pl.DataFrame, correlation: Correlation) -> tuple[pl.Series, pl.Series]:
+def parted(rows: Rows, bounds: Bounds) -> tuple[Bools, Bools]:
     """Part candidates by whether their group may hold in some window.
 
     Returns:
         Which are of groups that have to be counted one by one, and which of all candidates are needed at all.
     """
-    least, span = correlation.least, correlation.timespan_ms
-    if least <= 0 or rows.is_empty():
-        return pl.repeat(True, rows.height, eager=True), pl.repeat(True, rows.height, eager=True)
-    found = arrange(rows["group"], rows["time.occurred"], span)
-    fits = np.ones(rows.height, dtype=np.bool_)
-    if correlation.kind == "temporal_ordered":
-        fits = begun(found, rows["base"], correlation.bases[0].name)
-    near = _near(found, rows, correlation, least)
+    if not len(rows.rule):
+        return rows.folded, rows.folded
+    found = arrange(rows, bounds.span[rows.rule])
+    rule, least, size = rows.rule[found.order], bounds.least[rows.rule][found.order], int(found.group[-1]) + 1
+    near, fits = _near(found, rows, rule, bounds)
     # A folded window is gone on with, unless it is over before the next candidate.
-    folded = rows["folded"].is_not_null().to_numpy()[found.order]
-    near |= folded & (found.times + span > np.append(found.times[1:], 0)) & found.followed
-    groups = np.zeros(rows.height, dtype=np.bool_)
-    groups[found.group[near]] = True
-    kept = fits & (found.times + correlation.reach_ms > found.end)
-    if correlation.kind == "temporal_ordered":
-        groups |= np.bincount(found.group[kept], minlength=rows.height) > MOST_WAITING
+    ends = found.times + bounds.span[rule]
+    near |= rows.folded[found.order] & (ends > np.append(found.times[1:], 0)) & found.followed
+    kept = fits & (found.times + bounds.reach[rule] > found.end)
+    groups = np.zeros(size, dtype=np.bool_)
+    groups[found.group[near | (least <= 0)]] = True
+    for _, mine in bounds.chains(rule):
+        waiting = np.bincount(found.group[mine][kept[mine]], minlength=size)
+        groups |= waiting > MOST_WAITING
     near = groups[found.group]
-    return found.unsorted(near), found.unsorted(np.where(near, fits, kept))
+    return found.unsorted(near), found.unsorted(np.where(near, fits | (least <= 0), kept))
 
 
-def _near(found: Sorted, rows: pl.DataFrame, correlation: Correlation, least: int) -> Bools:
-    names = [base.name for base in correlation.bases]
-    match correlation.kind:
-        case "event_count":
-            return many(found, least)
-        case "value_count":
-            return various(found, rows["value"], least)
-        case "temporal":
-            return some(found, rows["base"], least)
-        case _:
-            return each(found, rows["base"], Counter(names[:least]))
+def _near(found: Sorted, rows: Rows, rule: Ints, bounds: Bounds) -> tuple[Bools, Bools]:
+    """Where enough may be in the window, and where something can depend on what is; in the order found."""
+    least, fits = bounds.least[rule], np.ones(len(rule), dtype=np.bool_)
+    near = many(found, least)
+    mine = bounds.kind("value_count", rule)
+    if len(mine):
+        near[mine] = various(found, rows.values, least)[mine]
+    for place, correlation in enumerate(bounds.correlations):
+        if correlation.kind == "temporal" and len(mine := np.flatnonzero(rule == place)):
+            near[mine] = some(found, rows.bases, correlation)[mine]
+    for correlation, mine in bounds.chains(rule):
+        near[mine] = each(found, rows.bases, _wanted(correlation))[mine]
+        if correlation.least > 0:
+            fits[mine] = begun(found, rows.bases, correlation.bases[0].name)[mine]
+    return near, fits
+
+
+def _wanted(correlation: Correlation) -> Counter[str]:
+    """How often each base has to be there, the first of all at least once."""
+    return Counter(base.name for base in correlation.bases[: max(correlation.least, 1)])
+
+
+def _is(texts: pl.Series, text: str) -> Bools:
+    return (texts == text).to_numpy()
+
+
+def _distinct(group: Ints, texts: pl.Series) -> Ints:
+    """How many different texts are in the group of each row; none is one as well."""
+    codes = numbered(texts)
+    most = int(codes.max()) + 1
+    pairs = pl.Series(group * most + codes).unique().to_numpy()
+    return np.bincount(pairs // most)[group]
+
+
+def numbered(texts: pl.Series) -> Ints:
+    """A number for each different text, from 1 up; 0 for none."""
+    # One that is not seen anywhere else numbers only these.
+    codes = texts.cast(pl.Categorical(pl.Categories.random())).to_physical().cast(pl.Int64).fill_null(-1)
+    return codes.to_numpy() + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +206,7 @@ class Sorted:
     """Candidates by (group, time).
 
     Attributes:
-        order: Place of each in the frame.
+        order: Place of each among the rows.
         group: A number per group, ascending.
         times: UTC ms.
         low: Place of the first candidate of the group that is in the trailing window.
@@ -123,42 +228,42 @@ class Sorted:
         """Where another candidate of the group comes after."""
         return np.append(self.group[1:] == self.group[:-1], False)
 
-    def unsorted(self, mask: Bools) -> pl.Series:
-        """A mask over the sorted candidates, for the frame."""
+    def unsorted(self, mask: Bools) -> Bools:
+        """A mask over the sorted candidates, for the rows."""
         result = np.empty(len(mask), dtype=np.bool_)
         result[self.order] = mask
-        return pl.Series(result)
+        return result
 
 
-def arrange(groups: pl.Series, times: pl.Series, span_ms: int) -> Sorted:
-    """Sort candidates (any order) and find the trailing window (t − span, t] of each."""
-    names = groups.unique(maintain_order=True).alias("group").to_frame().with_row_index("code")
-    codes = groups.alias("group").to_frame().join(names, on="group", how="left", maintain_order="left")["code"]
-    order = np.lexsort((times.to_numpy(), codes.to_numpy()))
-    group, moments = codes.to_numpy()[order].astype(np.int64), times.to_numpy()[order]
-    distinct = np.unique(moments)
-    key = (group << 32) | np.searchsorted(distinct, moments)
+def arrange(rows: Rows, span_ms: Ints) -> Sorted:
+    """Sort candidates and find the trailing window (t − span, t] of each."""
+    distinct = np.unique(rows.times)
+    key = (rows.group << 32) | np.searchsorted(distinct, rows.times)
+    order = np.argsort(key, kind="stable")
+    key, group, times, span = key[order], rows.group[order], rows.times[order], span_ms[order]
 
-    def first(age: int) -> Ints:
-        return np.searchsorted(key, (group << 32) | np.searchsorted(distinct, moments - age, side="right"))
+    def first(age: Ints) -> Ints:
+        return np.searchsorted(key, (group << 32) | np.searchsorted(distinct, times - age, side="right"))
 
     last = np.searchsorted(group, group, side="right") - 1
     high = np.searchsorted(key, key, side="right") - 1
-    return Sorted(order, group, moments, first(span_ms), high, first(2 * span_ms), moments[last])
+    return Sorted(order, group, times, first(span), high, first(2 * span), times[last])
 
 
-def many(rows: Sorted, least: int) -> Bools:
+def many(rows: Sorted, least: Ints) -> Bools:
     """Where so many candidates are in the window."""
     return np.asarray(rows.high - rows.low + 1 >= least)
 
 
-def various(rows: Sorted, values: pl.Series, least: int) -> Bools:
+def various(rows: Sorted, values: pl.Series, least: Ints) -> Bools:
     """Where there may be so many distinct values in the window: no more than the times the value changes in it, and one."""
-    told = values.gather(rows.order)
-    known = np.flatnonzero(told.is_not_null().to_numpy())
-    distinct = told.drop_nulls()
+    told = numbered(values)[rows.order]
+    known = np.flatnonzero(told)
     changes = np.zeros(len(told), dtype=np.int64)
-    changes[known] = (distinct != distinct.shift(1)).fill_null(True).to_numpy()
+    # The first value of a group counts whatever the group before it ends with.
+    for column in (told[known], rows.group[known]):
+        changes[known[1:]] |= column[1:] != column[:-1]
+    changes[known[:1]] = 1
     total = np.cumsum(changes)
     return np.asarray(total[rows.high] - total[rows.low] + 1 >= least)
 
@@ -171,10 +276,11 @@ def each(rows: Sorted, bases: pl.Series, wanted: Counter[str]) -> Bools:
     return result
 
 
-def some(rows: Sorted, bases: pl.Series, least: int) -> Bools:
+def some(rows: Sorted, bases: pl.Series, correlation: Correlation) -> Bools:
     """Where so many different bases are in the window."""
-    present = [_within(rows, bases, str(base), rows.low) > 0 for base in bases.unique()]
-    return np.asarray(np.sum(present, axis=0) >= least)
+    names = {base.name for base in correlation.bases}
+    present = [_within(rows, bases, name, rows.low) > 0 for name in sorted(names)]
+    return np.asarray(np.sum(present, axis=0) >= correlation.least)
 
 
 def begun(rows: Sorted, bases: pl.Series, first: str) -> Bools:
@@ -186,6 +292,6 @@ def begun(rows: Sorted, bases: pl.Series, first: str) -> Bools:
 
 
 def _within(rows: Sorted, bases: pl.Series, base: str, low: Ints) -> Ints:
-    total = np.cumsum((bases == base).to_numpy()[rows.order])
+    total = np.cumsum(_is(bases, base)[rows.order])
     before = np.where(low > 0, total[np.maximum(low - 1, 0)], 0)
     return np.asarray(total[rows.high] - before)

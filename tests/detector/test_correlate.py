@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
@@ -286,3 +287,49 @@ def test_what_waits_for_the_rest_of_a_chain_is_folded_before_it_grows():
 
     assert windows.height == 1
     assert edges(hits) == [(2, 2)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rules_together_say_what_each_says_alone(seed: int):
+    draw = random.Random(seed)
+    chain_ = (AB[0], AB[0], AB[1], AB[0])
+    conditions = {
+        kind: rule(kind, bases=chain_ if kind == "temporal_ordered" else AB, field="actor.id", count=LEAST[kind] - 1)
+        for kind in LEAST
+    }
+    conditions["few"] = rule(operator="lt", count=2)
+    found = pl.concat([
+        rows(*[
+            (draw.randrange(0, 400) / 2, draw.choice("abb"), draw.choice("ghij"), draw.choice(["x", "y", "z", None]))
+            for _ in range(draw.choice([0, 20, 150]))
+        ]).with_columns(pl.lit(name).alias("rule"))
+        for name in ("unknown", *conditions)
+    ])  # fmt: skip
+    together: correlate.State = {}
+    alone = {name: correlate.no_windows() for name in conditions}
+    cut = [-1, *sorted(draw.sample(range(200), 8)), 200]
+    for start, end in itertools.pairwise(cut):
+        part = found.filter(pl.col("time.occurred").is_between(start * MINUTE + 1, end * MINUTE))
+        part = part.sample(fraction=1, shuffle=True, seed=seed)
+        before, hits = together, []
+        together, got = correlate.advance_all(before, part, conditions)
+        for name, condition in conditions.items():
+            mine = part.filter(pl.col("rule") == name)
+            alone[name], edges_ = correlate.advance(alone[name], mine, condition)
+            hits.append(edges_)
+            held = correlate.windows_of(name, condition)
+            assert together[held].equals(alone[name])
+            assert mine.height or held not in before or together[held] is before[held]
+        assert got.equals(pl.concat(hits))
+
+
+def test_a_rule_without_anything_new_costs_nothing():
+    conditions = {"r": rule(), "other": rule(count=5)}
+    first, _ = correlate.advance_all({}, at([0, 1]), conditions)
+    second, _ = correlate.advance_all(first, at([2]).with_columns(pl.lit("other").alias("rule")), conditions)
+    names = correlate.by_windows(conditions)
+    held = correlate.windows_of("r", conditions["r"])
+
+    assert second[held] is first[held]
+    assert correlate.forget(second, -1, 10 * MINUTE - 1, names)[held] is first[held]
+    assert correlate.forget(second, -1, 100 * MINUTE, names)[held].is_empty()
