@@ -6,8 +6,9 @@ said of an event depends on earlier events only, what is said of a day on that d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
 
@@ -127,8 +128,15 @@ def _learnt(ops: pl.DataFrame, used: pl.DataFrame, slim: pl.DataFrame) -> pl.Dat
     return pl.concat([ops, new]).sort("actor.id", "op.code") if new.height else ops
 
 
-def look_back(history: History, days: pl.DataFrame, rows: pl.DataFrame) -> tuple[History, pl.DataFrame]:
-    """Add to each day what the last 30 days say, and remember the day.
+class Noted(NamedTuple):
+    """What is to be remembered of days: rows of `History.pairs` and of `History.days`."""
+
+    pairs: pl.DataFrame
+    days: pl.DataFrame
+
+
+def look_back(history: History, days: pl.DataFrame, rows: pl.DataFrame) -> tuple[Noted, pl.DataFrame]:
+    """Add to each day what the last 30 days say.
 
     Args:
         history: What earlier days left.
@@ -136,27 +144,12 @@ def look_back(history: History, days: pl.DataFrame, rows: pl.DataFrame) -> tuple
         rows: The events of these days.
 
     Returns:
-        The history with these days in it, and `days` with the columns of `WINDOW` (this day counts as one of the 30).
+        What `remember` is to be given, and `days` with the columns of `WINDOW` (this day counts as one of the 30).
     """
-    pairs = pl.concat([
-        history.pairs,
-        rows.filter(UNEXPLAINED & pl.col("actor.id").is_not_null())
-        .group_by("time.date", "actor.id", "subject.token")
-        .agg(
-            pl.col("subject.colleague").fill_null(False).any().alias("colleague"),
-            pl.col("subject.neighbour").fill_null(False).any().alias("neighbour"),
-        ),
-    ])  # fmt: skip
-    sums = pl.concat([
-        history.days,
-        days.select(
-            "time.date", "actor.id",
-            pl.col("rows.sum").fill_null(0).cast(pl.Int64).alias("rows"),
-            pl.col("n.export").cast(pl.Int64).alias("exports"),
-            pl.col("near_limit").fill_null(0).cast(pl.Int64).alias("near_limit"),
-            pl.col("n.accesses").cast(pl.Int64).alias("accesses"),
-        ),
-    ])  # fmt: skip
+    noted = _noted(days, rows)
+    mine = pl.col("actor.id").is_in(days["actor.id"].unique().implode())
+    pairs = pl.concat([history.pairs.filter(mine), noted.pairs])
+    sums = pl.concat([history.days.filter(mine), noted.days])
     key = ["time.date", "actor.id"]
     age = (pl.col("time.date") - pl.col("day")).dt.total_days()
     recent = age.is_between(0, WINDOW_DAYS - 1)
@@ -194,8 +187,33 @@ def look_back(history: History, days: pl.DataFrame, rows: pl.DataFrame) -> tuple
     out = days
     for part in (looked, repeats, took):
         out = out.join(part, on=key, how="left", maintain_order="left")
-    out = out.with_columns(pl.col(list(WINDOW)).fill_null(0).cast(pl.Int64))
+    return noted, out.with_columns(pl.col(list(WINDOW)).fill_null(0).cast(pl.Int64))
+
+
+def remember(history: History, noted: Sequence[Noted]) -> History:
+    """The history with days in it, and without those that are too long ago."""
+    pairs = pl.concat([history.pairs, *(one.pairs for one in noted)])
+    sums = pl.concat([history.days, *(one.days for one in noted)])
     newest = sums["time.date"].max()
     fresh = (pl.lit(newest, dtype=pl.Date) - pl.col("time.date")).dt.total_days() < WINDOW_DAYS
-    pairs, sums = pairs.filter(fresh).sort("time.date", "actor.id", "subject.token"), sums.filter(fresh).sort(key)
-    return History(history.actors, history.ops, pairs, sums), out
+    pairs = pairs.filter(fresh).sort("time.date", "actor.id", "subject.token")
+    return History(history.actors, history.ops, pairs, sums.filter(fresh).sort("time.date", "actor.id"))
+
+
+def _noted(days: pl.DataFrame, rows: pl.DataFrame) -> Noted:
+    pairs = (
+        rows.filter(UNEXPLAINED & pl.col("actor.id").is_not_null())
+        .group_by("time.date", "actor.id", "subject.token")
+        .agg(
+            pl.col("subject.colleague").fill_null(False).any().alias("colleague"),
+            pl.col("subject.neighbour").fill_null(False).any().alias("neighbour"),
+        )
+    )
+    sums = days.select(
+        "time.date", "actor.id",
+        pl.col("rows.sum").fill_null(0).cast(pl.Int64).alias("rows"),
+        pl.col("n.export").cast(pl.Int64).alias("exports"),
+        pl.col("near_limit").fill_null(0).cast(pl.Int64).alias("near_limit"),
+        pl.col("n.accesses").cast(pl.Int64).alias("accesses"),
+    )  # fmt: skip
+    return Noted(pairs, sums)

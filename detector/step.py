@@ -17,7 +17,20 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from contract import event
-from detector import correlate, decide, features, history, hits, moments, rulebook, sessionise, sigma, stowed, witness
+from detector import (
+    correlate,
+    decide,
+    features,
+    held,
+    history,
+    hits,
+    moments,
+    rulebook,
+    sessionise,
+    sigma,
+    stowed,
+    witness,
+)
 from detector.enrich import Enricher
 from detector.explain import explain
 from detector.marks import Marks
@@ -38,14 +51,15 @@ class Context:
         rules: The rule book.
         limits: When a session ends.
         thresholds: From which risk on something is looked at.
-        stowed_rows: From so many events on, those of closed sessions are packed until their day is over.
+        narrow_rows: From so many events on, they are held in little memory, and those of closed sessions packed until their
+            day is over.
     """
 
     site: Site
     rules: RuleBook
     limits: sessionise.Limits = field(default_factory=sessionise.Limits)
     thresholds: decide.Thresholds = field(default_factory=decide.Thresholds)
-    stowed_rows: int = 50_000
+    narrow_rows: int = 50_000
     enricher: Enricher = field(init=False)
     evidence: witness.Limits = field(init=False)
     atoms: tuple[sigma.Atom, ...] = field(init=False)
@@ -82,8 +96,8 @@ class State:
         watermark: UTC ms up to which (inclusive) every event has been seen.
         tails: Sessions that may go on (`sessionise.TAILS`).
         open_hits: Hits in these sessions.
-        rows: Events of these sessions and of days that are not over (`features.ROWS`), in event order. Those of sessions
-            that closed stay until the day is over.
+        rows: Events of these sessions and of days that are not over (`features.ROWS`). Those of sessions that closed
+            stay until the day is over.
         stowed: Such events, packed (`detector.stowed`).
         history: What is remembered of each actor.
         windows: Windows of the correlations by actor; of a rule that is in effect no longer none.
@@ -93,7 +107,7 @@ class State:
     watermark: int = -1
     tails: pl.DataFrame = field(default_factory=sessionise.no_tails)
     open_hits: pl.DataFrame = field(default_factory=hits.none)
-    rows: pl.DataFrame = field(default_factory=pl.DataFrame)
+    rows: held.Held = field(default_factory=held.Held)
     stowed: stowed.Stowed = ()
     history: history.History = field(default_factory=history.History)
     windows: correlate.State = field(default_factory=dict)
@@ -195,8 +209,9 @@ def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Conte
     closed = sessionise.is_closed(watermark, context.limits)
     ending, tails = tails.filter(closed), tails.filter(~closed)
     gone = ending["session"]
-    rows = _appended(state.rows, heard.select(features.ROWS).filter(pl.col("session").is_not_null()))
-    done = rows.filter(pl.col("session").is_in(gone.implode())).select(features.SESSION_COLUMNS)
+    new = heard.select(features.ROWS).filter(pl.col("session").is_not_null())
+    rows = held.added(state.rows, new, context.narrow_rows)
+    done = rows.of(gone, features.SESSION_COLUMNS)
     sessions, session_hits = summed_up(
         done, ending.select("session", closes=sessionise.closes(context.limits)), context
     )
@@ -245,53 +260,42 @@ def _followed(state: State, new: pl.DataFrame, context: Context) -> tuple[histor
     return remembered, tails, new.with_columns(told)
 
 
-def _appended(rows: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
-    """Rows, and new ones behind them, in few pieces; yet what is old and large is seldom copied."""
-    if not rows.width:
-        return new
-    together, from_ = new.height, rows.height
-    for length in reversed(rows["event.id"].chunk_lengths()):
-        if length > together:
-            break
-        together, from_ = together + length, from_ - length
-    newest = pl.concat([rows[from_:], new], rechunk=True)
-    return pl.concat([rows[:from_], newest]) if from_ else newest
-
-
 def _days_over(
-    remembered: history.History, rows: pl.DataFrame, state: State, watermark: int, context: Context
+    remembered: history.History, rows: held.Held, state: State, watermark: int, context: Context
 ) -> tuple[history.History, pl.DataFrame, pl.DataFrame]:
     """Sum up the days that are over since the watermark of the state."""
     first, today = (local_date(at + 1, context.site) for at in (state.watermark, watermark))
     if first >= today:
-        return _days(remembered, rows.clear(), context)
-    days, found = [], []
-    for over in stowed.days(state.stowed, rows, first, today):
-        remembered, some, hit = _days(remembered, over, context)
-        days.append(some)
-        found.append(hit)
+        return remembered, *_days(remembered, rows.fresh.clear(), context)[1:]
+    parts = [_days(remembered, over, context) for over in stowed.days(state.stowed, rows, first, today)]
+    noted = [one for one, _, _ in parts if one is not None]
+    days = [some for _, some, _ in parts]
     whole = days[0] if len(days) == 1 else pl.concat([one for one in days if one.height] or days[:1]).sort(_DAY)
-    return remembered, whole, pl.concat(found)
+    remembered = history.remember(remembered, noted) if noted else remembered
+    return remembered, whole, pl.concat([hit for _, _, hit in parts])
 
 
 def _left(
-    rows: pl.DataFrame, state: State, watermark: int, tails: pl.DataFrame, context: Context
-) -> tuple[pl.DataFrame, stowed.Stowed]:
+    rows: held.Held, state: State, watermark: int, tails: pl.DataFrame, context: Context
+) -> tuple[held.Held, stowed.Stowed]:
     """What stays of the events, and what of them is packed from now on."""
     first, today = (local_date(at + 1, context.site) for at in (state.watermark, watermark))
-    open_ = pl.col("session").is_in(tails["session"].implode())
     if first < today:
-        return rows.filter(open_ | (pl.col("time.date") >= today)), stowed.left(state.stowed, today)
+        stays = [
+            one | other for one, other in zip(held.among(rows, tails["session"]), held.since(rows, today), strict=True)
+        ]
+        return held.split(rows, stays)[0], stowed.left(state.stowed, today)
     # To look at all of them takes time, so it is done once in a minute of event time.
     if (
-        rows.height < context.stowed_rows
+        rows.height < context.narrow_rows
         or state.watermark // sessionise.MINUTE_MS == watermark // sessionise.MINUTE_MS
     ):
         return rows, state.stowed
-    closed = rows.filter(~open_)
-    if closed.height < context.stowed_rows // 2:
+    open_ = held.among(rows, tails["session"])
+    if rows.height - sum(int(mask.sum()) for mask in open_) < context.narrow_rows // 2:
         return rows, state.stowed
-    return rows.filter(open_), (*state.stowed, stowed.stow(closed.filter(pl.col("actor.id").is_not_null())))
+    rows, closed = held.split(rows, open_)
+    return rows, stowed.stow(state.stowed, closed)
 
 
 def _event_hits(
@@ -345,16 +349,16 @@ def _concerning(units: pl.DataFrame, found: pl.DataFrame, rows: pl.DataFrame, ke
 
 def _days(
     remembered: history.History, rows: pl.DataFrame, context: Context
-) -> tuple[history.History, pl.DataFrame, pl.DataFrame]:
+) -> tuple[history.Noted | None, pl.DataFrame, pl.DataFrame]:
     limit, zone = context.site.config.limits.export_rows_needing_approval, context.site.config.time_zone
     rules = context.rules.of("actor_day")
     rows = rows.filter(pl.col("actor.id").is_not_null())
     if rows.is_empty():
-        return remembered, _no_days(tuple(rows.schema.items()), limit, zone), hits.none()
-    remembered, days = _named_days(remembered, rows, limit, zone)
+        return None, _no_days(tuple(rows.schema.items()), limit, zone), hits.none()
+    noted, days = _named_days(remembered, rows, limit, zone)
     found = rulebook.match(days, rules)
     days = _with_first(_concerning(days, found, rows, _DAY))
-    return remembered, days, hits.described(days, found, rules, "unit", "event.id", "last")
+    return noted, days, hits.described(days, found, rules, "unit", "event.id", "last")
 
 
 _DAY: Final = ["time.date", "actor.id"]
@@ -362,10 +366,10 @@ _DAY: Final = ["time.date", "actor.id"]
 
 def _named_days(
     remembered: history.History, rows: pl.DataFrame, limit: int | None, zone: str
-) -> tuple[history.History, pl.DataFrame]:
-    remembered, days = history.look_back(remembered, features.days(rows, limit), rows)
+) -> tuple[history.Noted, pl.DataFrame]:
+    noted, days = history.look_back(remembered, features.days(rows, limit), rows)
     name = pl.concat_str(pl.lit("d-"), pl.col("time.date").cast(pl.String), pl.lit("-"), "actor.id")
-    return remembered, days.with_columns(name.alias("unit"), day_end(pl.col("time.date"), zone).alias("closes"))
+    return noted, days.with_columns(name.alias("unit"), day_end(pl.col("time.date"), zone).alias("closes"))
 
 
 def _with_first(days: pl.DataFrame) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from detector import features, history, hits, moments, sessionise, step
+from detector import features, held, history, hits, moments, sessionise, step
 from detector.hits import HITS
 from detector.stream import telling
 from detector.stream.plan import Plan
@@ -120,8 +120,8 @@ def _named(
     rows: pl.DataFrame, core: step.State, kept: Kept, limits: sessionise.Limits
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give each row the session that it fits best, and say which sessions are new."""
-    known = _spans(core, kept)
     asked = rows.select(sessionise.key(), pl.col("session.id").is_not_null().alias("own"), "time.occurred", "event.id")
+    known = _spans(core, kept, asked["_key"].unique())
     gap = pl.when("own").then(limits.own_gap_ms).otherwise(limits.gap_ms)
     at = pl.col("time.occurred")
     away = pl.max_horizontal(pl.col("_first") - at, at - pl.col("_last"), 0)
@@ -141,16 +141,16 @@ def _named(
     return named, tails.select(list(_TAILS))
 
 
-def _spans(core: step.State, kept: Kept) -> pl.DataFrame:
-    """`_key`, `session`, `_first` and `_last` (UTC ms) of all sessions that are known."""
-    parts = []
-    for tails, rows in ((core.tails, core.rows), (kept.tails, kept.rows)):
-        if tails.is_empty() or not rows.width:
-            continue
-        begins = rows.group_by("session").agg(
-            pl.col("time.occurred").min().alias("_first"), pl.col("time.occurred").max().alias("_last")
-        )
-        parts.append(tails.select("_key", "session").join(begins, on="session"))
+def _spans(core: step.State, kept: Kept, keys: pl.Series) -> pl.DataFrame:
+    """`_key`, `session`, `_first` and `_last` (UTC ms) of all sessions of these keys that are known."""
+    mine, at = pl.col("_key").is_in(keys.implode()), pl.col("time.occurred")
+    names = core.tails.filter(mine).select("_key", "session")
+    parts = [names.join(held.spans(core.rows, names["session"]), on="session")] if names.height else []
+    names = kept.tails.filter(mine).select("_key", "session")
+    if names.height and kept.rows.width:
+        rows = kept.rows.filter(pl.col("session").is_in(names["session"].implode()))
+        begins = rows.group_by("session").agg(at.min().alias("_first"), at.max().alias("_last"))
+        parts.append(names.join(begins, on="session"))
     schema = {"_key": pl.String, "session": pl.String, "_first": pl.Int64, "_last": pl.Int64}
     return pl.concat([pl.DataFrame(schema=schema), *parts])
 
@@ -161,10 +161,9 @@ def _into_open(
     mine = rows.filter(open_now)
     today = step.local_date(core.watermark + 1, plan.context.site)
     new = rows.filter(open_now | (pl.col("time.date") >= today)).select(features.ROWS)
-    together = sessionise.in_order(pl.concat([core.rows, new]) if core.rows.width else new)
     return replace(
         core,
-        rows=together if new.height else core.rows,
+        rows=held.added(core.rows, new, plan.context.narrow_rows) if new.height else core.rows,
         open_hits=pl.concat([core.open_hits, matched.filter(pl.col("unit").is_in(mine["session"].implode()))]),
     )
 

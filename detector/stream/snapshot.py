@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final
 
 import polars as pl
 
-from detector import parcel, step, witness
+from detector import narrow, parcel, step, witness
+from detector.held import Held
 from detector.history import History
+from detector.narrow import Narrow
+from detector.stowed import Packed
 from detector.stream.amend import Kept
 from detector.stream.telling import Moments, Told
 from detector.stream.waiting import Piece, Waiting, bare
 
-VERSION: Final = 2
+VERSION: Final = 3
 _ONE: Final = "core one"
 _TWO: Final = "core two"
-_CORE: Final = ("tails", "open_hits", "rows")
+_CORE: Final = ("tails", "open_hits")
 _HISTORY: Final = ("actors", "ops", "pairs", "days")
 _WINDOW: Final = "window "
 # Core, waiting events, moments, what was said, sessions that closed lately.
@@ -25,11 +29,13 @@ One = tuple[step.State, Waiting, Moments, pl.DataFrame, Kept]
 
 def dump_one(core: step.State, waiting: Waiting, moments: Moments, said: pl.DataFrame, kept: Kept) -> bytes:
     """Stage one's state, part by part (`One`). What is said of waiting events by registers can be said again."""
-    header = {
+    header: dict[str, Any] = {
         "watermark": core.watermark, "declared": list(core.declared),
         "told": {unit: list(one) for unit, one in moments.told.items()},
+        "stowed": [[one.rows, one.last.isoformat(), one.share] for one in core.stowed],
     }  # fmt: skip
-    frames = {name: getattr(core, name) for name in _CORE}
+    frames = {name: getattr(core, name) for name in _CORE} | {"rows": core.rows.fresh}
+    header["pieces"] = [_piece(number, one, frames) for number, one in enumerate(core.rows.pieces)]
     frames |= {f"history {name}": getattr(core.history, name) for name in _HISTORY}
     frames |= _windows(core.windows)
     frames |= {
@@ -37,7 +43,7 @@ def dump_one(core: step.State, waiting: Waiting, moments: Moments, said: pl.Data
         "moments": moments.known, "early": moments.early,
         "kept rows": kept.rows, "kept hits": kept.hits, "kept tails": kept.tails,
     }  # fmt: skip
-    return parcel.pack(_ONE, VERSION, header, frames, {f"stowed {n:06}": one for n, one in enumerate(core.stowed)})
+    return parcel.pack(_ONE, VERSION, header, frames, {f"stowed {n:06}": one.data for n, one in enumerate(core.stowed)})
 
 
 def load_one(data: bytes) -> One:
@@ -50,7 +56,11 @@ def load_one(data: bytes) -> One:
     core = step.State(
         watermark=header["watermark"],
         declared=tuple(header["declared"]),
-        stowed=tuple(blobs[name] for name in sorted(blobs)),
+        rows=Held(frames["rows"], tuple(_unpieced(n, one, frames) for n, one in enumerate(header["pieces"]))),
+        stowed=tuple(
+            Packed(rows, date.fromisoformat(last), share, blobs[f"stowed {number:06}"])
+            for number, (rows, last, share) in enumerate(header["stowed"])
+        ),
         history=History(**{name: frames[f"history {name}"] for name in _HISTORY}),
         windows=_unpacked(frames),
         **{name: frames[name] for name in _CORE},
@@ -81,6 +91,17 @@ def load_two(data: bytes) -> tuple[step.Groups, pl.DataFrame, pl.DataFrame]:
     evidence = witness.State.of(header["evidence"], own, blobs)
     groups = step.Groups(header["watermark"], _unpacked(frames), evidence)
     return groups, frames["candidates"], frames["notes"]
+
+
+def _piece(number: int, piece: Narrow, frames: dict[str, pl.DataFrame]) -> dict[str, Any]:
+    """A piece of the events: its frames are added, what else is to be known of it is returned."""
+    header, parts = piece.parts()
+    frames |= {f"rows {number} {name}": frame for name, frame in parts.items()}
+    return header
+
+
+def _unpieced(number: int, header: Mapping[str, Any], frames: Mapping[str, pl.DataFrame]) -> Narrow:
+    return Narrow.of_parts(header, {name: frames[f"rows {number} {name}"] for name in narrow.PARTS})
 
 
 def _windows(windows: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:

@@ -135,7 +135,7 @@ def stage_one(frame: pl.DataFrame, cuts: Iterable[int], end: int, context: Conte
     for watermark, piece in [*pieces, (end, event.empty())]:
         state, output = step.step(state, piece, watermark, context)
         outputs.append(output)
-    assert state.rows.is_empty()
+    assert state.rows.height == 0
     assert state.open_hits.is_empty()
     return outputs
 
@@ -201,7 +201,7 @@ def snapshot(state: State) -> dict[str, Any]:
 
 
 def same(one: Any, other: Any) -> bool:
-    if isinstance(one, pl.DataFrame):
+    if isinstance(one, (pl.DataFrame, pl.Series)):
         return one.equals(other)
     if hasattr(one, "__dataclass_fields__"):
         return all(same(getattr(one, name), getattr(other, name)) for name in one.__dataclass_fields__)

@@ -49,6 +49,12 @@ def looked_back(rows: pl.DataFrame, **sums: int | None) -> list[dict[str, object
     return history.look_back(History(), days_of(rows, **sums), rows)[1].to_dicts()
 
 
+def looked(known: History, rows: pl.DataFrame) -> tuple[History, pl.DataFrame]:
+    """These days as they are seen, and what is remembered then."""
+    noted, days = history.look_back(known, days_of(rows), rows)
+    return history.remember(known, [noted]), days
+
+
 def last_of(rows: pl.DataFrame, **sums: int | None) -> dict[str, object]:
     return looked_back(rows, **sums)[-1]
 
@@ -134,7 +140,7 @@ def test_sums_add_up_and_unknown_ones_are_nothing():
 
 
 def test_no_days_give_all_columns():
-    known, days = history.look_back(History(), days_of(looks()), looks())
+    known, days = looked(History(), looks())
     assert days.is_empty()
     assert set(WINDOW) <= set(days.columns)
     assert known.pairs.is_empty()
@@ -142,7 +148,7 @@ def test_no_days_give_all_columns():
 
 def test_days_are_forgotten_when_no_window_can_reach_them():
     rows = looks((0, "a", "s1"), (1, "b", "s1"), (WINDOW_DAYS, "b", "s2"))
-    known, _ = history.look_back(History(), days_of(rows), rows)
+    known, _ = looked(History(), rows)
     assert known.days["time.date"].to_list() == [FIRST + timedelta(days=1), FIRST + timedelta(days=WINDOW_DAYS)]
     assert known.pairs.height == 2
 
@@ -156,12 +162,12 @@ LOOKS = st.lists(
 @given(LOOKS, st.sets(st.integers(1, 70), max_size=6))
 def test_windows_do_not_depend_on_cuts(given: list[Look], cuts: set[int]):
     rows = looks(*sorted(given))
-    whole_known, whole = history.look_back(History(), days_of(rows), rows)
+    whole_known, whole = looked(History(), rows)
     known, parts = History(), []
     for low, high in zip([0, *sorted(cuts)], [*sorted(cuts), 99], strict=True):
         start, end = FIRST + timedelta(days=low), FIRST + timedelta(days=high - 1)
         piece = rows.filter(pl.col("time.date").is_between(start, end))
-        known, days = history.look_back(known, days_of(piece), piece)
+        known, days = looked(known, piece)
         parts.append(days)
     assert pl.concat(parts).equals(whole)
     assert known.pairs.equals(whole_known.pairs)
