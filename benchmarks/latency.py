@@ -1,4 +1,4 @@
-"""How long it takes from an event in Kafka to the finding in Kafka, under a steady load, and what the detectors cost and hold meanwhile.
+"""How long it takes from an event in Kafka to the finding in Kafka and to the alert in Alertmanager, under a steady load, and what the detectors cost and hold meanwhile.
 
     python benchmarks/latency.py [--quick] [--json] [--rate EVENTS] [--seconds S] [--detectors N]
 
@@ -11,8 +11,9 @@ model, and waits ten seconds for what is late (`lateness_s`). Every second somet
   log-off (stage one);
   `group`: one address that fails with five accounts (stage two). These wait for the watermark: until Kafka took the finding, from when the last
   of their events was `lateness_s` old.
+- `alert`: as `event`, until the alert stood in a real Alertmanager (its `updatedAt`), where one is installed (`make system`).
 
-Both times are the broker's (`LogAppendTime`) but for the age of an event, which is this machine's as well. The first five seconds do not count.
+Times are the broker's (`LogAppendTime`) but for the age of an event and Alertmanager's, which are this machine's as well. The first five seconds do not count.
 CPU is that of the detectors; the agent and Kafka take theirs of the same cores.
 """
 
@@ -41,6 +42,7 @@ import polars as pl
 import processes
 from backlog import Agent, Office
 from processes import PARTITIONS, Post, Shown
+from standing import Standing, alertmanager
 from usage import memory_mb
 
 import rules as shipped
@@ -164,8 +166,8 @@ class Waits:
     planted: int
 
 
-def waits(place: Desk, seconds: float) -> Waits:
-    """Look up in Kafka when what was planted came, and when it was found."""
+def waits(place: Desk, seconds: float, standing: dict[str, int] | None) -> Waits:
+    """Look up in Kafka when what was planted came and when it was found; and since when its alerts stand (UTC ms, by finding)."""
     came: dict[tuple[str, int], tuple[int, int]] = {}
     for one in place.kafka.stored(place.topics["events"]):
         if b"planted-" in one.value:
@@ -173,9 +175,13 @@ def waits(place: Desk, seconds: float) -> Waits:
                 for kind, number in re.findall(rb'"actor.id":"planted-(\w+)-(\d+)', line):
                     came[kind.decode(), int(number)] = one.timestamp_ms, json.loads(line)["time.occurred"]
     found: dict[tuple[str, int], int] = {}
+    alerts: dict[int, int] = {}
     for one in place.kafka.stored(place.topics["findings"]):
+        uid = (one.key or b"").decode()
         for kind, number in set(re.findall(rb"planted-(\w+)-(\d+)", one.value)):
             found.setdefault((kind.decode(), int(number)), one.timestamp_ms)
+            if kind == b"event" and standing and uid in standing:
+                alerts[int(number)] = standing[uid]
     last = int(seconds) - LATENESS_S - 8  # what came later may have had no time to be found
     wanted = range(WARM_S, last)
     by_kind = {}
@@ -185,12 +191,19 @@ def waits(place: Desk, seconds: float) -> Waits:
             for number in wanted if (kind, number) in found
         ]  # fmt: skip
         by_kind[kind] = np.sort(np.array(taken, dtype=np.float64)) / 1000
+    if standing is not None:
+        taken = [alerts[number] - came["event", number][0] for number in wanted if number in alerts]
+        by_kind["alert"] = np.sort(np.array(taken, dtype=np.float64)) / 1000
     return Waits(by_kind, len(wanted))
 
 
-def measure(kafka: Cluster, folder: Path, office: Office, rate: int, seconds: float, count: int) -> dict[str, Any]:
+def measure(
+    kafka: Cluster, pager: Standing | None, folder: Path, office: Office, rate: int, seconds: float, count: int
+) -> dict[str, Any]:
     """One run."""
     place = processes.desk(kafka, folder / "desk", office, PARTITIONS, LATENESS_S)
+    if pager is not None:
+        place.options["alertmanager"] = {"urls": [pager.url]}
     for kind in ("events", "findings"):
         kafka.configure(place.topics[kind], message_timestamp_type="LogAppendTime")
     agent = Agent(folder / "desk/agent", office, PARTITIONS, place.topics["events"])
@@ -205,7 +218,7 @@ def measure(kafka: Cluster, folder: Path, office: Office, rate: int, seconds: fl
         took = time.monotonic() - begin
         used, shown = (sum(map(processes.cpu_s, pids)) - before) / took, Shown.of(detectors)
         busy, turns = (processes.by_label(shown, early, name) for name in ("busy_seconds_total", "steps_total"))
-        found = waits(place, seconds)
+        found = waits(place, seconds, None if pager is None else pager.stop())
         return {
             "benchmark": "latency",
             "detectors": count,
@@ -260,8 +273,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="sekimori-bench-") as name:
         office = backlog.made(Path(name) / "office", 10 if args.quick else 30, 50)
         add_rules(office.folder / "rules")
-        with processes.cluster(Path(name)) as kafka:
-            result = measure(kafka, Path(name), office, args.rate, seconds, args.detectors)
+        with processes.cluster(Path(name)) as kafka, alertmanager(Path(name) / "pager", "planted_event") as pager:
+            if pager is None:
+                print(
+                    "no Alertmanager is installed, so that the time to the alert is not measured: type make system",
+                    file=sys.stderr,
+                )
+            result = measure(kafka, pager, Path(name), office, args.rate, seconds, args.detectors)
     show(result)
     if args.json:
         print(json.dumps(result))
