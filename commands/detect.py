@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ from detector.cases import Cases
 from detector.channels.run import Post, Runner
 from detector.channels.settings import channels
 from detector.config import Config
+from detector.deployed import Deployed
 from detector.inputs import Cores, inputs
 from detector.partitions import LIVE, Span
 from detector.pins import Deployment
@@ -38,6 +40,9 @@ from service.notify import Notify
 _log = logging.getLogger(__name__)
 # Of the ten seconds that a stop may take.
 _CHANNELS_S: Final = 2.0
+_BEHIND: Final = (
+    "versions: other detectors have deployed newer ones, which decide here too: put the same files in place and reload"
+)
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -59,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
             if asked.to_reload:
                 asked.to_reload = False
                 detector.reload()
-            detector.running.turn()
+            detector.turn()
             if (options.once or options.replay) and detector.running.finished:
                 break
     finally:
@@ -77,9 +82,12 @@ class _Detector:
         self._path, self._config = options.config, config
         self._notify = Notify()
         self._library = _library(config, config.detector.state_dir / "versions")
-        self._deployment = Deployment(self._library, self._library.deploy(_sources(config)))
+        self._deployed = Deployed(config.detector.state_dir / f"deployed-{config.detector.id}.json")
+        current = self._library.deploy(_sources(config))
+        since = self._deployed.since(current.hashes, _now_ms())
+        self._deployment = Deployment(self._library, current, since, lambda: _sources(self._config))
         self._refused: str | None = None
-        span = _span(options.replay, self._deployment.current.site.config.time_zone)
+        span = _span(options.replay, current.site.config.time_zone)
         name = LIVE if span is None else _named([*options.replay, self._versions()[:8]])
         self._cases = Cases(config.kafka, config.topics.decisions, f"sekimori-{config.detector.id}-cases")
         self.running = Running(
@@ -89,11 +97,20 @@ class _Detector:
         self._channels = _channels(config, name)
         self.running.metrics.show_channels(self._channels.states)
         self._channels.start()
-        if name == LIVE:
+        self._is_live = name == LIVE
+        if self._is_live:
             self._cases.start()
+            self._remember()
         self._show()
         _log.info("detector %s: run %s, metrics at port %d", config.detector.id, name, self.running.server.port)
         self._notify.ready("detecting")
+
+    def turn(self) -> None:
+        """Go on with everything once."""
+        self.running.turn()
+        if self._deployment.current is not self._shown:
+            _log.warning("%s: deployed what other detectors have and lies in place here too", self._path.name)
+            self._now_deployed()
 
     def stop(self) -> bool:
         """End channels and detector; returns whether all that was published has arrived."""
@@ -110,7 +127,7 @@ class _Detector:
                 raise ConfigError(
                     ["only site, rules, model and baseline change without a restart: restart the detector"]
                 )
-            self._deployment.current = self._library.deploy(_sources(config))
+            self._deployment.deploy(self._library.deploy(_sources(config)), _now_ms())
         except (ConfigError, MissingError) as error:
             problems = error.problems if isinstance(error, ConfigError) else [str(error)]
             self._refused = f"{self._path.name}: not reloaded, the former one stays in use: {problems[0]}"
@@ -121,24 +138,42 @@ class _Detector:
             self._refused = None
             self._config = config
             self.running.metrics.reloaded.set(1)
-            self._show()
+            self._now_deployed()
             _log.warning("%s: reloaded", self._path.name)
         finally:
             self._notify.ready("detecting")
+
+    def _now_deployed(self) -> None:
+        self._show()
+        self.running.partitions.try_again()
+        if self._is_live:
+            self._remember()
+
+    def _remember(self) -> None:
+        try:
+            self._deployed.keep(self._deployment.current.hashes, self._deployment.at_ms)
+        except OSError as error:
+            _log.error("%s: cannot be written (%s): free space there", self._deployed.path, error.strerror)
 
     def _versions(self) -> str:
         return versions.digest_of(self._deployment.current.hashes)
 
     def _troubles(self) -> tuple[str, ...]:
         own = (self._refused,) if self._refused else ()
+        if any(self._deployment.is_behind(pinned) for pinned in self.running.partitions.pinned):
+            own = (*own, _BEHIND)
         return (*own, *versions.refused(self._deployment.current), *self._channels.problems())
 
     def _show(self) -> None:
-        current = self._deployment.current
+        current = self._shown = self._deployment.current
         enabled = len(current.book.rules)
         self.running.metrics.show_versions(current.hashes, enabled + len(current.book.refused), enabled)
         for line in versions.refused(current):
             _log.error("%s", line)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _cores(run: str) -> Cores:

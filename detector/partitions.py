@@ -16,6 +16,7 @@ from detector.metrics import Metrics
 from detector.metrics import Stage as StageName
 from detector.observe import Observed
 from detector.outbox import Outbox
+from detector.pins import Pins
 from detector.place import Place
 from detector.stage import Moment, Stage
 from detector.statelog import LIVE as LIVE
@@ -136,6 +137,11 @@ class Partitions:
         return {place: held.worker for place, held in sorted(self._held.items()) if held.worker is not None}
 
     @property
+    def pinned(self) -> list[Pins]:
+        """Which versions decide in each partition of stages that decide anything."""
+        return [worker.state.pinned for worker in self.workers.values() if hasattr(worker.state, "pinned")]
+
+    @property
     def troubles(self) -> Iterator[str]:
         """What keeps partitions from going on, one line each."""
         if self._missing is not None:
@@ -146,6 +152,11 @@ class Partitions:
     def refused(self) -> tuple[str, ...]:
         """Why partitions are not worked on, one line each; nothing but a person changes that."""
         return tuple(held.trouble or "" for _, held in sorted(self._held.items()) if held.refused)
+
+    def try_again(self) -> None:
+        """Open again what was refused: something else was deployed."""
+        for held in self._held.values():
+            held.refused, held.retry_at = False, 0.0
 
     @property
     def waited_for(self) -> tuple[str, ...]:

@@ -45,14 +45,16 @@ class Pin:
     Attributes:
         since: UTC ms, inclusive; -1: from the beginning.
         hashes: By kind, 64 hex digits; a kind that is not used is not there.
+        deployed: When that was deployed (`pins.Deployment.at_ms`).
     """
 
     since: int
     hashes: Mapping[str, str]
+    deployed: int = 0
 
     def as_json(self) -> dict[str, object]:
         """Plain values for the state log."""
-        return {"since": self.since, "hashes": dict(sorted(self.hashes.items()))}
+        return {"since": self.since, "hashes": dict(sorted(self.hashes.items())), "deployed": self.deployed}
 
     @classmethod
     def from_json(cls, value: Mapping[str, object]) -> Pin:
@@ -61,10 +63,12 @@ class Pin:
         Raises:
             ValueError: It is something else.
         """
-        since, hashes = value.get("since"), value.get("hashes")
-        if not isinstance(since, int) or not isinstance(hashes, dict) or set(hashes) - set(KINDS):
+        since, hashes, deployed = value.get("since"), value.get("hashes"), value.get("deployed", 0)
+        if not isinstance(hashes, dict) or set(hashes) - set(KINDS):
             raise ValueError(f"is no pin of versions: {value!r}")
-        return cls(since, {str(kind): str(digest) for kind, digest in hashes.items()})
+        if not isinstance(since, int) or not isinstance(deployed, int):
+            raise ValueError(f"is no pin of versions: {value!r}")
+        return cls(since, {str(kind): str(digest) for kind, digest in hashes.items()}, deployed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,14 @@ class Library:
             ConfigError: Something of it cannot be used; with all problems. Single rules and registers that are refused
                 are none: see `refused`.
         """
+        return self.load(self.keep(sources))
+
+    def keep(self, sources: Mapping[Kind, Path]) -> dict[str, str]:
+        """Copy what is configured, and return its hashes.
+
+        Raises:
+            ConfigError: Something of it cannot be read or kept; with all problems.
+        """
         problems: list[str] = []
         hashes: dict[str, str] = {}
         for kind, source in sources.items():
@@ -178,7 +190,7 @@ class Library:
                 problems.append(f"{kind}: {error.filename or source}: cannot be kept ({error.strerror})")
         if problems:
             raise ConfigError(problems)
-        return self.load(hashes)
+        return hashes
 
     def load(self, hashes: Mapping[str, str]) -> Loaded:
         """Load pinned versions.

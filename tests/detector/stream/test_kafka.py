@@ -38,8 +38,6 @@ def test_a_month_through_kafka_with_a_baseline_that_changes_in_the_middle_is_fou
     desk_of: Callable[..., Desk], kafka: Cluster, month: Month, partitions: int, disorder_ms: int
 ):
     desk = desk_of(kafka, month, partitions)
-    # Who goes to one that has not reloaded yet would get the former baseline back for a minute of event time.
-    desk.options["kafka"] = {"session_timeout_s": 30}
     agents = Agents(desk.folder / "agents", month, desk.kafka.address, desk.topics["events"], partitions, disorder_ms)
     running = [desk.start(name=f"d{number}") for number in range(partitions)]
     until_decided(desk, agents.first_half())
