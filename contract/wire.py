@@ -1,9 +1,10 @@
 """The wire format: events as newline-terminated JSON, one object a line, and back.
 
 `decode` has two lanes with one meaning. The plain lane (`contract.plain`) reads line by line and is the definition.
-The fast lane proves of most lines, by one regular expression and by counting keys, that `polars.read_ndjson` cannot
-differ from it; the rest is left to the plain lane. The proof is needed because `read_ndjson` alone turns 12 into "12"
-and 12.0 into 12, keeps one of two equal keys, and loses the whole buffer over one bad line.
+The fast lane reads with `polars.read_ndjson` what is proven (`contract.proof`) to come out the same; the rest is left to
+the plain lane. What agents write is proven for a whole batch, by counting; where that fails, each line for itself. The
+proof is needed because `read_ndjson` alone turns 12 into "12", keeps one of two equal keys, and loses the whole buffer
+over one bad line.
 
 Reading tolerates what writing never does: blank lines, CRLF, a byte order mark, any order of keys, null and the
 empty string (both mean absent) and unknown keys (ignored and counted, so that an older reader takes newer events).
@@ -12,30 +13,36 @@ empty string (both mean absent) and unknown keys (ignored and counted, so that a
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
-from contract import plain, rejected
+from contract import plain, proof, rejected
 from contract.event import BY_KEY, FIELDS, KEYS, REQUIRED, empty, schema
 from contract.lines import encode as encode
 from contract.lines import encode_lines as encode_lines
 from contract.lines import joined as joined
-from contract.lines import occurrences
 from contract.plain import MAX_LINE_BYTES
 from contract.rejected import Refusal
 
 MAX_UNKNOWN_KEYS: Final = 100
 OTHER_KEYS: Final = "(other)"
 
-# Below so many lines the plain lane is faster than the fast lane's fixed cost of some milliseconds.
-FEW_LINES = 150
+# Below so many lines the plain lane costs no more than the fast lane does in any case, a millisecond.
+FEW_LINES = 20
 _BEGINNING: Final = 1 << 18
+# From so many lines on it pays to look into so many of them for the keys that occur; else into a few, for their kind.
+_MANY: Final = 4_000
+_SAMPLE: Final = 256
+_FEW: Final = 8
+
+_LEAST: Final = [pl.col(known.key).min() for known in FIELDS if known.minimum is not None]
+_MOST: Final = [pl.col(known.key).max() for known in FIELDS if known.maximum is not None]
+_WORDS: Final = {known.key: pl.Enum(known.values) for known in FIELDS if known.values}
 
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -91,59 +98,6 @@ def decode_plainly(data: bytes, *, source_id: str | None = None, name: str = "",
 
 # --- decode, fast lane ----------------------------------------------------------------------------------------------
 
-_SPACE: Final = r"[ \t\r]*"
-# Text without escapes.
-_BARE: Final = r'"[^"\\\x00-\x1f]*"'
-# Text as JSON writes it, without \u0000 and without surrogates: these the plain lane judges.
-_TEXT: Final = (
-    r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u(?:[1-9a-cA-CefEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}'
-    r'|0(?:[1-9a-fA-F][0-9a-fA-F]{2}|0(?:[1-9a-fA-F][0-9a-fA-F]|0[1-9a-fA-F])))))*"'
-)
-# Up to 18 digits: always within 64 bit. No -0, no leading zero, no fraction, no exponent.
-_INT: Final = r"(?:0|-?[1-9][0-9]{0,17})"
-# A key that is not spelt plainly goes to the plain lane.
-_KEY_SIGN: Final = r'[^"\\\x00-\x20:,'
-
-
-def _other_than(words: Iterable[str], prefix: str = "") -> str:
-    """A regular expression for every text of `_KEY_SIGN`s that is none of `words` (they share `prefix`)."""
-    rest = sorted({word[len(prefix)] for word in words if len(word) > len(prefix)})
-    ways = [_KEY_SIGN + re.escape("".join(rest)) + "]" + _KEY_SIGN + "]*"]
-    for sign in rest:
-        longer = prefix + sign
-        ways.append(re.escape(sign) + _other_than([word for word in words if word.startswith(longer)], longer))
-    if prefix not in words:
-        ways.append("")
-    return "(?:" + "|".join(ways) + ")"
-
-
-def _either(words: Iterable[str]) -> str:
-    return "(?:" + "|".join(re.escape(word) for word in words) + ")"
-
-
-def _pattern(text: str, space: str) -> str:
-    """A regular expression that matches a line only if it is one flat object whose known keys have right values."""
-    colon, comma = f":{space}", f"{space},{space}"  # a blank before a colon would make equal keys look different
-    values = {"str": text, "int": _INT, "bool": "(?:true|false)"}
-    other = rf"(?:{text}|{_INT}(?:\.[0-9]{{1,9}})?|true|false|null)"
-    members = [f'"{_other_than(KEYS)}"{colon}{other}', f'"{_either(KEYS)}"{colon}null']
-    members += [f'"{re.escape(known.key)}"{colon}"{_either(known.values)}"' for known in FIELDS if known.values]
-    for kind, value in values.items():
-        free = (known.key for known in FIELDS if known.kind == kind and not known.values)
-        members.append(f'"{_either(free)}"{colon}{value}')
-    member = "(?:" + "|".join(members) + ")"
-    return rf"^{space}\{{{space}{member}(?:{comma}{member})*{space}\}}{space}$"
-
-
-_LINE: Final = _pattern(_TEXT, _SPACE)
-# What agents write matches this but for a few lines, and it is a third cheaper; others fail at their first blank.
-_PLAIN_LINE: Final = _pattern(_BARE, "")
-# In a line that matches `_LINE` these occur at its keys only: no value's closing quote is followed by a colon, a quote
-# inside a value has a backslash before it, and no key has one.
-_KNOWN: Final = f'"{_either(KEYS)}":'
-_KNOWN_NULL: Final = f'"{_either(KEYS)}":{_SPACE}null'
-_KEY: Final = f'"{_KEY_SIGN}]*":'
-
 
 @dataclass(frozen=True, slots=True)
 class _Fast:
@@ -175,27 +129,107 @@ def _text(raw: bytes) -> str | None:
 
 
 def _fast(body: bytes, lines: pl.Series) -> _Fast:
-    """Read what can be proven.
+    """Read what can be proven: all at once where it is what agents write, else line by line."""
+    keys, usual = _sampled(lines)
+    frame = _tried(body, keys) if usual else None
+    if frame is not None and lines.str.len_bytes().max() <= MAX_LINE_BYTES:  # type: ignore[operator]
+        counts = proof.count(body)
+        if proof.is_whole(counts, body, lines, frame):
+            frame = _completed(frame) if counts.blank or len(keys) < len(KEYS) else frame
+            return _allowed(frame, pl.arange(len(lines), eager=True, dtype=pl.Int64))
+    return _by_line(body, lines, keys, frame)
 
-    Columns that occur nowhere cost as much as others, so the first round reads the keys of a sample; lines that turn
-    out to have more go through a second round with all.
+
+def _sampled(lines: pl.Series) -> tuple[tuple[str, ...], bool]:
+    """The keys to read, in the contract's order, and whether lines are of the kind that is proven at once.
+
+    Columns that occur nowhere cost as much as others. So of many lines the required keys are read and those in some of
+    the lines; all, where these are many.
     """
-    proven = (_matches(lines) & (lines.str.len_bytes() <= MAX_LINE_BYTES)).fill_null(False)
+    many = len(lines) >= _MANY
+    size = min(_SAMPLE if many else _FEW, len(lines))
+    # Steps by the golden ratio: even, and without a period that the lines might have too.
+    picked = lines.gather(sorted({int(len(lines) * (n * 0.618033988749895 % 1)) for n in range(size)})).to_list()
+    objects = [_object(line) for line in picked]
+    usual = all(found and found.keys() <= BY_KEY.keys() and None not in found.values() for found in objects)
+    known = set(REQUIRED).union(*objects)
+    # Beside many columns the rest costs less than a second round for the few lines that have them.
+    if not many or 2 * sum(key in known for key in KEYS) > len(KEYS):
+        return KEYS, usual and lines.null_count() == 0
+    return tuple(key for key in KEYS if key in known), usual and lines.null_count() == 0
+
+
+def _object(line: str | None) -> dict[str, Any]:
+    """A line of which nothing is known yet; empty where it is no object."""
+    try:
+        found = json.loads(line or "")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _tried(body: bytes, keys: tuple[str, ...]) -> pl.DataFrame | None:
+    """Lines of which nothing is known yet, read; None if they cannot be."""
+    if not body.startswith(b"{"):
+        return None  # might be unpacked first, see `_split`
+    try:
+        return _read(body, keys)
+    except pl.exceptions.PolarsError:  # one line is enough
+        return None
+
+
+def _read(buffer: bytes, keys: tuple[str, ...]) -> pl.DataFrame:
+    # In one piece: the reader leaves as many as its threads cut, and whatever follows goes through them one by one.
+    return pl.read_ndjson(buffer, schema={key: BY_KEY[key].dtype for key in keys}).rechunk()
+
+
+def _allowed(frame: pl.DataFrame, rows: pl.Series) -> _Fast:
+    """Without the rows whose values are not allowed."""
+    if _is_allowed(frame):
+        return _Fast(frame, rows, Counter())
+    outside = [(~pl.col(known.key).is_in(known.values)).fill_null(False) for known in FIELDS if known.values]
+    fine = frame.select(~pl.any_horizontal(_invalid() + outside)).to_series()
+    return _Fast(frame.filter(fine), rows.filter(fine), Counter())
+
+
+def _is_allowed(frame: pl.DataFrame) -> bool:
+    """Whether every row has what is required, and no value breaks a bound or is none of its closed set."""
+    nulls = dict(zip(frame.columns, frame.null_count().row(0), strict=True))
+    if any(nulls[key] for key in REQUIRED):
+        return False
+    least, most = frame.select(_LEAST).row(0, named=True), frame.select(_MOST).row(0, named=True)
+    low = (value is not None and value < (BY_KEY[key].minimum or 0) for key, value in least.items())
+    high = (value is not None and value > (BY_KEY[key].maximum or 0) for key, value in most.items())
+    if any(low) or any(high):
+        return False
+    closed = [(known.key, _WORDS[known.key]) for known in FIELDS if known.values and nulls[known.key] < len(frame)]
+    return all(frame.get_column(key).cast(words, strict=False).null_count() == nulls[key] for key, words in closed)
+
+
+def _by_line(body: bytes, lines: pl.Series, keys: tuple[str, ...], read: pl.DataFrame | None) -> _Fast:
+    """Read what can be proven of each line; lines that have more keys than these go through a second round.
+
+    Args:
+        body: Lines with their newlines.
+        lines: The same; null where a line is no UTF-8.
+        keys: To read first.
+        read: The same lines, if they were read already.
+    """
+    proven = (proof.matching(lines) & (lines.str.len_bytes() <= MAX_LINE_BYTES)).fill_null(False)
     todo = pl.DataFrame({"row": pl.arange(len(lines), eager=True, dtype=pl.Int64), "line": lines})
     buffer: bytes | None = body
     if not proven.all():
-        todo, buffer = todo.filter(proven), None
+        todo, buffer, read = todo.filter(proven), None, None
     frames: list[pl.DataFrame] = []
     rows = [pl.Series([], dtype=pl.Int64)]
     unknown: Counter[str] = Counter()
-    for keys in dict.fromkeys((_sampled(todo["line"]), KEYS)):
+    for wanted in dict.fromkeys((keys, KEYS)):
         if todo.is_empty():
             break
         if buffer is None:
             buffer = joined(todo["line"] + "\n")
-        # In one piece: the reader leaves as many as its threads cut, and whatever follows goes through them one by one.
-        frame = pl.read_ndjson(buffer, schema={key: BY_KEY[key].dtype for key in keys}).rechunk()
-        taken, odd = _accounted(buffer, todo["line"], frame)
+        frame = _read(buffer, wanted) if read is None else read
+        taken, odd = proof.accounted(buffer, todo["line"], frame)
         frame = _completed(frame)
         taken &= frame.select(~pl.any_horizontal(_invalid())).to_series()
         whole = bool(taken.all())
@@ -203,77 +237,8 @@ def _fast(body: bytes, lines: pl.Series) -> _Fast:
         rows.append(todo["row"] if whole else todo["row"].filter(taken))
         if odd is not None:
             unknown += _unknown(todo["line"].filter(taken & odd))
-        todo, buffer = todo.clear() if whole else todo.filter(~taken), None
+        todo, buffer, read = todo.clear() if whole else todo.filter(~taken), None, None
     return _Fast(pl.concat(frames) if frames else empty(), pl.concat(rows), unknown)
-
-
-def _matches(lines: pl.Series) -> pl.Series:
-    """Which lines match `_LINE`."""
-    plainly = lines.str.contains(_PLAIN_LINE)
-    rest = (~plainly).arg_true()
-    return plainly.scatter(rest, lines.gather(rest).str.contains(_LINE)) if len(rest) else plainly
-
-
-def _sampled(lines: pl.Series, sample: int = 256) -> tuple[str, ...]:
-    """The required keys and those in some of the lines, in the contract's order; all, where these are many."""
-    # Steps by the golden ratio: even, and without a period that the lines might have too.
-    picked = sorted({int(len(lines) * (n * 0.618033988749895 % 1)) for n in range(min(sample, len(lines)))})
-    found = {key for line in lines.gather(picked) for key in json.loads(line)} | set(REQUIRED)
-    known = tuple(key for key in KEYS if key in found)
-    # Beside many columns the rest costs less than a second round for the few lines that have them.
-    return KEYS if 2 * len(known) > len(KEYS) else known
-
-
-def _accounted(buffer: bytes, lines: pl.Series, frame: pl.DataFrame) -> tuple[pl.Series, pl.Series | None]:
-    """Which rows hold all that their lines say: no key twice, and none that was not read.
-
-    A key has two quotes and a text two more, so where every line has just the quotes that its row accounts for, all
-    is well at once. Other lines have nulls or unknown keys, which is no harm, or the two things looked for: these lines
-    (the second result), and those with escaped quotes if there are any others, have their keys counted.
-    """
-    if _quotes_in(buffer) == sum((len(frame) - column.null_count()) * _quotes(column.dtype) for column in frame):
-        return pl.repeat(True, len(frame), eager=True, dtype=pl.Boolean), None
-    present = [pl.col(column.name).is_not_null().cast(pl.Int64) for column in frame]
-    counts = frame.select(
-        keys=pl.sum_horizontal(present),
-        quotes=pl.sum_horizontal(flag * _quotes(column.dtype) for flag, column in zip(present, frame, strict=True)),
-    ).with_columns(lines.alias("line"))
-    odd = counts.select(
-        pl.col("line").str.count_matches('"', literal=True).cast(pl.Int64) != pl.col("quotes")
-    ).to_series()
-    taken = (~odd).to_numpy(writable=True)
-    taken[odd.to_numpy()] = counts.filter(odd).select(_given_once()).to_series().to_numpy()
-    return pl.Series(taken), odd
-
-
-def _quotes_in(buffer: bytes) -> int:
-    """Quotes that open or close a text, in proven lines."""
-    quotes = occurrences(buffer, '"')
-    if b"\\" not in buffer:
-        return quotes
-    signs = np.frombuffer(buffer, np.uint8)
-    slashes = np.flatnonzero(signs == ord("\\"))
-    # Of backslashes in a row every other one is escaped itself.
-    place = np.arange(len(slashes))
-    begins = np.append(True, np.diff(slashes) != 1)
-    escapes = (place - np.maximum.accumulate(np.where(begins, place, 0))) % 2 == 0
-    return quotes - int(np.count_nonzero(signs[slashes[escapes] + 1] == ord('"')))
-
-
-def _given_once() -> pl.Expr:
-    """Whether `keys`, the number of values read, is the number of known keys in `line`, all different.
-
-    Where nothing is null the numbers decide, for of two equal keys one value is lost. A null hides that, so there the
-    keys themselves are compared, which costs more.
-    """
-    line, keys = pl.col("line").str, pl.col("keys")
-    known, nulls = line.count_matches(_KNOWN).cast(pl.Int64), line.count_matches(_KNOWN_NULL).cast(pl.Int64)
-    spelt = pl.when(nulls > 0).then(pl.col("line")).str.extract_all(_KNOWN).list.n_unique().cast(pl.Int64)
-    return (known == keys + nulls) & ((nulls == 0) | (known == spelt))
-
-
-def _quotes(dtype: pl.DataType) -> int:
-    return 4 if dtype == pl.String else 2
 
 
 def _completed(frame: pl.DataFrame) -> pl.DataFrame:
@@ -294,8 +259,8 @@ def _invalid() -> list[pl.Expr]:
 
 
 def _unknown(lines: pl.Series) -> Counter[str]:
-    lines = lines.filter(lines.str.count_matches(_KEY) > lines.str.count_matches(_KNOWN))
-    keys = lines.str.extract_all(_KEY).explode(keep_nulls=False, empty_as_null=False).value_counts()
+    lines = lines.filter(lines.str.count_matches(proof.KEY) > lines.str.count_matches(proof.KNOWN))
+    keys = lines.str.extract_all(proof.KEY).explode(keep_nulls=False, empty_as_null=False).value_counts()
     counts: Counter[str] = Counter()
     for written, count in keys.iter_rows():
         key = written[1:-2]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contract import event, wire
+from contract import event, proof, wire
 from contract.event import BY_KEY, FIELDS, KEYS
 from contract.rejected import KEPT_CHARS, REJECTED_SCHEMA, Reason
 from tests.contract.rows import LEAST, events
@@ -45,7 +45,15 @@ def both(data: bytes) -> wire.Decoded:
 
 
 def agreed(data: bytes) -> wire.Decoded:
-    """What `decode` says, having checked that the plain lane says the same."""
+    """What `decode` says, having checked that the plain lane says the same, also where lines first seem to be an agent's."""
+    fast = agreed_once(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wire, "_object", lambda line: LEAST)
+        agreed_once(data)
+    return fast
+
+
+def agreed_once(data: bytes) -> wire.Decoded:
     fast, plain = wire.decode(data, name="log"), wire.decode_plainly(data, name="log")
     assert fast.frame.schema == plain.frame.schema == event.schema()
     assert fast.rejected.schema == plain.rejected.schema == REJECTED_SCHEMA
@@ -254,6 +262,84 @@ def test_the_position_of_a_refused_line_is_its_byte():
 def test_a_refused_line_is_kept_cut():
     [row] = both(("x" * 2000).encode()).rejected.to_dicts()
     assert row["line"] == "x" * KEPT_CHARS
+
+
+# --- what is proven at once ------------------------------------------------------------------------------------------
+
+LEAST_WHOLE = ",".join(f"{json.dumps(key)}:{json.dumps(given)}" for key, given in LEAST.items())
+
+
+def is_proven_at_once(*lines_: str) -> bool:
+    data = "".join(one + "\n" for one in lines_).encode()
+    frame = pl.read_ndjson(data, schema=event.schema())
+    series = pl.Series("line", lines_, dtype=pl.String)
+    return proof.is_whole(proof.count(data), data, series, frame)
+
+
+def test_every_key_ends_with_the_letter_that_is_counted():
+    assert all("a" <= key[-1] <= "z" for key in KEYS)
+
+
+def test_what_agents_write_is_proven_at_once():
+    frame = pl.DataFrame([{field.key: field.example for field in FIELDS}, LEAST], schema=event.schema())
+    assert is_proven_at_once(*wire.encode(frame).decode().splitlines())
+    assert is_proven_at_once(f'{{{LEAST_WHOLE},"message":"a \\\\ \\"b\\" : \\u00e9"}}', f"{{{LEAST_WHOLE}}}")
+    assert is_proven_at_once(f'{{{LEAST_WHOLE},"message":":","op.name":"","origin":"x:"}}')
+
+
+@pytest.mark.parametrize(
+    "members_",
+    [
+        '"actor.id":1',
+        '"actor.id":null',
+        '"future":1',
+        '"actor.id":"a","actor.id":"b"',
+        # What cancels out in one count does not in the other.
+        '"actor.id":1,"future":2',
+        '"actor.id":1,"actor.role":2,"future":"x"',
+        '"actor.id":1,"future":"x"',
+        '"actor.id":true,"amount":null',
+        '"actor.id":1,"":":","actor.role":2',
+        '"actor.id":1,":":1',
+        '"actor.id":[":"]',
+        '"actor.id":["a"],"actor.role":{}',
+        '"actor.id":{"a":"b"}',
+        '"actor.id":{"a":":"},"actor.role":1,"origin":2',
+        '"actor.id":1, "zz" :1',
+        '"actor.id":1,"zz" :"x"',
+        '"actor.id" :"1","zz":1',
+        '"actor.id" :"1","actor.role":1,"zz":"x","yy":"x"',
+        '"origin": "x","actor.id":1,"zz":"z"',
+        '"actor.id":1,"actor.id":"1"',
+        '"actor.id":1,"actor.role":1,"channel":"x","channel":"y"',
+        '"actor.id":1,"actor.role":1,"x9":"y"',
+        r'"message":"\u0000"',
+        r'"message":"\\","actor.id":1,"zz":"z"',
+    ],
+)
+def test_what_is_lost_or_taken_for_text_is_not_proven_at_once(members_: str):
+    bad = f"{{{LEAST_WHOLE},{members_}}}"
+    assert not is_proven_at_once(bad)
+    assert not is_proven_at_once(f"{{{LEAST_WHOLE}}}", bad, f"{{{LEAST_WHOLE}}}")
+    assert not is_proven_at_once(bad, bad)
+    agreed(f"{{{LEAST_WHOLE}}}\n{bad}\n{bad}\n".encode())
+
+
+def test_blank_lines_are_not_proven_at_once():
+    assert not is_proven_at_once(f"{{{LEAST_WHOLE}}}", "", f"{{{LEAST_WHOLE}}}")
+
+
+_pieces = st.sampled_from([
+    '"actor.id":1', '"actor.role":true', '"origin":"x"', '"origin":""', '"channel":[]', '"channel":[":"]', '"zz":"x"', '"zz":1',
+    '"zz" :"x"', '"Z":"x"', '":":"x"', '":":1', '"":":"', '"actor.id":":"', '"actor.id": ":"', '"actor.id":{"a":"b"}', '"amount":null',
+    '"amount":1', '"amount": 1', '"op.name":"a\":\"b"', '"op.name":{}', '"yy":{"a":["b"]}', '"payee.token":"\":\""',
+])  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.lists(_pieces, max_size=6), min_size=1, max_size=3))
+def test_counts_that_cancel_out_prove_nothing_that_is_wrong(batch: list[list[str]]):
+    agreed("".join(f"{{{','.join([LEAST_WHOLE, *pieces])}}}\n" for pieces in batch).encode())
 
 
 # --- both lanes -----------------------------------------------------------------------------------------------------
