@@ -269,7 +269,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="how long; default: 120, 35 with --quick")
     parser.add_argument("--detectors", type=int, default=1, choices=(1, 2))
     args = parser.parse_args()
-    seconds = args.seconds or (35.0 if args.quick else 120.0)
+    seconds = args.seconds or (32.0 if args.quick else 120.0)
     with tempfile.TemporaryDirectory(prefix="sekimori-bench-") as name:
         office = backlog.made(Path(name) / "office", 10 if args.quick else 30, 50)
         add_rules(office.folder / "rules")

@@ -52,7 +52,7 @@ def _time(path: str, meaning: str) -> Field:
 FIELDS: Final[tuple[Field, ...]] = (
     Field("version", "int", VERSION, "Version of this form", values=(VERSION,)),
     Field("fingerprint", "str", "n-8a51f0c2d97be034", "Names the alert: hash of the run and the finding that opened it"),
-    Field("revision", "int", 1, "Counts the notices of this alert; the greatest is how it stands", minimum=1),
+    Field("revision", "int", 1, "Counts the notices of this alert; the greatest is how it stands. An alert that is opened again when what it said before is forgotten, after 15 days, goes on from a number far above", minimum=1),
     Field("change", "str", "opened", "What became of it; `opened` and `raised` page somebody", values=tuple(Change)),
     Field("ending", "str", None, "Why it was resolved: its cases were closed, its findings do not page any more, or nobody closed them in time", nullable=True, values=tuple(Ending)),
     _time("time", "When this was decided; event time, UTC milliseconds"),

@@ -105,12 +105,12 @@ class Known:
     """What became of a finding.
 
     Attributes:
-        at: When that was; event time.
+        at: When that was; event time, never less than before.
         severity: The highest at which it was judged.
         state: `alert`: in an open one; `review`: before a reviewer; `over` the budget of alerts, `unreviewed`: over that of
             review items; `excepted`: allowed; `withdrawn`, `closed` or `expired`.
         alert: Its fingerprint, else empty.
-        revision: From where an alert of the same name would go on counting.
+        revision: From where an alert of the same name would go on counting; once it is forgotten, `notices` begins beyond it.
     """
 
     at: int

@@ -35,6 +35,8 @@ UNREVIEWED: Final = "unreviewed"
 EXCEPTED: Final = "excepted"
 # Family of rules whose findings always page (detector/judge.py).
 ALWAYS_PAGES: Final = "evidence"
+# More than an alert can have notices.
+MOST_NOTICES: Final = 1_000_000
 # Findings of one alert that are followed one by one; those beyond go with these.
 MOST_PAGING: Final = 200
 
@@ -241,12 +243,18 @@ class _Turn:
             risk=item["risk_score"],
             findings=(uid,),
             paging=(uid,),
-            revision=before.revision if before else 0,
+            revision=before.revision if before else self._unused(item),
         )
         self.ledger.newest[key] = alert.fingerprint
         self.ledger.due = min(self.ledger.due, alert.opened + self.policy.merge_ms)
         self._note(item, ALERT, alert.fingerprint)
         self._tell(alert, Change.OPENED, self._at(item))
+
+    def _unused(self, item: Finding) -> int:
+        """From where the notices of an alert count that is not known: beyond those that it may have had, if it may be forgotten."""
+        now, known_ms = self.ledger.now, self.policy.known_ms
+        was_said = item["activity_id"] == Activity.UPDATE and item["finding_info"]["first_seen_time"] < now - known_ms
+        return now // known_ms * MOST_NOTICES if was_said else 0
 
     def _merge(self, alert: Alert, item: Finding) -> None:
         self.counts["merged"] += 1
@@ -340,7 +348,7 @@ class _Turn:
         uid = item["finding_info"]["uid"]
         before = self.ledger.became(uid, self.policy)
         severity = max(item["severity_id"], before.severity if before else 0)
-        self.ledger.note(uid, Known(self._at(item), severity, state, alert, before.revision if before else 0))
+        self.ledger.note(uid, Known(self.ledger.now, severity, state, alert, before.revision if before else 0))
 
     def _tell(self, alert: Alert, change: Change, at: int, ending: Ending | None = None) -> None:
         alert = replace(alert, revision=alert.revision + 1, told=alert.count)

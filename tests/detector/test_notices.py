@@ -324,6 +324,42 @@ def test_a_finding_without_a_person_is_known_by_its_unit():
     assert [item["change"] for item in told(nobody("1", "W-1"), nobody("2", "W-2")).notices] == ["opened", "opened"]
 
 
+def changed(uid: str, begun: int, at: int, **options: Any) -> dict[str, Any]:
+    """A finding about something that began a while ago; published again where that is not the moment."""
+    item = found(uid, at, **options)
+    item["finding_info"]["first_seen_time"] = begun
+    return item if at == begun else item | {"activity_id": 2, "type_uid": 200402}
+
+
+def test_a_forgotten_finding_that_pages_again_is_told_under_numbers_of_its_own():
+    ledger, first = advance(Ledger(), [found("1"), found("2", T0 + 14 * DAY_MS + 1)], (), FREE)
+    assert changes(first)[:2] == [("opened", 1, 4), ("resolved", 1, 4)]
+
+    ledger, again = advance(ledger, [changed("1", T0, T0 + 16 * DAY_MS)], (), FREE)
+    _, later = advance(ledger, [changed("1", T0, T0 + 31 * DAY_MS), changed("1", T0, T0 + 48 * DAY_MS)], (), FREE)
+
+    mine = [item for item in (*first.notices, *again.notices, *later.notices) if item["finding"] == "f-1"]
+    assert {item["fingerprint"] for item in mine} == {notice.fingerprint("live", "f-1")}
+    assert [item["change"] for item in mine] == ["opened", "resolved"] * 2 + ["opened"]
+    revisions = [item["revision"] for item in mine]
+    assert revisions[:2] == [1, 2]
+    assert revisions == sorted(set(revisions))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 24 * 80), st.integers(3, 5), st.booleans()), max_size=40))
+def test_no_two_notices_have_one_number(steps: list[tuple[int, int, int, bool]]):
+    begun: dict[int, int] = {}
+    ledger, seen = Ledger(), set()
+    for uid, hour, severity, pages in sorted(steps, key=lambda step: step[1]):
+        at = T0 + hour * HOUR_MS
+        queue = "alert" if pages else "digest"
+        item = changed(str(uid), begun.setdefault(uid, at), at, severity=severity, queue=queue, who=str(uid))
+        ledger, effects = advance(ledger, [item], (), FREE)
+        for one in effects.notices:
+            assert notice.identity(one) not in seen
+            seen.add(notice.identity(one))
+
+
 ANY_FINDING = st.builds(
     lambda uid, hour, who, severity, queue: found(str(uid), T0 + hour * HOUR_MS, who=who, severity=severity, queue=queue),
     st.integers(0, 5), st.integers(0, 500), st.sampled_from("ab"), st.integers(3, 5), st.sampled_from(["alert", "review", "digest"]),
