@@ -8,26 +8,24 @@ late for its minute is taken all the same, and may change what was said.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache, reduce
+from operator import or_
 from typing import Any, Final
 
 import polars as pl
 
 from detector.witness.agent import REMEMBERED, Agent, Minute, end_of
-from detector.witness.boot import Round
 from detector.witness.incident import FILLED, FINDINGS, Incident, Limits, frame
-from detector.witness.numbers import Run
-from detector.witness.source import QUARTER_MS, Lines, Source
-from detector.witness.summary import BEAT, DOUBT, EXPECTED, LINES, NUMBERS, SUMMARY, TICK_MS, by_hour, rounds, runs
+from detector.witness.minutes import of_agents, of_sources
+from detector.witness.source import QUARTER_MS, Source
+from detector.witness.summary import BEAT, DOUBT, EXPECTED, LINES, NUMBERS, SUMMARY, TICK_MS
 
 __all__ = ["FILLED", "FINDINGS", "Limits", "State", "advance"]
 
-_RUN: Final = (
-    "lo", "hi", "first", "last", "first_id", "last_id", pl.col("tick").alias("tick_lo"), pl.col("tick").alias("tick_hi"),
-)  # fmt: skip
-_ROUND: Final = ("lo", "hi", "first", "first_id", "n", "stopping")
-_LINES: Final = ("n", "first", "first_id", "last", "last_id")
+_AGENTS: Final = (NUMBERS, DOUBT, BEAT)
+_SOURCES: Final = (LINES, EXPECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +78,40 @@ def advance(state: State, rows: pl.DataFrame, watermark: int, limits: Limits) ->
     tick = max(state.tick, (watermark + 1) // TICK_MS - 1)
     if rows.is_empty() and tick == state.tick:
         return state, frame([])
-    kind = pl.col("kind")
-    of_agents = rows.filter(kind.is_in([NUMBERS, DOUBT, BEAT]))
-    late, new = _parted(of_agents, state.tick)
+    late, new = _parted(_of(rows, _AGENTS), state.tick)
     due, waiting = _parted(pl.concat([state.waiting, new]) if new.height else state.waiting, tick)
     agents, said = _agents(state, late, due, tick, limits)
-    sources, told = _sources(state, rows.filter(kind.is_in([LINES, EXPECTED])), tick, limits)
+    sources, told = _sources(state, _of(rows, _SOURCES), tick, limits)
     return State(tick, agents, sources, waiting), frame([*said, *told])
 
 
+def _of(rows: pl.DataFrame, kinds: Sequence[str]) -> pl.DataFrame:
+    return _where(rows, reduce(or_, [rows["kind"] == kind for kind in kinds]))
+
+
 def _parted(rows: pl.DataFrame, tick: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    until = pl.col("tick") <= tick
-    return rows.filter(until), rows.filter(~until)
+    until = rows["tick"] <= tick
+    return _where(rows, until), _where(rows, ~until)
+
+
+def _where(rows: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
+    # Mostly all, or none.
+    n = wanted.sum()
+    return rows if n == rows.height else rows.filter(wanted) if n else rows[:0]
 
 
 def _agents(
     state: State, late: pl.DataFrame, due: pl.DataFrame, tick: int, limits: Limits
 ) -> tuple[dict[str, bytes], list[Incident]]:
     after, said = dict(state.agents), []
-    came, came_late = _by_agent(due), _by_agent(late)
+    came, came_late = of_agents(due), of_agents(late)
     names = {*came_late, *came, *(after if tick > state.tick else ())}
     for name in sorted(names):
+        if name not in came and name not in came_late and not _is_due(after[name], tick, limits.heartbeat_s):
+            continue
         agent = Agent.unpack(after[name]) if name in after else Agent(name)
-        found = agent.fold_late(_together(_minutes(came_late.get(name))), limits) if name in came_late else []
-        begin, minutes = state.tick + 1, _minutes(came.get(name))
+        found = agent.fold_late(_together(came_late[name]), limits) if name in came_late else []
+        begin, minutes = state.tick + 1, came.get(name, {})
         for at in sorted(minutes):
             found += _lapse(agent, begin, at - 1, limits)
             found += agent.fold(at, minutes[at], limits)
@@ -117,49 +125,25 @@ def _agents(
     return after, said
 
 
+def _is_due(packed: bytes, tick: int, heartbeat_s: int) -> bool:
+    """Whether an agent of which nothing came has to be looked at."""
+    due, newest = _next(packed, heartbeat_s)
+    return (due is not None and due <= tick) or newest < tick - REMEMBERED
+
+
+@lru_cache(maxsize=4096)
+def _next(packed: bytes, heartbeat_s: int) -> tuple[int | None, int]:
+    """When something is to be said of an agent at rest if nothing comes, and its newest minute."""
+    agent = Agent.unpack(packed)
+    return agent.due(heartbeat_s), agent.tick
+
+
 def _lapse(agent: Agent, begin: int, until: int, limits: Limits) -> list[Incident]:
     """What falls due in minutes at which nothing came."""
     said: list[Incident] = []
-    while begin <= until and (due := agent.due(limits)) is not None and (at := max(due, begin)) <= until:
+    while begin <= until and (due := agent.due(limits.heartbeat_s)) is not None and (at := max(due, begin)) <= until:
         said += agent.lapse(at, limits)
     return said
-
-
-# Joined runs of numbers, of doubts, and rounds of one agent.
-_Tables = tuple[pl.DataFrame | None, pl.DataFrame | None, pl.DataFrame | None]
-
-
-def _by_agent(rows: pl.DataFrame) -> dict[str, _Tables]:
-    if rows.is_empty():
-        return {}
-    kind = pl.col("kind")
-    beats = rounds(rows.filter(kind == BEAT))
-    # A heartbeat has a number as well.
-    numbers = pl.concat([rows.filter(kind == NUMBERS), beats], how="diagonal")
-    parts = [
-        {key[0]: part for key, part in table.partition_by("who", as_dict=True).items()}
-        for table in (runs(numbers, "tick"), runs(rows.filter(kind == DOUBT), "tick"), beats)
-    ]
-    return {name: (parts[0].get(name), parts[1].get(name), parts[2].get(name)) for name in {*parts[0], *parts[1]}}
-
-
-def _minutes(tables: _Tables | None) -> dict[int, Minute]:
-    """What came of an agent, by minute."""
-    numbers, doubts, beats = tables or (None, None, None)
-    minutes: dict[int, Minute] = {}
-
-    def at(tick: int) -> Minute:
-        if tick not in minutes:
-            minutes[tick] = Minute([], [], [])
-        return minutes[tick]
-
-    for tick, boot, *run in numbers.select("tick", "boot", *_RUN).iter_rows() if numbers is not None else ():
-        at(tick).numbers.append((boot, Run(*run)))
-    for tick, boot, *run in doubts.select("tick", "boot", *_RUN).iter_rows() if doubts is not None else ():
-        at(tick).doubts.append((boot, Run(*run)))
-    for tick, boot, *one in beats.select("tick", "boot", *_ROUND).iter_rows() if beats is not None else ():
-        at(tick).rounds.append((boot, Round(*one)))
-    return minutes
 
 
 def _together(minutes: Mapping[int, Minute]) -> Minute:
@@ -173,18 +157,14 @@ def _together(minutes: Mapping[int, Minute]) -> Minute:
 
 def _sources(state: State, rows: pl.DataFrame, tick: int, limits: Limits) -> tuple[dict[str, bytes], list[Incident]]:
     after, said = dict(state.sources), []
-    lines: dict[str, list[tuple[int, Lines]]] = {}
-    for name, slot, *hour in by_hour(rows.filter(pl.col("kind") == LINES)).select("who", "slot", *_LINES).iter_rows():
-        lines.setdefault(name, []).append((slot, Lines(*hour)))
-    declared = rows.filter(pl.col("kind") == EXPECTED).group_by("who").agg(pl.col("first").min())
-    expected: dict[str, int] = dict(declared.iter_rows())
+    lines, expected = of_sources(rows)
     before, until = end_of(state.tick), end_of(tick)
     over = before // QUARTER_MS != until // QUARTER_MS
     for name in sorted({*lines, *expected, *(after if over else ())}):
         source = Source.unpack(after[name]) if name in after else Source(name)
         if name in expected:
             source.expect(expected[name], limits)
-        found = [one for slot, hour in lines.get(name, ()) for one in source.hear(slot, hour)]
+        found = [one for slot, hour in lines.get(name, {}).items() for one in source.hear(slot, hour)]
         found += source.judge(until, limits)
         if source.is_idle(until, limits.zone):
             after.pop(name, None)

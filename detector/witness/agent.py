@@ -78,10 +78,10 @@ class Agent:
         known = {boot: Boot.unpack(parts) for boot, parts in boots.items()}
         return cls(name, known, current, Pulse.unpack(pulse), ahead, tick)
 
-    def due(self, limits: Limits) -> int | None:
+    def due(self, heartbeat_s: int) -> int | None:
         """The minute at which something is to be said if nothing comes; None if nothing is."""
         times = [boot.grace_tick(*hole) for boot in self.boots.values() if len(boot.sure) > 1 for hole in boot.holes()]
-        overdue = self.pulse.overdue(limits.heartbeat_s)
+        overdue = self.pulse.overdue(heartbeat_s)
         return min([*times, overdue // TICK_MS] if overdue is not None else times, default=None)
 
     def lapse(self, tick: int, limits: Limits) -> list[Incident]:

@@ -71,7 +71,13 @@ class Limits:
     day_off: Callable[[date], bool | None]
 
 
+_NOTHING: Final = pl.DataFrame(schema=FINDINGS)
+
+
 def frame(found: Iterable[Incident]) -> pl.DataFrame:
     """Rows of `FINDINGS`, sorted by (time, check, who, from, beside)."""
-    table = pl.DataFrame(list(found), schema=FINDINGS, orient="row")
+    found = list(found)
+    if not found:
+        return _NOTHING
+    table = pl.DataFrame(found, schema=FINDINGS, orient="row")
     return table.sort("time", "check", "who", "from", "beside", "update", maintain_order=True)

@@ -221,9 +221,12 @@ class Source:
     def _usual(self, slot: int, limits: Limits) -> float | None:
         """Lines that are usual in an hour; None where it is no measure."""
         day, hour = divmod(slot, 24)
-        if self.since is None or not _is_work(day, limits):
+        if self.since is None:
             return None
-        days = [one for one in range(max(self.since + 1, day - TRAILING_DAYS), day) if _is_work(one, limits)]
+        before = range(max(self.since + 1, day - TRAILING_DAYS), day)
+        if sum(one * 24 + hour in self.hours for one in before) < SILENCE_DAYS or not _is_work(day, limits):
+            return None
+        days = [one for one in before if _is_work(one, limits)]
         spoken = sorted(n for one in days if (n := self.hours.get(one * 24 + hour)))
         if len(spoken) < SILENCE_DAYS or len(spoken) < SPOKEN_SHARE * len(days):
             return None

@@ -187,34 +187,3 @@ def runs(ranges: pl.DataFrame, *within: str) -> pl.DataFrame:
         )
         .drop("_run")
     )
-
-
-def rounds(beats: pl.DataFrame) -> pl.DataFrame:
-    """Heartbeats of one round (one per partition, numbers in a row) and minute as one row.
-
-    Args:
-        beats: Rows of kind `beat`, any order.
-
-    Returns:
-        Rows of kind `numbers`, and `n` (what the first of them declares) and `stopping`; sorted by (who, boot, tick, lo).
-    """
-    keys = [*_BOOT, "tick"]
-    # A number that comes twice counts once, the earlier one, whatever order they came in.
-    ordered = beats.sort(*keys, "lo", "first", "first_id").filter(
-        (pl.col("lo") != pl.col("lo").shift(1)).fill_null(True) | pl.struct(keys).ne_missing(pl.struct(keys).shift(1))
-    )
-    new = ((pl.col("lo") - pl.col("lo").shift(1)) != 1) | (
-        (pl.col("first") - pl.col("first").shift(1)).abs() > ROUND_MS
-    )
-    new = new | pl.struct(keys).ne_missing(pl.struct(keys).shift(1))
-    return (
-        ordered.with_columns(new.fill_null(True).cum_sum().alias("_round"))
-        .group_by("_round", maintain_order=True)
-        .agg(
-            pl.lit(NUMBERS).alias("kind"),
-            pl.col(*keys, "lo", "first", "first_id", "n").first(),
-            pl.col("hi", "last", "last_id").last(),
-            pl.col("stopping").any(),
-        )
-        .drop("_round")
-    )
