@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 _ASK_MS: Final = 2_000
 # How often it is asked whether a partition from which nothing came has more.
 _LOOK_S: Final = 5.0
+# A partition stands still for no longer than this between two looks at what came: who was busy elsewhere did not look.
+_COUNTED_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,18 @@ class Taken:
 
 @dataclass(slots=True)
 class _Stand:
-    """Where reading of one partition stands."""
+    """Where reading of one partition stands.
+
+    Attributes:
+        next: The first offset that was not taken.
+        still_s: How long nothing came, though it was its turn.
+        paused: Nothing is to come.
+        end: Behind the last record in Kafka, as far as is known.
+        lost: First offset that Kafka still has, where it deleted what was to be read next.
+    """
 
     next: int
-    moved_at: float
+    still_s: float = 0.0
     paused: bool = False
     end: int | None = None
     lost: int | None = field(default=None)
@@ -72,7 +82,7 @@ class Fetcher(Connection):
         self._turn_records = turn_records
         self._stuck_after_s = stuck_after_s
         self._stands: dict[Place, _Stand] = {}
-        self._looked_at = clock()
+        self._looked_at = self._polled_at = clock()
         self._stuck: str | None = None
 
     @property
@@ -82,7 +92,7 @@ class Fetcher(Connection):
 
     def read(self, place: Place, start: int) -> None:
         """Read a partition from an offset on, also if it is read from elsewhere."""
-        self._stands[place] = _Stand(start, self._clock())
+        self._stands[place] = _Stand(start)
         self._arrange()
 
     def leave(self, place: Place) -> None:
@@ -96,7 +106,7 @@ class Fetcher(Connection):
         if stand is None or stand.paused == paused:
             return
         stand.paused = paused
-        stand.moved_at = self._clock()
+        stand.still_s = 0.0
         if self._consumer is not None:
             (self._consumer.pause if paused else self._consumer.resume)(TopicPartition(*place))
 
@@ -124,6 +134,7 @@ class Fetcher(Connection):
         try:
             raw = consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=self._turn_records)
             taken = self._taken(consumer, raw)
+            self._wait(consumer, taken, sum(map(len, raw.values())) >= self._turn_records)
             self._look(consumer)
         except OffsetOutOfRangeError as error:
             self._out_of_range(consumer, error)
@@ -195,7 +206,6 @@ class Fetcher(Connection):
             (consumer.pause if stand.paused else consumer.resume)(TopicPartition(*place))
 
     def _taken(self, consumer: KafkaConsumer, raw: Mapping[TopicPartition, list[Any]]) -> dict[Place, Taken]:
-        now = self._clock()
         taken = {}
         for place, stand in self._stands.items():
             there = TopicPartition(*place)
@@ -203,16 +213,27 @@ class Fetcher(Connection):
             behind = max(records[-1].offset + 1 if records else 0, _position(consumer, there))
             if behind > stand.next:
                 taken[place] = Taken(records, behind)
-                stand.next, stand.moved_at = behind, now
+                stand.next, stand.still_s = behind, 0.0
             highwater = consumer.highwater(there)
             if highwater is not None:
                 stand.end = max(highwater, stand.next)
         return taken
 
+    def _wait(self, consumer: KafkaConsumer, taken: Mapping[Place, Taken], full: bool) -> None:
+        """Count how long partitions stand still; those that wait for others to be given out, since it was enough for once, do not."""
+        now = self._clock()
+        passed, self._polled_at = min(now - self._polled_at, _COUNTED_S), now
+        waiting = _waiting(consumer) if full else frozenset()
+        if waiting is None:
+            return
+        for place, stand in self._stands.items():
+            if not stand.paused and place not in taken and TopicPartition(*place) not in waiting:
+                stand.still_s += passed
+
     def _look(self, consumer: KafkaConsumer) -> None:
         """Now and then: is there more of a partition from which nothing comes (kafka-python #3131)?"""
         now = self._clock()
-        quiet = [place for place, stand in self._stands.items() if not stand.paused and now - stand.moved_at > _LOOK_S]
+        quiet = [place for place, stand in self._stands.items() if not stand.paused and stand.still_s > _LOOK_S]
         if not quiet or now - self._looked_at < _LOOK_S:
             return
         self._looked_at = now
@@ -221,12 +242,11 @@ class Fetcher(Connection):
             stand = self._stands[place]
             stand.end = int(ends[TopicPartition(*place)])
             if stand.end <= stand.next:
-                stand.moved_at = now - _LOOK_S  # there is nothing: it is not stuck
-            elif now - stand.moved_at > self._stuck_after_s:
-                log.warning(
-                    "%s: nothing came for %.0f s although there is more: reading anew", place, now - stand.moved_at
-                )
-                stand.moved_at = now
+                stand.still_s = _LOOK_S  # there is nothing: it is not stuck
+            elif stand.still_s > self._stuck_after_s:
+                log.warning("%s: nothing came for %.0f s although there is more: reading anew", place, stand.still_s)
+                for other in self._stands.values():
+                    other.still_s = 0.0
                 self._drop()
                 return
 
@@ -250,6 +270,15 @@ def _unpark(consumer: KafkaConsumer) -> None:
     fetcher = consumer._fetcher
     if not fetcher._next_partition_records:
         fetcher._next_partition_records = None
+
+
+def _waiting(consumer: KafkaConsumer) -> frozenset[TopicPartition] | None:
+    """Partitions whose records are here and are given out later; None for all: as long as whole answers wait, Kafka is asked nothing."""
+    fetcher = consumer._fetcher
+    if fetcher._completed_fetches:
+        return None
+    current = fetcher._next_partition_records
+    return frozenset([*fetcher._paused_partition_records, *([current.topic_partition] if current is not None else [])])
 
 
 def _position(consumer: KafkaConsumer, place: TopicPartition) -> int:

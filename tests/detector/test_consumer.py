@@ -109,6 +109,87 @@ def test_a_consumer_that_stands_still_though_there_is_more_is_replaced(kafka: Cl
     assert fetcher.rebuilds == 1
 
 
+class Clock:
+    """Seconds that pass only when they are told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def slow(settings: Kafka) -> Iterator[tuple[Fetcher, Clock]]:
+    """What takes ten records at a time."""
+    clock = Clock()
+    made = Fetcher(settings, "test", turn_records=10, stuck_after_s=10.0, clock=clock)
+    yield made, clock
+    made.close()
+
+
+def turns(fetcher: Fetcher, clock: Clock, enough: Callable[[dict[Place, list[int]]], bool]) -> dict[Place, list[int]]:
+    """As `until`; each turn takes half a second."""
+
+    def later(found: dict[Place, list[int]]) -> bool:
+        clock.now += 0.5
+        return enough(found)
+
+    return until(fetcher, later)
+
+
+def test_partitions_that_wait_for_others_to_be_worked_through_do_not_stand_still(
+    kafka: Cluster, slow: tuple[Fetcher, Clock], topic: str
+):
+    fetcher, clock = slow
+    places = [Place(topic, number) for number in range(4)]
+    for place in places:
+        fill(kafka, topic, place.partition, 600)
+        fetcher.read(place, 0)
+
+    found = turns(fetcher, clock, lambda found: all(len(found[place]) >= 600 for place in places))
+
+    assert clock.now > 100  # the last one waited for a minute and a half
+    assert found == {place: list(range(600)) for place in places}
+    assert fetcher.rebuilds == 0
+
+
+def test_who_was_long_busy_takes_nothing_for_standing_still(kafka: Cluster, slow: tuple[Fetcher, Clock], topic: str):
+    fetcher, clock = slow
+    place, other = Place(topic, 0), Place(topic, 1)
+    fetcher.read(place, 0)
+    fetcher.read(other, 0)
+    until(fetcher, lambda found: fetcher.at_end(place) and fetcher.at_end(other))
+    for _ in range(5):
+        fill(kafka, topic, 0, 5)
+        clock.now += 60  # a turn
+        until(fetcher, lambda found: len(found[place]) >= 5)
+
+    fill(kafka, topic, 1, 5)
+    clock.now += 60
+    assert until(fetcher, lambda found: len(found[other]) >= 5)[other] == list(range(5))
+    assert fetcher.rebuilds == 0
+
+
+def test_one_that_stands_still_is_seen_also_while_others_have_more_than_can_be_taken(
+    kafka: Cluster, slow: tuple[Fetcher, Clock], topic: str
+):
+    fetcher, clock = slow
+    stuck, other = Place(topic, 0), Place(topic, 1)
+    fill(kafka, topic, 1, 1500)
+    fetcher.read(stuck, 0)
+    fetcher.read(other, 0)
+    turns(fetcher, clock, lambda found: len(found[other]) >= 10)
+    assert fetcher._consumer is not None
+    fetcher._consumer.pause(TopicPartition(*stuck))  # as kafka-python does of itself now and then
+    fill(kafka, topic, 0, 10)
+
+    found = turns(fetcher, clock, lambda found: len(found[stuck]) >= 10)
+
+    assert len(found[other]) < 1000
+    assert fetcher.rebuilds == 1
+
+
 def test_a_partition_with_nothing_more_is_left_in_peace(kafka: Cluster, fetcher: Fetcher, topic: str):
     read_to_the_end(kafka, fetcher, topic)
 
