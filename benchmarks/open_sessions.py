@@ -45,7 +45,12 @@ def resident_mb() -> float:
     """Memory that the process holds now, what it could give back not counted."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    # The allocator of Polars gives back what it does not need a little later, and not all at once.
+    before, pages = -1, 0
+    while pages != before:
+        before = pages
+        time.sleep(1)
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 
 

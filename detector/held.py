@@ -86,19 +86,16 @@ def _few(pieces: Sequence[Narrow]) -> tuple[Narrow, ...]:
     return tuple(ordered)
 
 
-def split(held: Held, stays: Sequence[Mask]) -> tuple[Held, list[Narrow]]:
-    """What stays, and the others.
+def kept(held: Held, stays: Sequence[Mask]) -> Held:
+    """What a mask of each part says, as `among` and `since` give them."""
+    pieces = [piece.filter(mask) for piece, mask in zip(held.pieces, stays[1:], strict=True)]
+    return Held(held.fresh.filter(pl.Series(stays[0])), _few(pieces))
 
-    Args:
-        held: The events.
-        stays: Masks, as `among` and `since` give them.
-    """
-    pieces = list(zip(held.pieces, stays[1:], strict=True))
-    fresh = held.fresh.filter(pl.Series(stays[0]))
-    gone = [piece.filter(~mask) for piece, mask in pieces if not mask.all()]
-    if fresh.height < held.fresh.height:
-        gone.append(Narrow.of(held.fresh.filter(pl.Series(~stays[0]))))
-    return Held(fresh, _few([piece.filter(mask) for piece, mask in pieces])), gone
+
+def others(held: Held, stays: Sequence[Mask]) -> list[Narrow]:
+    """What does not stay, in pieces."""
+    gone = [piece.filter(~mask) for piece, mask in zip(held.pieces, stays[1:], strict=True)]
+    return [*gone, Narrow.of(held.fresh.filter(pl.Series(~stays[0])))]
 
 
 def among(held: Held, sessions: pl.Series) -> list[Mask]:

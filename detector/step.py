@@ -207,7 +207,8 @@ def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Conte
     found, single, windows, candidates = _event_hits(heard, state.windows, context)
 
     closed = sessionise.is_closed(watermark, context.limits)
-    ending, tails = tails.filter(closed), tails.filter(~closed)
+    ending = tails.filter(closed)
+    tails = tails.filter(~closed) if ending.height else tails
     gone = ending["session"]
     new = heard.select(features.ROWS).filter(pl.col("session").is_not_null())
     rows = held.added(state.rows, new, context.narrow_rows)
@@ -284,7 +285,7 @@ def _left(
         stays = [
             one | other for one, other in zip(held.among(rows, tails["session"]), held.since(rows, today), strict=True)
         ]
-        return held.split(rows, stays)[0], stowed.left(state.stowed, today)
+        return held.kept(rows, stays), stowed.left(state.stowed, today)
     # To look at all of them takes time, so it is done once in a minute of event time.
     if (
         rows.height < context.narrow_rows
@@ -294,8 +295,7 @@ def _left(
     open_ = held.among(rows, tails["session"])
     if rows.height - sum(int(mask.sum()) for mask in open_) < context.narrow_rows // 2:
         return rows, state.stowed
-    rows, closed = held.split(rows, open_)
-    return rows, stowed.stow(state.stowed, closed)
+    return held.kept(rows, open_), stowed.stow(state.stowed, held.others(rows, open_))
 
 
 def _event_hits(

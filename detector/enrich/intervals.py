@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 Ints = npt.NDArray[np.int64]
+Places = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 BEGINNING: Final = -(2**61)
@@ -41,8 +42,9 @@ class Codes:
         self.texts: pl.Series = pl.concat([t.alias("text") for t in texts]).drop_nulls().unique().sort()
         self._frame = pl.DataFrame({"text": self.texts, "code": np.arange(len(self.texts), dtype=np.int64)})
         hashes = self.texts.hash().to_numpy()
-        self._by_hash = np.argsort(hashes)
-        self._hashes = hashes[self._by_hash]
+        by_hash = np.argsort(hashes)
+        self._by_hash = short(by_hash)
+        self._hashes = hashes[by_hash]
         self._unlike = len(np.unique(self._hashes)) == len(self._hashes)
 
     def __len__(self) -> int:
@@ -64,6 +66,11 @@ class Codes:
         code = self._by_hash[found]
         same = (self.texts.gather(pl.Series(code).cast(pl.UInt32)) == texts).fill_null(False).to_numpy()
         return np.where(same, code, -1)
+
+
+def short(places: Ints) -> Places:
+    """Places in an array, or −1, in half the memory where the array has less than two billion entries."""
+    return places.astype(np.int32) if not len(places) or int(places.max()) < 1 << 31 else places
 
 
 def pack(*columns: tuple[Ints, int]) -> Ints:
@@ -92,16 +99,17 @@ class Index:
     def __init__(self, keys: Ints, moments: Ints) -> None:
         kept = np.flatnonzero(keys >= 0)
         order = kept[np.lexsort((kept, moments[kept], keys[kept]))]
-        self.order: Ints = order
-        self.rank: Ints
-        self._keys, self.rank = np.unique(keys[order], return_inverse=True)
+        self.order = short(order)
+        distinct, rank = np.unique(keys[order], return_inverse=True)
+        self.rank = short(rank)
         self._moments = np.unique(moments[order])
-        place = (self.rank.astype(np.int64) << 32) | np.searchsorted(self._moments, moments[order])
-        self._place = place
-        self._first = np.searchsorted(self.rank, np.arange(len(self._keys)))
-        self._last = np.append(self._first[1:], len(order)) - 1
+        self._place = (rank.astype(np.int64) << 32) | np.searchsorted(self._moments, moments[order])
+        first = np.searchsorted(rank, np.arange(len(distinct)))
+        self._first, self._last = short(first), short(np.append(first[1:], len(order)) - 1)
         self._newest = moments[order][self._last] if len(order) else moments[:0]
-        self._table = _direct(self._keys)
+        self._table = _direct(distinct)
+        # Of keys that a table finds only how many they are is asked.
+        self._keys = distinct if self._table is None else np.broadcast_to(np.int64(0), len(distinct))
 
     def before(self, keys: Ints, times: Ints) -> Ints:
         """Place in `order` of the last entry with moment ≤ time, per query; −1 if there is none."""
@@ -127,7 +135,7 @@ class Index:
         if not len(self._keys):
             return np.full(len(keys), -1, dtype=np.int64)
         if self._table is not None:
-            return self._table[np.clip(keys, -1, len(self._table) - 2)]
+            return self._table[np.clip(keys, -1, len(self._table) - 2)].astype(np.int64)
         found = np.full(len(keys), -1, dtype=np.int64)
         asked = np.flatnonzero(keys >= 0)
         rank = np.minimum(search(self._keys, keys[asked]), len(self._keys) - 1)
@@ -135,7 +143,7 @@ class Index:
         return found
 
 
-def _direct(keys: Ints) -> Ints | None:
+def _direct(keys: Ints) -> Places | None:
     """Where keys lie close together (codes of one column), a table from key to place instead of a search.
 
     The last two entries are −1, for keys above the largest one and for key −1.
@@ -144,7 +152,7 @@ def _direct(keys: Ints) -> Ints | None:
         return None
     table = np.full(int(keys[-1]) + 3, -1, dtype=np.int64)
     table[keys] = np.arange(len(keys))
-    return table
+    return short(table)
 
 
 class Timeline:
@@ -152,9 +160,10 @@ class Timeline:
 
     def __init__(self, keys: Ints, start: Ints, end: Ints) -> None:
         self._index = Index(keys, start)
-        self._end = end[self._index.order]
         endless = not len(end) or int(end.min()) >= FOREVER
-        self._outer = np.full(len(self._end), -1) if endless else _outer(self._index.rank, self._end)
+        length = len(self._index.order)
+        self._end = np.broadcast_to(np.int64(FOREVER), length) if endless else end[self._index.order]
+        self._outer: Places = np.broadcast_to(np.int32(-1), length) if endless else _outer(self._index.rank, self._end)
 
     def row(self, keys: Ints, times: Ints) -> Ints:
         """Row of the register valid for each key at each time; −1 if there is none."""
@@ -176,7 +185,7 @@ def last(keys: Ints, moments: Ints) -> Timeline:
     return Timeline(keys, moments, np.full(len(moments), FOREVER, dtype=np.int64))
 
 
-def _outer(rank: Ints, end: Ints) -> Ints:
+def _outer(rank: Places, end: Ints) -> Places:
     """For each entry the nearest one before it, of the same key, that ends later: where to look when it is over."""
     outer = np.full(len(rank), -1, dtype=np.int64)
     alone = np.bincount(rank, minlength=1)[rank] == 1 if len(rank) else np.zeros(0, dtype=np.bool_)
@@ -192,7 +201,7 @@ def _outer(rank: Ints, end: Ints) -> Ints:
         if stack:
             outer[i] = stack[-1]
         stack.append(i)
-    return outer
+    return short(outer)
 
 
 class Told(NamedTuple):
@@ -262,7 +271,7 @@ def _merged(keys: Ints, start: Ints, end: Ints) -> tuple[Ints, Ints, Ints]:
     return keys[piece], start[piece], np.maximum.reduceat(end, piece)
 
 
-def _rows(order: Ints, place: Ints) -> Ints:
+def _rows(order: Places, place: Ints) -> Ints:
     if not len(order):
         return np.full(len(place), -1, dtype=np.int64)
-    return np.where(place >= 0, order[place], -1)
+    return np.where(place >= 0, order[place].astype(np.int64), -1)
