@@ -1,6 +1,7 @@
-"""Findings as an output folder holds them: a flat table of all of them, and in full the few that are shown.
+"""Findings as a folder holds them: a flat table of all of them, and in full the few that are shown.
 
-`findings.ndjson` may be long: of each line only what the table needs is kept, and where the line stands.
+`sekimori analyze` writes `findings.ndjson`, `sekimori archive tables` Parquet by day. Both may be long: of each finding only what the
+table needs is kept, and where it stands.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Final
 import polars as pl
 
 SUPPRESSED: Final = 3
+NAME: Final = "findings.ndjson"
 
 SCHEMA: Final = pl.Schema(
     {
@@ -41,6 +43,7 @@ SCHEMA: Final = pl.Schema(
         "controls": pl.List(pl.String()),
         "title_ja": pl.String(),
         "title_en": pl.String(),
+        "file": pl.String(),
         "offset": pl.Int64(),
     }
 )
@@ -48,67 +51,84 @@ SCHEMA: Final = pl.Schema(
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a `findings.ndjson` holds.
+    """What a folder holds.
 
     Attributes:
         table: One row per finding in `SCHEMA`, worst first: by severity and risk, then time and uid. `event` is its
-            first event's id, `offset` the place of its line.
+            first event's id; `file` and `offset` say where it stands: the place of its line, or the number of its row.
         bad_lines: Numbers of lines that hold no finding.
+        folder: Where its files are.
     """
 
     table: pl.DataFrame
     bad_lines: tuple[int, ...]
+    folder: Path
 
     @property
     def serious(self) -> pl.DataFrame:
         """Rows that ask for a person: queue `alert` or `review`, not suppressed."""
         return self.table.filter(pl.col("queue").is_in(["alert", "review"]) & (pl.col("status") != SUPPRESSED))
 
+    def in_full(self, uids: Sequence[str]) -> list[Mapping[str, Any]]:
+        """The findings of these uids, in the order asked for; those that are not there are left out."""
+        wanted = pl.DataFrame({"uid": uids}, schema={"uid": pl.String})
+        places = wanted.join(self.table.select("uid", "file", "offset"), on="uid", maintain_order="left")
+        found: dict[tuple[str, int], Mapping[str, Any]] = {}
+        for (file,), rows in places.group_by("file", maintain_order=True):
+            for offset, text in _texts(self.folder / str(file), rows["offset"].to_list()):
+                found[str(file), offset] = json.loads(text)
+        return [found[place] for place in places.select("file", "offset").iter_rows()]
 
-def read(path: Path) -> Findings:
+
+def read(folder: Path) -> Findings:
     """Read findings; a later line of the same uid (an update) replaces the earlier one.
 
     Args:
-        path: NDJSON of `contract.finding`; need not exist.
+        folder: With `findings.ndjson`, or `findings/` with Parquet by day; both need not exist.
     """
     rows: dict[str, tuple[Any, ...]] = {}
     bad: list[int] = []
-    for number, (offset, line) in enumerate(_lines(path), start=1):
+    for number, (file, offset, line) in enumerate(_lines(folder), start=1):
         try:
-            row = (*_row(json.loads(line)), offset)
+            row = (*_row(json.loads(line)), file, offset)
         except (ValueError, KeyError, TypeError, IndexError):  # no JSON, or no finding
             bad.append(number)
         else:
             rows[row[0]] = row
     table = pl.DataFrame(list(rows.values()), schema=SCHEMA, orient="row", strict=False)
     order = ["severity", "risk", "time", "uid"]
-    return Findings(table.sort(order, descending=[True, True, False, False]), tuple(bad))
+    return Findings(table.sort(order, descending=[True, True, False, False]), tuple(bad), folder)
 
 
-def in_full(path: Path, offsets: Sequence[int]) -> list[Mapping[str, Any]]:
-    """The findings whose lines begin at these offsets, in the order asked for."""
-    out = []
-    if offsets:
+def _lines(folder: Path) -> Iterator[tuple[str, int, bytes | str]]:
+    """File, place and text of every finding."""
+    path = folder / NAME
+    if path.exists():
         with path.open("rb") as file:
-            for offset in offsets:
-                file.seek(offset)
-                out.append(json.loads(file.readline()))
-    return out
+            offset = 0
+            for line in file:
+                if line.strip():
+                    yield NAME, offset, line
+                offset += len(line)
+        return
+    for day in sorted((folder / "findings").glob("[0-9]*.parquet")):
+        for number, text in enumerate(pl.read_parquet(day, columns=["finding"])["finding"]):
+            yield f"findings/{day.name}", number, text
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    if not path.exists():
+def _texts(path: Path, offsets: Sequence[int]) -> Iterator[tuple[int, bytes | str]]:
+    if path.suffix == ".parquet":
+        texts = pl.read_parquet(path, columns=["finding"])["finding"]
+        yield from ((offset, texts[offset]) for offset in offsets)
         return
     with path.open("rb") as file:
-        offset = 0
-        for line in file:
-            if line.strip():
-                yield offset, line
-            offset += len(line)
+        for offset in offsets:
+            file.seek(offset)
+            yield offset, file.readline()
 
 
 def _row(found: Mapping[str, Any]) -> tuple[Any, ...]:
-    """One finding in the order of `SCHEMA`, without its offset."""
+    """One finding in the order of `SCHEMA`, without where it stands."""
     info, more = found["finding_info"], found["unmapped"]
     shares = sorted(more["shares"], key=lambda share: (-share["share"], share["family"]))
     related = [item["uid"] for item in info["related_events"]]

@@ -50,7 +50,7 @@ def cards(tables: Tables, words: Words, promises: Mapping[str, str], units: Mapp
         units: Japanese words for units of observed values, by the English ones that findings carry.
     """
     chosen = tables.findings.serious.head(MOST_CARDS)
-    items = findings.in_full(tables.folder / "findings.ndjson", chosen["offset"].to_list())
+    items = tables.findings.in_full(chosen["uid"].to_list())
     persons = dict(tables.frames["people"].select("account", "person").collect().iter_rows())
     return [
         _card(item, row, persons, words, promises, units, tables)

@@ -135,7 +135,7 @@ def _read(out: Path, site: Site) -> Tables:
     problems: list[str] = []
     events = _events(out, site)
     runs = _objects(out / "runs.ndjson", problems)
-    found = published.read(out / "findings.ndjson")
+    found = published.read(out)
     found = replace(found, table=_with_system(found.table, events, site))
     problems += [f"findings.ndjson: line {number}: is no finding, left out" for number in found.bad_lines]
     period = _period(runs, events)

@@ -82,9 +82,9 @@ class _Console(Console):
         stop(sys.stdout)
 
 
-def _console() -> Console:
-    # Wide enough for the tables where the output goes to a file.
-    return _Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+def terminal(wide: int = 100) -> Console:
+    """Where tables are printed; so many columns wide where the output goes to a file."""
+    return _Console(width=None if sys.stdout.isatty() else wide, highlight=False)
 
 
 def _lines(console: Console, heading: str, lines: list[str], rest: str = "") -> None:
@@ -111,7 +111,7 @@ def aside(done: Done) -> None:
 
 def summary(done: Done, out: Path) -> None:
     """Print what an analysis found."""
-    console, numbers = _console(), done.summary
+    console, numbers = terminal(), done.summary
     share = numbers["explained_share"]
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     refused = f" ({numbers['rejected']:,} lines refused)" if numbers["rejected"] else ""
@@ -159,7 +159,7 @@ def _alert(finding: dict[str, Any]) -> str:
 
 def comparison(found: Comparison, false_rate: float, review_rate: float) -> None:
     """Print findings against the truth of a demo."""
-    console = _console()
+    console = terminal()
     share = found.found / max(1, found.injected)
     console.print(
         f"\n{found.found} of {found.injected} injected misuses found ({share:.0%}); "

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from audit import catalogue, tables
+from audit import catalogue, document, tables
 from audit.controls import Outcome, Scope, judge
 from contract import event
 from registers.register import REGISTERS
@@ -66,3 +66,8 @@ def test_every_shipped_control_is_listed():
     for pia, one in catalogue.load().assessments.items():
         row = next(line for line in text.splitlines() if line.startswith(f"| `{pia}`"))
         assert re.findall(r"\b(P\d+) ", row) == [control.id for control in one.controls]
+
+
+def test_the_page_of_options_is_current():
+    for path, text in document.files().items():
+        assert path.read_text(encoding="utf-8") == text, "run `python -m audit.document`"
