@@ -152,6 +152,7 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("unmapped.over_budget", "bool", False, "Moved to the digest because the day's budget of alerts or of review items was spent", required=False),
     Field("unmapped.learning", "bool", False, "Raised by a model still learning", required=False),
     Field("unmapped.repeated", "bool", False, "Moved to the digest because something of the last week said the same of this person", required=False),
+    Field("unmapped.withdrawn", "bool", False, "Told at once and taken back: by the versions that decide at its time it is nothing (docs/decisions/moments.md)", required=False),
     Field("unmapped.exception.finding", "str", "f-5b1e7a90cc42d318", "Moved to the digest because it is allowed: the finding that this was decided about", required=False),
     Field("unmapped.exception.by", "str", "100007", "Who decided so", required=False),
     Field("unmapped.exception.approver", "str", "100003", "Who approved it", required=False),

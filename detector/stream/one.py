@@ -121,7 +121,7 @@ def _decided(state: State, upto: int, plan: Plan, effects: Effects) -> tuple[Sta
     after = state.core.watermark
     core, output = step.advance(state.core, due, upto, plan.context)
     decided = telling.weighed(output.moments, plan)
-    known = telling.settle(state.moments, decided, upto)
+    known, changed = telling.reconsider(state.moments, telling.settle(state.moments, decided, upto), upto, plan)
     over = telling.due(known, after, upto, plan.zone)
     found: list[telling.Finding] = []
     said = state.said
@@ -135,7 +135,7 @@ def _decided(state: State, upto: int, plan: Plan, effects: Effects) -> tuple[Sta
     single = [one for one in found if one["unmapped"]["kind"] == "event"]
     others = [one for one in found if one["unmapped"]["kind"] != "event"]
     known, single = telling.say(known, single, plan)
-    effects.findings += [*others, *single]
+    effects.findings += [*changed, *others, *single]
     effects.count_hits(output.hits)
     units = {one["unmapped"]["unit"] for one in others}
     kept = amend.keep(state.kept, output, units, plan.context.limits)

@@ -7,6 +7,7 @@ event that came, again when it becomes more serious, and once more when the day 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
@@ -14,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import polars as pl
 
 from contract import finding
+from contract.finding import Queue, Status
 from detector import hits, moments, repeats
 from detector.schedule import Schedule
 from detector.stream.plan import Plan
@@ -27,11 +29,19 @@ Finding = dict[str, Any]
 
 
 class Told(NamedTuple):
-    """What was said of a unit last: how serious it was, a digest of all that was said, and the last ms of its day."""
+    """What was said of a unit last.
+
+    Attributes:
+        severity: How serious it was; 0: nothing, it was taken back.
+        digest: Of all that was said.
+        ends: The last ms of its day.
+        text: The finding, JSON, as long as events of it wait for their turn; else empty.
+    """
 
     severity: int
     digest: str
     ends: int
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,49 @@ def settle(known: Moments, decided: pl.DataFrame, upto: int) -> Moments:
     early = known.early if known.early.is_empty() else known.early.filter(pl.col("time") > upto)
     together = pl.concat([known.known, decided]) if decided.height else known.known
     return replace(known, known=together, early=early)
+
+
+def reconsider(before: Moments, known: Moments, upto: int, plan: Plan) -> tuple[Moments, list[Finding]]:
+    """Say of what was told on arrival whether it still holds, now that it is decided: versions may have changed in between.
+
+    Args:
+        before: With the rows of events that waited.
+        known: The same, settled up to `upto` (UTC ms).
+        upto: Up to when is decided.
+        plan: What decided.
+
+    Returns:
+        What is known now, and the findings that changed. One that is nothing any more is taken back: suppressed, in no queue.
+    """
+    waited = before.early if before.early.is_empty() else before.early.filter(pl.col("time") <= upto)
+    if waited.is_empty():
+        return known, []
+    rows = together([known.known, known.early]).filter(pl.col("unit").is_in(waited["unit"].implode()))
+    gone = waited.join(rows, on=["unit", "event.id"], how="anti")["unit"].unique().sort()
+    left, told, said = set(rows["unit"]), dict(known.told), []
+    for unit in gone:
+        if unit not in left and unit in told and told[unit].text:
+            said.append(_taken_back(told[unit].text, plan))
+            told[unit] = Told(0, "", told[unit].ends)
+    for unit in set(waited["unit"]) - set(known.early["unit"]):
+        if unit in told:
+            told[unit] = told[unit]._replace(text="")
+    return _said_less(replace(known, told=told), rows.filter(pl.col("unit").is_in(gone.implode())), plan, said)
+
+
+def _said_less(known: Moments, rows: pl.DataFrame, plan: Plan, said: list[Finding]) -> tuple[Moments, list[Finding]]:
+    """Say anew what rows are left of, if there are any."""
+    if rows.is_empty():
+        return known, said
+    found, _ = plan.decide(plan.period(moments=rows), repeats.nothing())
+    known, more = say(known, found, plan)
+    return known, said + more
+
+
+def _taken_back(text: str, plan: Plan) -> Finding:
+    one = updated(json.loads(text))
+    more = {"queue": str(Queue.NONE), "withdrawn": True, "versions": plan.pins.versions}
+    return one | {"is_alert": False, "status_id": int(Status.SUPPRESSED), "unmapped": one["unmapped"] | more}
 
 
 def due(known: Moments, after: int, upto: int, zone: str) -> pl.DataFrame:
@@ -152,14 +205,15 @@ def say(known: Moments, found: list[Finding], plan: Plan) -> tuple[Moments, list
         found: OCSF objects of units of this kind.
         plan: What decided.
     """
-    told, said = dict(known.told), []
+    told, said, waiting = dict(known.told), [], set(known.early["unit"])
     for one in found:
-        unit, digest = one["unmapped"]["unit"], _digest(one)
+        text = finding.to_json(one)
+        unit, digest = one["unmapped"]["unit"], hashlib.sha256(text.encode()).hexdigest()
         before = told.get(unit)
         if before is not None and before.digest == digest:
             continue
         said.append(one if before is None else updated(one))
-        told[unit] = Told(one["severity_id"], digest, _day_end(unit, plan.zone))
+        told[unit] = Told(one["severity_id"], digest, _day_end(unit, plan.zone), text if unit in waiting else "")
     return replace(known, told=told), said
 
 
@@ -176,10 +230,6 @@ def forget(known: Moments, watermark: int, open_sessions: pl.Series, zone: str) 
     kept = known.known.filter(lately | pl.col("session").is_in(open_sessions.implode()))
     told = {unit: one for unit, one in known.told.items() if one.ends + REMEMBERED_MS > watermark}
     return replace(known, known=kept, told=told)
-
-
-def _digest(one: Finding) -> str:
-    return hashlib.sha256(finding.to_json(one).encode()).hexdigest()
 
 
 def _day_end(unit: str, zone: str) -> int:
