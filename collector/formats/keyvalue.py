@@ -26,7 +26,8 @@ def cut(lines: pl.Series, source: Source, header: str | None = None) -> pl.DataF
         value=pl.col("pair").str.extract(rf"(?s)^[^{equals}]+{equals}(.*)$"),
     ).filter(pl.col("key").is_in(wanted))
     quoted = pl.col("value").str.starts_with('"') & pl.col("value").str.ends_with('"')
-    bare = pl.col("value").str.slice(1, pl.col("value").str.len_chars() - 2).str.replace_all(r"\\(.)", "${1}")
+    # Escapes that spell a character stay: without its backslash `\u0031` is a digit that no mask knows.
+    bare = pl.col("value").str.slice(1, pl.col("value").str.len_chars() - 2).str.replace_all(r"\\([^uUx])", "${1}")
     pairs = pairs.with_columns(value=pl.when(quoted).then(bare).otherwise("value"))
     twice = (
         pairs.group_by("!row", "key").len().filter(pl.col("len") > 1).sort("!row", "key").unique("!row", keep="first")

@@ -150,6 +150,17 @@ def test_key_value_pairs_are_read_from_the_start(rows):
     assert bad == ["duplicate", "format"]
 
 
+def test_a_my_number_that_is_escaped_in_a_quoted_value_is_masked(rows):
+    """Taken for quoted letters, `\\u0031` would lose its backslash, and nobody could tell that it is a digit."""
+    found, bad = rows(
+        'time.occurred=2026-04-01T10:00:00Z event.class=access message="a\\u0031234 5678 9018 b"\n'
+        'time.occurred=2026-04-01T10:00:01Z event.class=access message="a\\x31234-5678-9018 \\"b\\" C:\\\\Users"\n'
+    )
+
+    assert [row["message"] for row in found] == ["a[個人番号] b", 'a[個人番号] "b" C:\\Users']
+    assert bad == []
+
+
 def test_json_lines_and_what_only_looks_like_them(rows):
     found, bad = rows(
         '{"time.occurred":1775090400000,"event.class":"access","resource.count":3,"warning.shown":false}\n'
