@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import add
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -144,6 +145,8 @@ class _Known:
 
     def __init__(self, key: bytes, prefix: str, already: bool, strip_zeros: bool) -> None:
         self._key, self._prefix, self._already, self._strip_zeros = key, prefix, already, strip_zeros
+        # The agent parses syslog and files in two threads, and no token may get another's number.
+        self._lock = Lock()
         self._forget()
 
     def _forget(self) -> None:
@@ -153,6 +156,10 @@ class _Known:
 
     def tokens(self, raw: pl.Series) -> pl.Series:
         """The token of each raw id, null where there is none."""
+        with self._lock:
+            return self._looked_up(raw)
+
+    def _looked_up(self, raw: pl.Series) -> pl.Series:
         if len(self._tokens) > _MOST_KNOWN:
             self._forget()
         ids = raw.cast(pl.String).cast(self._numbered.dtype)

@@ -1,6 +1,7 @@
 """Keyed tokens, ids of events, key files."""
 
 import hmac
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
@@ -49,6 +50,17 @@ def test_a_token_is_the_same_whether_its_id_was_seen_before_or_not(monkeypatch):
     assert one_by_one == at_once * 2
     assert at_once[3] == at_once[12] == at_once[14]
     assert len(set(at_once)) == 13
+
+
+def test_threads_at_once_give_nobody_another_s_token():
+    """The agent parses syslog and files at the same time, and both look up what the other learned."""
+    key = SiteKey(b"of this test alone")
+    parts = [_ids(*(str(number) for number in range(at, at + 300))) for at in range(0, 60_000, 100)]
+    with ThreadPoolExecutor(4) as threads:
+        found = pl.concat(list(threads.map(lambda part: subject_tokens(part, key), parts)))
+    ids = pl.concat(parts).to_list()
+    expected = {one: "s_" + hmac.digest(key.derive("subject"), one.encode(), "sha256")[:8].hex() for one in set(ids)}
+    assert found.to_list() == [expected[one] for one in ids]
 
 
 def test_no_id_no_token():
