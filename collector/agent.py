@@ -17,7 +17,7 @@ import polars as pl
 
 from collector import heartbeat
 from collector.config import Config
-from collector.follow.events import Gap, Lag, Lines
+from collector.follow.events import Gap, Lag, Lines, Ready
 from collector.inputs import FILES, VAULT
 from collector.journal import JournalError
 from collector.metrics import Metrics
@@ -48,7 +48,7 @@ _MANY: Final = 1000
 class Input(Protocol):
     """Where lines come from: files, syslog, the drop folder. Positions are values that JSON knows."""
 
-    def poll(self, budget_bytes: int) -> list[Lines | Gap]:
+    def poll(self, budget_bytes: int) -> Sequence[Lines | Ready | Gap]:
         """What is there and was not read yet, about so many bytes of it at most."""
 
     def positions(self) -> Any:
@@ -119,7 +119,7 @@ class Agent:
     metrics: Metrics
     clocks: Clocks = field(default_factory=Clocks)
     vault: Vault | None = None
-    noted: Callable[[str, Lines], None] = lambda name, lines: None
+    noted: Callable[[str, Lines | Ready], None] = lambda name, lines: None
     counter: Counter = field(init=False)
     exhausted: bool = False
     ticks: Ticks[dict[str, Any]] = field(default_factory=Ticks)
@@ -127,7 +127,7 @@ class Agent:
     _torn: bool = False
     _checkpointed_s: float = 0.0
     _beaten_s: float | None = None
-    _found: list[tuple[str, Lines | Gap]] = field(default_factory=list)
+    _found: list[tuple[str, Lines | Ready | Gap]] = field(default_factory=list)
     _unsent: list[Record] = field(default_factory=list)
     _spent_s: float = 0.0
     _troubles: dict[str, str] = field(default_factory=dict)
@@ -272,7 +272,7 @@ class Agent:
         partitions = self.publisher.partitions(self.config.kafka.topic) or 1
         with self.counter.stage("parse"):
             lost = [part for _, part in found if isinstance(part, Gap)]
-            parsed = [self._parse(name, part) for name, part in found if isinstance(part, Lines)]
+            parsed = [self._parsed(name, part) for name, part in found if not isinstance(part, Gap)]
             events = [one.events for one in parsed if one.events.height]
         sealed = []
         if events:
@@ -283,13 +283,15 @@ class Agent:
             own = partition_of(self.sealer.agent, partitions)
             sealed.append(heartbeat.gaps(self.sealer, self.reader.key, lost, own, self.clocks.utc_ms))
         self._publish(sealed, [one.rejected for one in parsed])
-        return len(lost) + sum(part.piece.lines.height for _, part in found if isinstance(part, Lines))
+        return len(lost) + sum(_lines(part) for _, part in found if not isinstance(part, Gap))
 
-    def _parse(self, name: str, lines: Lines) -> Parsed:
-        parsed = self.reader.events(lines, self.clocks.utc())
-        self.counter.read(lines, parsed)
-        self.noted(name, lines)
-        if self.vault is not None and parsed.ids is not None:
+    def _parsed(self, name: str, part: Lines | Ready) -> Parsed:
+        parsed = part.parsed if isinstance(part, Ready) else self.reader.events(part, self.clocks.utc())
+        self.counter.read(part, parsed)
+        self.noted(name, part)
+        if self.vault is not None and isinstance(part, Ready):
+            self.vault.take_entries(part.entries)
+        elif self.vault is not None and parsed.ids is not None:
             self.vault.take(parsed.ids)
         return parsed
 
@@ -359,3 +361,7 @@ class Agent:
         self._troubles.pop(where, None)
         if text is not None:
             self._troubles[where] = text
+
+
+def _lines(part: Lines | Ready) -> int:
+    return part.lines if isinstance(part, Ready) else part.piece.lines.height

@@ -1,7 +1,7 @@
-"""The syslog listeners as the main loop sees them: pieces and gaps come out, positions go in, like with files.
+"""The syslog listeners as the main loop sees them: events and gaps come out, positions go in, like with files.
 
-A thread of its own receives and writes spools (`receive`); here the main thread reads them. A message's identity is its
-place in the spool: a source's generations are its spool files.
+Threads of their own receive (`receive`) and write spools (`writing`); here the main thread reads them. A message's identity
+is its place in the spool: a source's generations are its spool files.
 """
 
 from __future__ import annotations
@@ -12,25 +12,27 @@ import logging
 import ssl
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-import polars as pl
-
+from collector import messages
 from collector.config import Syslog
-from collector.cut import Piece
-from collector.encoding import decode_lines
-from collector.follow.events import Gap, Lag, Lines
+from collector.follow.events import Gap, Lag, Lines, Ready
+from collector.parse import Parsed
+from collector.reading import Reader
 from collector.receive import SYNC_S, Counts, Port
 from collector.sources import Source
-from collector.spool.frame import Chunk, Loss, SpoolPosition
+from collector.spool import batch
+from collector.spool.frame import Batch, Chunk, Loss, SpoolPosition
 from collector.spool.spool import FILE_BYTES, Spool
-from registers.text import decode
-from registers.tokens import SiteKey
+from collector.writing import Writer, file_name
+
+if TYPE_CHECKING:
+    from collector.vault import Vault
 
 _START_S: Final = 10.0
 _ADVICE: Final[dict[int | None, str]] = {
@@ -79,11 +81,12 @@ class _Listener:
     source: Source
     key: str
     spool: Spool
+    writer: Writer
     port: Port
     trouble: str | None = None
     lag_s: float = 0.0
 
-    def read(self, budget_bytes: int) -> list[Chunk | Loss]:
+    def read(self, budget_bytes: int) -> list[Batch | Chunk | Loss]:
         """What comes next; nothing while a file cannot be read, such as for want of file handles."""
         try:
             found = self.spool.read(budget_bytes)
@@ -101,8 +104,9 @@ class Listeners:
     Args:
         configured: Ports, each with the source of what arrives there.
         folder: Where spools lie, a folder for each port; made if missing.
-        key: The site's key; spools are encrypted under it.
+        reader: Parses what is received, in a thread of its own: no other uses it. Spools are encrypted under its key.
         positions: What `positions` gave when the checkpoint was written; empty at the first start.
+        vault: Encrypts the ids of new tokens; None without one.
         clock: The time with zone.
         file_bytes: When a spool begins a new file.
 
@@ -114,9 +118,10 @@ class Listeners:
         self,
         configured: Sequence[tuple[Syslog, Source]],
         folder: Path,
-        key: SiteKey,
+        reader: Reader,
         positions: Mapping[str, Any],
         *,
+        vault: Vault | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         file_bytes: int | None = None,
     ) -> None:
@@ -128,12 +133,18 @@ class Listeners:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._work, name="syslog", daemon=True)
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._listeners: list[_Listener] = []
         problems: list[str] = []
-        secret = key.derive("spool")
+        secret = reader.key.derive("spool")
         for options, source in configured:
             try:
-                self._listeners.append(_open(options, source, folder, secret, positions, clock, file_bytes))
+                key = _key(options, source)
+                place = SpoolPosition.from_json(positions[key]) if key in positions else None
+                spool = Spool(folder / key, secret, options.max_spool_mib << 20, place, file_bytes or FILE_BYTES)
+                writer = Writer(source, spool, key, reader, vault)
+                port = Port(options, source, spool, writer, self._writing, clock)
+                self._listeners.append(_Listener(options, source, key, spool, writer, port))
             except (OSError, ValueError) as error:
                 problems.append(_told(options, error))
         if problems:
@@ -148,24 +159,27 @@ class Listeners:
         self._thread.start()
         self._ready.wait(_START_S)
 
-    def poll(self, budget_bytes: int) -> list[Lines | Gap]:
+    def poll(self, budget_bytes: int) -> list[Lines | Ready | Gap]:
         """What was received and not read yet, port by port in order of receipt.
 
         Args:
-            budget_bytes: About the most that is returned.
+            budget_bytes: About the most that is returned, in bytes of messages.
+
+        Returns:
+            Events, gaps, and messages still to be parsed that an older version wrote down.
 
         Raises:
             RuntimeError: The thread ended by a defect; its traceback stands on standard error.
         """
         if self._ready.is_set() and not self._stopped and not self._thread.is_alive():
             raise RuntimeError("the thread of the syslog listeners has ended: its traceback says why")
-        found: list[Lines | Gap] = []
+        found: list[Lines | Ready | Gap] = []
         # Every port gets its share, and none is always the last.
         self._turn += 1
         for place in range(len(self._listeners)):
             listener = self._listeners[(place + self._turn) % len(self._listeners)]
             for part in listener.read(budget_bytes // len(self._listeners)):
-                found.append(_gap(part, listener) if isinstance(part, Loss) else _lines(part, listener))
+                found.append(_found(part, listener))
         return found
 
     def positions(self) -> dict[str, Any]:
@@ -225,6 +239,7 @@ class Listeners:
             self._loop.call_soon_threadsafe(self._stop.set)
         if self._thread.ident is not None:
             self._thread.join()
+        self._writing.shutdown()
 
     def close(self) -> None:
         """`stop`, and close the spools; what was not read or not acknowledged is there at the next start."""
@@ -249,38 +264,27 @@ class Listeners:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(port.run(group)) for port in ports]
             tasks.append(group.create_task(self._housekeeping()))
+            for port in ports:
+                group.create_task(port.write())
             self._ready.set()
             await self._stop.wait()
             for task in tasks:
                 task.cancel()
             for port in ports:
                 await port.stop()
+            await asyncio.wait(tasks)
+            for port in ports:
+                port.end()
 
     async def _housekeeping(self) -> None:
         while True:
             await asyncio.sleep(SYNC_S)
             for listener in self._listeners:
-                listener.port.tell_losses()
+                await listener.port.tell_losses()
                 try:
                     await asyncio.to_thread(listener.spool.sync)
                 except OSError as error:
                     _log.error("spool %s cannot be synced (%s): check the disk", listener.key, error.strerror)
-
-
-def _open(
-    options: Syslog,
-    source: Source,
-    folder: Path,
-    secret: bytes,
-    positions: Mapping[str, Any],
-    clock: Callable[[], datetime],
-    file_bytes: int | None,
-) -> _Listener:
-    key = _key(options, source)
-    place = SpoolPosition.from_json(positions[key]) if key in positions else None
-    spool = Spool(folder / key, secret, options.max_spool_mib << 20, place, file_bytes or FILE_BYTES)
-    port = Port(options, source, spool, clock)
-    return _Listener(options, source, key, spool, port)
 
 
 def _key(options: Syslog, source: Source) -> str:
@@ -308,41 +312,34 @@ def _orphans(folder: Path, mine: Collection[str], positions: Mapping[str, Any]) 
     return found
 
 
+def _found(part: Batch | Chunk | Loss, listener: _Listener) -> Lines | Ready | Gap:
+    if isinstance(part, Chunk):
+        return _lines(part, listener)
+    if isinstance(part, Loss):
+        listener.writer.forget_entries()
+        return _gap(part, listener)
+    try:
+        return _ready(part, listener)
+    except batch.BatchError as error:
+        place, first = part.after, part.after.offset - part.size
+        detail = f"a batch of {part.size} bytes of messages {error}: read it with the version that wrote it"
+        lost = Loss(place.file, place.generation, first, place.offset - 1, "spool_damaged", detail, place)
+        return _gap(lost, listener)
+
+
 def _lines(chunk: Chunk, listener: _Listener) -> Lines:
-    """A chunk as a piece, like one of a file."""
-    name = _name(listener, chunk.after.file)
-    raws = chunk.data.split(b"\n")
-    raws.pop()
-    sizes = np.fromiter(map(len, raws), dtype=np.int64, count=len(raws)) + 1
-    starts = chunk.offset + np.concatenate(([0], np.cumsum(sizes)[:-1]))
-    declared = listener.source.encoding
-    bare = pl.Series(raws, dtype=pl.Binary)
-    text = _text(chunk.data, bare) if declared == "auto" else decode_lines(chunk.data, bare, declared)[0]
-    lines = pl.DataFrame({"raw": bare, "line": text, "offset": starts})
-    long = pl.DataFrame(schema={"offset": pl.Int64, "line": pl.String, "bytes": pl.Int64})
-    piece = Piece(name, chunk.after.generation, declared, None, lines, long)
+    """Messages that an older version wrote down, as a piece like one of a file."""
+    name, encoding = file_name(listener.key, chunk.after.file), listener.source.encoding
+    piece = messages.piece(chunk.data, chunk.offset, name, chunk.after.generation, encoding)
     return Lines(listener.source, name, piece, False)
 
 
-def _text(data: bytes, raws: pl.Series) -> pl.Series:
-    """Lines as text, each in the encoding it is in: many senders share a port. UTF-8 if it is that, else as is likely."""
-    text, _ = decode_lines(data, raws, "utf-8")
-    if text.null_count() == 0:
-        return text
-    return pl.Series("line", [_guess(raw) if line is None else line for raw, line in zip(raws, text, strict=True)])
-
-
-def _guess(raw: bytes) -> str | None:
-    try:
-        return decode(raw)[0]
-    except UnicodeDecodeError:
-        return None
+def _ready(part: Batch, listener: _Listener) -> Ready:
+    name, held = file_name(listener.key, part.after.file), batch.unpack(part.data)
+    parsed = Parsed(listener.source.id, name, held.events, held.rejected)
+    return Ready(listener.source, parsed, held.messages, part.size, held.entries)
 
 
 def _gap(loss: Loss, listener: _Listener) -> Gap:
-    name = _name(listener, loss.file)
+    name = file_name(listener.key, loss.file)
     return Gap(listener.source.id, name, loss.generation, loss.first, loss.last, loss.reason, loss.detail)
-
-
-def _name(listener: _Listener, file: int) -> str:
-    return f"{listener.key}/{file:08d}"

@@ -46,6 +46,12 @@ class Reader:
             lines: Of one generation of a file; its pieces come in order.
             now: With zone. Stamps without year are taken for the year in which they are not ahead of it.
         """
+        parsed = self.parsed(lines, now)
+        self.remember(lines, parsed)
+        return parsed
+
+    def parsed(self, lines: Lines, now: datetime) -> Parsed:
+        """As `events`, with nothing remembered: for what may have to be parsed again at another place."""
         source = lines.source
         subjects = self._sources.get(source.id, State()).subjects
         known = State() if lines.first else self._files.get(lines.key, State())
@@ -54,13 +60,16 @@ class Reader:
         parsed = self._parse(lines, before, year)
         if parsed.yearless and before.year is None and _is_ahead(parsed.events, now):
             parsed = self._parse(lines, before, year - 1)
-        self._sources[source.id] = parsed.state
+        return parsed
+
+    def remember(self, lines: Lines, parsed: Parsed) -> None:
+        """Parse what follows as what comes after these lines."""
+        self._sources[lines.source.id] = parsed.state
         # Only the year of a file is its own. The files read last come last; those long done are forgotten.
         self._files.pop(lines.key, None)
         self._files[lines.key] = replace(parsed.state, subjects=State().subjects)
         if len(self._files) > _FILES:
             del self._files[next(iter(self._files))]
-        return parsed
 
     def _parse(self, lines: Lines, before: State, year: int) -> Parsed:
         return parse(lines.piece, lines.source, self.key, self.time_zone, before, year, keep_ids=self.keep_ids)

@@ -1,8 +1,12 @@
 """Sockets to spools: syslog over UDP (RFC 5426), TCP (RFC 6587) and TLS (RFC 5425), in one thread of its own.
 
-Memory is bounded by the number of connections: each holds at most one unfinished message and what asyncio reads ahead
-(under 1 MiB). Where a spool is full, TCP and TLS senders are made to wait, because nothing more is read from them. UDP knows
-no waiting: what is lost is counted, in the kernel's buffer too, and written into the spool as a loss.
+What is received is gathered for a moment (`collector.gather`) and written down as events by a thread of its own
+(`collector.writing`), so that receiving goes on meanwhile.
+
+Memory is bounded by the number of ports and connections: a port gathers a few MiB, a connection holds at most one unfinished
+message and what asyncio reads ahead (under 1 MiB). Where a spool is full, TCP and TLS senders are made to wait, because
+nothing more is read from them. UDP knows no waiting: what is lost is counted, in the kernel's buffer too, and written into the
+spool as a loss.
 """
 
 from __future__ import annotations
@@ -15,22 +19,25 @@ import ssl
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 
 from collector import framing
 from collector.config import Syslog
-from collector.masking import mask_lines
+from collector.gather import Gathered
 from collector.sources import Source
 from collector.spool import frame
 from collector.spool.spool import Spool, SpoolFull
+from collector.writing import Writer
 
 READ_BYTES: Final = 1 << 16
 HANDSHAKE_S: Final = 10.0
 SYNC_S: Final = 1.0
 WAIT_S: Final = 0.05
+LONGEST_WAIT_S: Final = 1.0  # for a disk that takes nothing: each try parses anew
 LINGER_S: Final = 0.25  # for what is on its way when the agent stops; several times WAIT_S
 QUIET_S: Final = 60.0  # no more than one line of the log in so long, for each thing there is to say
 _DATAGRAMS: Final = 256  # taken at once
@@ -41,6 +48,7 @@ _SO_RXQ_OVFL: Final = 40  # socket(7); Python has no name for it
 _KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 20), ("TCP_KEEPCNT", 3))
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -48,7 +56,7 @@ class Counts:
     """What a port saw since it was last asked.
 
     Attributes:
-        messages: Messages written down.
+        messages: Messages that are in the spool.
         lost: Messages lost or cut, by reason; each is told by a loss in the spool too.
         refused: Datagrams and connections from networks that may not send, or too many at once.
     """
@@ -64,18 +72,31 @@ class Port:
     Args:
         options: How to listen.
         source: Of what arrives.
-        spool: Where messages go, without My Numbers.
+        spool: Where losses go.
+        writer: Where messages go.
+        thread: In which the spool is written; a single one.
         clock: The time with zone.
 
     Raises:
         OSError: The address cannot be had, or a certificate cannot be read.
     """
 
-    def __init__(self, options: Syslog, source: Source, spool: Spool, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        options: Syslog,
+        source: Source,
+        spool: Spool,
+        writer: Writer,
+        thread: Executor,
+        clock: Callable[[], datetime],
+    ) -> None:
         self.options = options
         self.source = source
         self.spool = spool
         self.connections = 0
+        self._writer = writer
+        self._thread = thread
+        self._gathered = Gathered()
         self._always = source.format == "syslog"
         self._clock = clock
         self._counts = Counts()
@@ -107,9 +128,15 @@ class Port:
         else:
             await self._connections(group)
 
+    async def write(self) -> None:
+        """Write down what is received, until `end` was called and all of it is."""
+        while lot := await self._gathered.lot():
+            await self._write(*lot)
+
     async def stop(self) -> None:
         """Take what has arrived, and no more."""
         self._stopping = True
+        self._gathered.hurry()
         end_s = asyncio.get_running_loop().time() + LINGER_S
         for patience in self._serving:
             patience.reschedule(end_s)
@@ -117,20 +144,35 @@ class Port:
         while self._serving:
             await asyncio.sleep(WAIT_S)
 
+    def end(self) -> None:
+        """Nothing is received any more: `run` has ended, and so has everybody it serves."""
+        self._gathered.end()
+
     def close(self) -> None:
         """Give the address back, and write the last losses down."""
         self._socket.close()
-        self.tell_losses()
+        while self._losses:
+            reason, (messages, size) = self._losses.popitem()
+            self._tell_loss(reason, messages, size)
 
-    def tell_losses(self) -> None:
+    async def tell_losses(self) -> None:
         """Write losses into the spool, once in a while and not for each message."""
-        for reason, (messages, size) in list(self._losses.items()):
-            detail = f"{messages} messages over {self.name}" + (f", {size} bytes" if size else "")
-            try:
-                self.spool.append_loss(reason, detail, _ms(self._clock()))
-            except SpoolFull:  # they are told once the disk takes something again
-                return
-            del self._losses[reason]
+        for reason in list(self._losses):
+            messages, size = self._losses.pop(reason)
+            if not await self._in_thread(self._tell_loss, reason, messages, size):
+                self._add_loss(reason, messages, size)  # they are told once the disk takes something again
+
+    def _tell_loss(self, reason: frame.LossReason, messages: int, size: int) -> bool:
+        detail = f"{messages} messages over {self.name}" + (f", {size} bytes" if size else "")
+        try:
+            self.spool.append_loss(reason, detail, _ms(self._clock()))
+        except SpoolFull:
+            return False
+        return True
+
+    async def _in_thread(self, call: Callable[..., T], *arguments: object) -> T:
+        # What has been handed over is done, also where the one who waits for it is told to stop.
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments))
 
     async def _datagrams(self) -> None:
         loop = asyncio.get_running_loop()
@@ -141,6 +183,10 @@ class Port:
                 await arrived.wait()
                 arrived.clear()
                 self._take_datagrams()
+                if self._gathered.is_full:  # the kernel has a buffer too, and counts what does not fit into it
+                    loop.remove_reader(self._socket)
+                    await self._gathered.room()
+                    loop.add_reader(self._socket, arrived.set)
                 await asyncio.sleep(0)
         finally:
             for _ in range(_LAST_TURNS):
@@ -149,7 +195,7 @@ class Port:
             loop.remove_reader(self._socket)
 
     def _take_datagrams(self) -> int:
-        """Write down what has arrived, up to a bound; how many datagrams it was."""
+        """Take what has arrived, up to a bound; how many datagrams it was."""
         lines: list[bytes] = []
         now = self._clock()
         taken = 0
@@ -169,12 +215,7 @@ class Port:
                 self._lose("too_long", 1, cut_bytes)
             if message:
                 lines.append(framing.completed(message, peer, now, always=self._always))
-        for batch in frame.batches(self._masked(lines)):
-            try:
-                self._append(batch)
-            except SpoolFull as full:
-                self._say("spool", logging.ERROR, f"{full.strerror}: datagrams are lost, which is counted")
-                self._lose("spool_full", len(batch), sum(map(len, batch)))
+        self._gathered.add(lines, now)
         return taken
 
     def _count_overflows(self, more: Iterable[tuple[int, int, bytes]]) -> None:
@@ -244,36 +285,40 @@ class Port:
         return reader, transport
 
     async def _keep(self, messages: Sequence[bytes], framer: framing.Framer, peer: str) -> None:
-        """Write messages down; the sender waits as long as there is no room."""
+        """Take messages; the sender waits as long as there is no room."""
         if framer.cut_messages:
             self._lose("too_long", framer.cut_messages, framer.cut_bytes)
             framer.cut_messages = framer.cut_bytes = 0
         now = self._clock()
-        lines = [framing.completed(message, peer, now, always=self._always) for message in messages]
-        for batch in frame.batches(self._masked(lines)):
-            while True:
-                try:
-                    self._append(batch)
-                    break
-                except SpoolFull as full:
-                    if self._stopping:  # nobody empties the spool any more
-                        self._lose("spool_full", len(batch), sum(map(len, batch)))
-                        break
-                    self._say(
-                        "spool", logging.WARNING, f"{full.strerror}: senders wait until Kafka takes what is in it"
-                    )
-                    await asyncio.sleep(WAIT_S)
+        self._gathered.add([framing.completed(one, peer, now, always=self._always) for one in messages], now)
+        await self._gathered.room()
 
-    def _masked(self, lines: Sequence[bytes]) -> list[bytes]:
-        """The lines as they may lie on the disk."""
-        return mask_lines(lines, self.source.encoding, self.source.time_formats)
-
-    def _append(self, batch: list[bytes]) -> None:
-        self.spool.append(batch, _ms(self._clock()))
-        self._counts.messages += len(batch)
+    async def _write(self, messages: Sequence[bytes], at: datetime) -> None:
+        """Write messages down; over TCP and TLS as soon as there is room."""
+        wait_s = WAIT_S
+        while True:
+            last = self._stopping  # also where it becomes true meanwhile, there is one more try
+            try:
+                await self._in_thread(self._writer.write, messages, at, last)
+                self._counts.messages += len(messages)
+                return
+            except SpoolFull as full:
+                is_lost = last or self.options.protocol == "udp"
+                what = (
+                    "what came is lost, which is counted" if is_lost else "senders wait until Kafka takes what is in it"
+                )
+                self._say("spool", logging.ERROR if is_lost else logging.WARNING, f"{full.strerror}: {what}")
+            if is_lost:
+                self._lose("spool_full", len(messages), sum(map(len, messages)))
+                return
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     def _lose(self, reason: frame.LossReason, messages: int, size: int) -> None:
         self._counts.lost[reason] += messages
+        self._add_loss(reason, messages, size)
+
+    def _add_loss(self, reason: frame.LossReason, messages: int, size: int) -> None:
         before = self._losses.get(reason, (0, 0))
         self._losses[reason] = (before[0] + messages, before[1] + size)
 

@@ -18,7 +18,7 @@ from collector import memory
 from collector.agent import Agent, Clocks, Input
 from collector.checkpoint import StateFolder
 from collector.config import Config
-from collector.follow import Lines, Progress
+from collector.follow import Lines, Progress, Ready
 from collector.gauges import Gauges
 from collector.health import Health, Limits, Pulse
 from collector.inputs import DROP, FILES, SYSLOG, VAULT, Files, State
@@ -213,9 +213,13 @@ class Running:
         self._listeners: Listeners | None = None
         self._drop: Drop | None = None
         self._vault: Vault | None = None
+        if config.vault is not None:
+            from collector.vault import open_vault
+
+            self._vault = open_vault(config, kept.get(VAULT, {}), self._clocks.utc)
         # Also without ports: what former ones left in their spools is told.
         if config.syslog or SYSLOG in kept:
-            self._listeners = _listeners(config, key, kept.get(SYSLOG, {}), self._clocks)
+            self._listeners = _listeners(config, key, kept.get(SYSLOG, {}), self._vault, self._clocks)
             inputs[SYSLOG] = self._listeners
             opening.callback(self._listeners.close)
         if config.drop is not None:
@@ -225,18 +229,14 @@ class Running:
             if self._drop is not None:
                 inputs[DROP] = self._drop
                 opening.callback(self._drop.close)
-        if config.vault is not None:
-            from collector.vault import open_vault
-
-            self._vault = open_vault(config, kept.get(VAULT, {}), self._clocks.utc)
-            if self._vault is not None:
-                inputs[VAULT] = self._vault
+        if self._vault is not None:
+            inputs[VAULT] = self._vault
         return inputs
 
-    def _note(self, name: str, lines: Lines) -> None:
+    def _note(self, name: str, lines: Lines | Ready) -> None:
         """Remember that a place of the configuration is not silent."""
         now_s = self._clocks.monotonic()
-        if name == FILES:
+        if isinstance(lines, Lines) and name == FILES:
             places = [f"files.{lines.watched + 1}"]
         else:
             ports = enumerate(self.config.syslog, 1) if name == SYSLOG else ()
@@ -286,7 +286,9 @@ def _limits(config: Config) -> Limits:
     return Limits(config.silent_after_s, config.kafka.away_after_s)
 
 
-def _listeners(config: Config, key: SiteKey, positions: Mapping[str, Any], clocks: Clocks) -> Listeners:
+def _listeners(
+    config: Config, key: SiteKey, positions: Mapping[str, Any], vault: Vault | None, clocks: Clocks
+) -> Listeners:
     from collector.listen import Listeners
 
     configured = []
@@ -296,6 +298,7 @@ def _listeners(config: Config, key: SiteKey, positions: Mapping[str, Any], clock
             raise ConfigError([f"syslog.source: {one.source!r} cannot be recognised in a stream: name a source"])
         configured.append((one, source))
     folder = Path(config.agent.state_dir) / "spool"
-    listeners = Listeners(configured, folder, key, positions, clock=clocks.utc)
+    reader = Reader(key, config.agent.time_zone, keep_ids=vault is not None)
+    listeners = Listeners(configured, folder, reader, positions, vault=vault, clock=clocks.utc)
     listeners.start()
     return listeners

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from collector.follow.events import Gap, Lines
+from collector.cut import Piece
+from collector.follow.events import Gap, Lines, Ready
 from collector.heartbeat import Tally
 from collector.metrics import Metrics, Stage
 from collector.parse import Parsed
@@ -41,20 +42,18 @@ class Counter:
         finally:
             self._metrics.busy.labels(name).inc(self._clock() - begun)
 
-    def read(self, lines: Lines, parsed: Parsed) -> None:
-        """A piece was read and parsed."""
-        source, piece = lines.source.id, lines.piece
-        count = piece.lines.height + piece.too_long.height
-        size = int(piece.lines.get_column("raw").bin.size().sum() or 0) + piece.lines.height
-        size += int(piece.too_long.get_column("bytes").sum() or 0)
+    def read(self, part: Lines | Ready, parsed: Parsed) -> None:
+        """A piece was read and parsed, or messages that were parsed before."""
+        source = part.source.id
+        count, size = (part.lines, part.size) if isinstance(part, Ready) else _measure(part.piece)
         self._metrics.lines.labels(source).inc(count)
         self._metrics.read_bytes.labels(source).inc(size)
         self._metrics.events.labels(source).inc(parsed.events.height)
         for reason, number in parsed.rejected.group_by("reason").len().iter_rows():
             self._metrics.rejected.labels(source, reason).inc(number)
             self._rejects[reason] = self._rejects.get(reason, 0) + number
-        lines_before, bytes_before = self._files.get(piece.name, (0, 0))
-        self._files[piece.name] = lines_before + count, bytes_before + size
+        lines_before, bytes_before = self._files.get(parsed.name, (0, 0))
+        self._files[parsed.name] = lines_before + count, bytes_before + size
         if count:
             self._metrics.last_read.labels(source).set(self._now())
 
@@ -92,3 +91,10 @@ class Counter:
         self._files, self._rejects = {}, {}
         self._gaps = self._rotations = 0
         return tally
+
+
+def _measure(piece: Piece) -> tuple[int, int]:
+    """Lines of a piece, and bytes of them with their ends."""
+    size = int(piece.lines.get_column("raw").bin.size().sum() or 0) + piece.lines.height
+    size += int(piece.too_long.get_column("bytes").sum() or 0)
+    return piece.lines.height + piece.too_long.height, size

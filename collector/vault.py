@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from collector import vault_entry
 from collector.config import Config
 from collector.follow.events import Gap, Lag, Lines
+from collector.vault_entry import Entry
 from contract.partition import partition_of
 from contract.sealed import Record
 from service.durable import write_all
@@ -30,7 +31,8 @@ class Vault:
     """The file, which tokens are in it, and what of it the topic has.
 
     The order is what loses nothing: `take`, `write` (on the disk), then may the events be sent; `records` for the topic
-    follow the file, up to a place that stands in the checkpoint.
+    follow the file, up to a place that stands in the checkpoint. All of it is one thread's, but for `entries` and `known`:
+    ids that come by syslog are encrypted where it is received, wait in the spool as entries, and come back to `take_entries`.
 
     Args:
         path: The file; made if missing. Beside it, with `.seen` behind its name, are the tokens that are in it.
@@ -58,6 +60,7 @@ class Vault:
         self._agent = agent
         self._clock = clock
         self._pending: dict[str, str] = {}
+        self._spooled: dict[bytes, tuple[str, ...]] = {}  # entries of a spool, with those of their tokens that are new
         self._fresh: set[int] = set()
         self._troubles: dict[str, str] = {}
         self._count = 0
@@ -74,14 +77,51 @@ class Vault:
         Args:
             ids: `token` and `id`, from `collector.parse.Parsed.ids`.
         """
+        for _, token, raw in self._new(ids):
+            self._pending.setdefault(token, raw)
+
+    def entries(self, ids: pl.DataFrame, but: Collection[int]) -> tuple[list[bytes], list[int]]:
+        """Entries of those pairs whose token is new, for the spool; may be called from another thread.
+
+        Args:
+            ids: As for `take`.
+            but: Numbers of tokens whose entries are in that spool already.
+
+        Returns:
+            Lines of the file, and the numbers of their tokens.
+        """
+        new = [(number, (token, raw)) for number, token, raw in self._new(ids) if number not in but]
+        return self._sealed([pair for _, pair in new]), [number for number, _ in new]
+
+    def known(self, numbers: Collection[int]) -> set[int]:
+        """Those of some tokens' numbers that are in the file; may be called from another thread."""
+        fresh, seen = self._fresh, self._seen  # in this order: what leaves the one is in the other by then
+        found = {number for number in numbers if number in fresh}
+        if len(seen):
+            some = np.fromiter(numbers, dtype=np.uint64, count=len(numbers))
+            places = np.searchsorted(seen, some).clip(0, len(seen) - 1)
+            found.update(some[seen[places] == some].tolist())
+        return found
+
+    def take_entries(self, lines: Sequence[bytes]) -> None:
+        """Remember entries that come out of a spool, but for those of which every token is in the file already."""
+        for line in lines:
+            tokens = Entry.from_line(line).tokens
+            numbers = _numbers(pl.Series(tokens, dtype=pl.String)).tolist()
+            known = self.known(numbers)
+            new = tuple(token for number, token in zip(numbers, tokens, strict=True) if number not in known)
+            if new:
+                self._spooled[line] = new
+
+    def _new(self, ids: pl.DataFrame) -> Iterator[tuple[int, str, str]]:
+        """Number, token and id of the pairs whose token is not in the file."""
         if ids.is_empty():
             return
-        numbers = _numbers(ids.get_column("token"))
-        places = np.searchsorted(self._seen, numbers).clip(0, max(0, len(self._seen) - 1))
-        new = self._seen[places] != numbers if len(self._seen) else np.ones(len(numbers), dtype=bool)
-        for number, (token, raw) in zip(numbers[new].tolist(), ids.filter(pl.Series(new)).rows(), strict=True):
-            if number not in self._fresh:
-                self._pending.setdefault(token, raw)
+        numbers = _numbers(ids.get_column("token")).tolist()
+        known = self.known(numbers)
+        for number, (token, raw) in zip(numbers, ids.select("token", "id").rows(), strict=True):
+            if number not in known:
+                yield number, token, raw
 
     def write(self) -> bool:
         """Put what was taken on the disk.
@@ -90,18 +130,19 @@ class Vault:
             Whether nothing is left to write. While it is, no event may be sent: its token might stand for an id that
             nobody could ever find.
         """
-        if not self._pending:
+        if not self._pending and not self._spooled:
             return True
         try:
-            self._append(self._entries())
+            self._append([*self._sealed(list(self._pending.items())), *self._spooled])
         except OSError as error:
             advice = "make room or mend it; nothing is sent until then"
             self._troubles["write"] = f"vault: {self._path}: cannot be written ({error.strerror}): {advice}"
             return False
         self._troubles.pop("write", None)
-        self._count += len(self._pending)
-        self._mark(list(self._pending))
-        self._pending = {}
+        written = list(self._pending.keys() | {token for tokens in self._spooled.values() for token in tokens})
+        self._count += len(written)
+        self._mark(sorted(written))
+        self._pending, self._spooled = {}, {}
         return True
 
     def records(self, topic: str, partitions: int, at_ms: int) -> list[Record]:
@@ -157,8 +198,7 @@ class Vault:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _entries(self) -> list[bytes]:
-        pairs = list(self._pending.items())
+    def _sealed(self, pairs: Sequence[tuple[str, str]]) -> list[bytes]:
         at = self._clock().astimezone(UTC)
         groups = [pairs[start : start + vault_entry.TOKENS] for start in range(0, len(pairs), vault_entry.TOKENS)]
         return [vault_entry.sealed(group, self._recipients, self._agent, at).to_line() for group in groups]

@@ -96,7 +96,7 @@ _CORPORATE: Final = re.compile(
     rf"(?<!{_DIGIT})(?=({_DIGIT}((?!\s){_GAP}){_DIGIT}{{4}}\2{_DIGIT}{{4}}\2{_DIGIT}{{4}})(?!{_DIGIT}))"
 )
 
-Span = tuple[int, int]
+_Span = tuple[int, int]
 
 
 def is_my_number(digits: str) -> bool:
@@ -139,7 +139,7 @@ def mask_text(text: str) -> str:
     return _mask_one(text, ())
 
 
-def suspects(text: pl.Series) -> pl.Series:
+def _suspects(text: pl.Series) -> pl.Series:
     """The rows that are to be read exactly (UInt32, in no order); all others certainly hold no My Number."""
     passed = text.str.contains(_FIRST_GATE).fill_null(False).arg_true()
     if passed.is_empty():
@@ -148,7 +148,7 @@ def suspects(text: pl.Series) -> pl.Series:
     return pl.concat([_spelt(text, passed.filter(rare)), _plain(text, passed.filter(~rare))])
 
 
-def spans(text: str, stamps: Sequence[str] = ()) -> list[Span]:
+def _spans(text: str, stamps: Sequence[str] = ()) -> list[_Span]:
     """Where My Numbers stand in a text as it was written, by first character; they may overlap. `stamps` as above."""
     found = list(_numbers(text, stamps))
     if _MAY_BE_SPELT.search(text):
@@ -160,7 +160,7 @@ def spans(text: str, stamps: Sequence[str] = ()) -> list[Span]:
 
 
 def _mask(text: pl.Series, stamps: tuple[str, ...]) -> pl.Series:
-    rows = suspects(text)
+    rows = _suspects(text)
     if rows.is_empty():
         return text
     masked = [_mask_one(line, stamps) for line in text.gather(rows).to_list()]
@@ -196,16 +196,16 @@ def _mask_one(text: str, stamps: tuple[str, ...]) -> str:
     """The text with a mask over each number; those that overlap get one together."""
     parts = []
     done = 0
-    for start, end in spans(text, stamps):
+    for start, end in _spans(text, stamps):
         if start >= done:
             parts += [text[done:start], MASK]
         done = max(done, end)
     return "".join((*parts, text[done:]))
 
 
-def _numbers(text: str, stamps: Sequence[str]) -> Iterator[Span]:
+def _numbers(text: str, stamps: Sequence[str]) -> Iterator[_Span]:
     """Places of My Numbers as they stand in a text without escapes; they may overlap."""
-    others: list[Span] | None = None
+    others: list[_Span] | None = None
     for digit in (_DIGIT, _DECIMAL) if _ODD.search(text) else (_DIGIT,):
         for start, end in _of_twelve(text, digit):
             if not is_my_number(_ascii(text[start:end])) or _is_stamp(text[start:end], stamps):
@@ -216,7 +216,7 @@ def _numbers(text: str, stamps: Sequence[str]) -> Iterator[Span]:
                 yield start, end
 
 
-def _of_twelve(text: str, digit: str) -> Iterator[Span]:
+def _of_twelve(text: str, digit: str) -> Iterator[_Span]:
     """Places of twelve digits, together or parted, that are no part of a longer row."""
     is_digit = re.compile(digit).match
     for shape in _SHAPES[digit]:
@@ -243,11 +243,11 @@ def _ascii(text: str) -> str:
     return "".join(str(unicodedata.digit(char)) for char in text if unicodedata.digit(char, None) is not None)
 
 
-def _other_numbers(text: str) -> list[Span]:
+def _other_numbers(text: str) -> list[_Span]:
     """Places of what has proved to be something else, in order; those that overlap are one."""
     cards = [found.span(1) for found in _CARD.finditer(text) if _is_card(_ascii(found[1]))]
     corporate = [found.span(1) for found in _CORPORATE.finditer(text) if _is_corporate(_ascii(found[1]))]
-    merged: list[Span] = []
+    merged: list[_Span] = []
     for start, end in sorted([*cards, *corporate, *(found.span() for found in _HASH.finditer(text))]):
         if merged and start < merged[-1][1]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))

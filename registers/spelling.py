@@ -57,7 +57,7 @@ _UNSEEN: Final = re.compile(f"[{UNSEEN_CHARS}]")
 _DOUBLE: Final = re.compile(f"[{DOUBLE_CHARS}]")
 # Encoded so many times over, in any mixture; twice is what proxies do by mistake.
 _LAYERS: Final = 4
-BROKEN: Final = "\ufffd"
+_BROKEN: Final = "\ufffd"
 # First bytes of full-width signs and digits.
 _LEADS: Final = {"cp932": (0x81, 0x82), "euc_jp": (0xA1, 0xA3)}
 
@@ -145,7 +145,7 @@ def _meant(found: re.Match[str]) -> Iterator[tuple[str, int, int]]:
 
 
 def _character(code: int) -> str:
-    return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else BROKEN
+    return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else _BROKEN
 
 
 def _of_bytes(run: str, at: int) -> Iterator[tuple[str, int, int]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from collector.cut import Piece
+from collector.parse import Parsed
 from collector.sources import Source
 
 GapReason = Literal[
@@ -49,6 +50,25 @@ class Lines:
     piece: Piece
     first: bool
     watched: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Messages that were parsed when they were received.
+
+    Attributes:
+        source: What they are.
+        parsed: Their events and refused lines.
+        lines: How many messages.
+        size: Bytes of them as they were received, each with a newline behind it.
+        entries: For the vault, of tokens that were new then: lines, encrypted.
+    """
+
+    source: Source
+    parsed: Parsed
+    lines: int
+    size: int
+    entries: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

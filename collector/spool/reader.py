@@ -6,12 +6,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from collector.cut import generation
 from collector.spool import frame
-from collector.spool.frame import Chunk, Loss, SpoolPosition
+from collector.spool.frame import Batch, Chunk, Loss, SpoolPosition
+
+_WINDOW_BYTES: Final = 1 << 20  # read at once, unless a frame is longer
 
 
 class Reader:
@@ -30,22 +33,22 @@ class Reader:
         self.position = position
         self._folder = folder
         self._secret = secret
-        self._open: tuple[int, int, ChaCha20Poly1305] | None = None  # number, handle, cipher
+        self._open: tuple[int, int, ChaCha20Poly1305, int] | None = None  # number, handle, cipher, version
 
-    def read(self, budget_bytes: int, sizes: Mapping[int, int]) -> list[Chunk | Loss]:
+    def read(self, budget_bytes: int, sizes: Mapping[int, int]) -> list[Batch | Chunk | Loss]:
         """What comes next, in order.
 
         Args:
-            budget_bytes: About how much.
+            budget_bytes: About how much, in bytes of messages.
             sizes: Number and length of the files there are; no more of a file is looked at.
 
         Raises:
             OSError: A file cannot be read now.
         """
-        found: list[Chunk | Loss] = []
+        found: list[Batch | Chunk | Loss] = []
         while budget_bytes > 0:
             try:
-                parts = self._step(sizes)
+                parts = self._step(sizes, budget_bytes)
             except OSError:
                 if found:  # they are behind the position now; the error comes again
                     break
@@ -53,16 +56,16 @@ class Reader:
             if parts is None:
                 break
             found += parts
-            budget_bytes -= sum(len(part.data) if isinstance(part, Chunk) else 1 for part in parts)
+            budget_bytes -= sum(_size(part) for part in parts)
         return found
 
-    def _step(self, sizes: Mapping[int, int]) -> Sequence[Chunk | Loss] | None:
+    def _step(self, sizes: Mapping[int, int], budget_bytes: int) -> Sequence[Batch | Chunk | Loss] | None:
         """Go on by some frames or to the next file; None if there is nothing more. If it raises, nothing has moved."""
         place = self.position
         if place is not None and place.file in sizes and place.generation and not self._has_open(place.file):
             return self._resume(place, sizes)
         if place is not None and place.file in sizes and place.at < sizes[place.file]:
-            return self._frames(place, sizes[place.file])
+            return self._frames(place, sizes[place.file], budget_bytes)
         following = min((number for number in sizes if place is None or number > place.file), default=None)
         return None if following is None else self._enter(following, sizes)
 
@@ -93,7 +96,7 @@ class Reader:
         if not first:
             return None
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        self._open = (number, handle, frame.cipher(self._secret, first))
+        self._open = (number, handle, frame.cipher(self._secret, first), frame.version(first))
         return SpoolPosition(number, generation(first.removesuffix(b"\n")), len(first), 0, len(first))
 
     def _resume(self, place: SpoolPosition, sizes: Mapping[int, int]) -> list[Loss]:
@@ -130,25 +133,23 @@ class Reader:
     def _has_open(self, number: int) -> bool:
         return self._open is not None and self._open[0] == number
 
-    def _frames(self, place: SpoolPosition, size: int) -> list[Chunk | Loss]:
-        """The next frames of the open file, lines that follow each other as one chunk; something, if there is something."""
+    def _frames(self, place: SpoolPosition, size: int, budget_bytes: int) -> list[Batch | Chunk | Loss]:
+        """The next frames of the open file; something, if there is something."""
         assert self._open is not None
-        _, handle, key = self._open
-        data = os.pread(handle, min(size - place.at, frame.FRAME_BYTES), place.at)
-        found: list[Chunk | Loss] = []
-        texts: list[bytes] = []
-        start = place
-        for one in frame.unpack(data, key, place.frame):
-            grown = one.text_size if one.kind == frame.LINES else 0
-            after = replace(place, at=place.at + one.size, frame=one.number + 1, offset=place.offset + grown)
-            if one.text is not None and one.kind == frame.LINES:
-                texts.append(one.text)
-            else:
-                found += _chunk(start, texts, place)
-                found.append(_loss(one, place, after))
-                texts, start = [], after
+        _, handle, key, version = self._open
+        data = os.pread(handle, min(size - place.at, _WINDOW_BYTES), place.at)
+        longer = frame.frame_bytes(data, version)
+        if len(data) < longer <= size - place.at:
+            data = os.pread(handle, longer, place.at)
+        found: list[Batch | Chunk | Loss] = []
+        for one in frame.unpack(data, key, place.frame, version):
+            offset = place.offset + one.messages_size
+            after = replace(place, at=place.at + one.size, frame=one.number + 1, offset=offset)
+            found.append(_part(one, place, after))
             place = after
-        found += _chunk(start, texts, place)
+            budget_bytes -= _size(found[-1])
+            if budget_bytes <= 0:
+                break
         if not found:
             left = size - place.at
             detail = (
@@ -157,16 +158,40 @@ class Reader:
             place = replace(place, at=size)
             found.append(Loss(place.file, place.generation, place.offset, None, "spool_damaged", detail, place))
         self.position = place
-        return found
+        return _joined(found)
 
 
-def _chunk(start: SpoolPosition, texts: list[bytes], after: SpoolPosition) -> list[Chunk]:
-    return [Chunk(start.offset, b"".join(texts), after)] if texts else []
+def _joined(parts: Sequence[Batch | Chunk | Loss]) -> list[Batch | Chunk | Loss]:
+    """Chunks that follow each other as one: in files of version 1 a frame may hold a single message."""
+    found: list[Batch | Chunk | Loss] = []
+    chunks: list[Chunk] = []
+    for part in (*parts, None):
+        if isinstance(part, Chunk):
+            chunks.append(part)
+            continue
+        if chunks:
+            found.append(Chunk(chunks[0].offset, b"".join(one.data for one in chunks), chunks[-1].after))
+            chunks = []
+        if part is not None:
+            found.append(part)
+    return found
 
 
-def _loss(one: frame.Frame, place: SpoolPosition, after: SpoolPosition) -> Loss:
+def _size(part: Batch | Chunk | Loss) -> int:
+    """What a part takes of a budget."""
+    if isinstance(part, Loss):
+        return 1
+    return part.size if isinstance(part, Batch) else len(part.data)
+
+
+def _part(one: frame.Frame, place: SpoolPosition, after: SpoolPosition) -> Batch | Chunk | Loss:
+    """What a frame holds that lies between two places."""
     if one.text is None:
-        detail = f"{one.text_size} bytes were altered in the spool"
+        detail = f"{one.messages_size} bytes of messages were altered in the spool"
         return Loss(place.file, place.generation, place.offset, after.offset - 1, "spool_damaged", detail, after)
+    if one.kind == frame.BATCH:
+        return Batch(one.text, one.messages_size, after)
+    if one.kind == frame.LINES:
+        return Chunk(place.offset, one.text, after)
     reason, _, detail = one.text.decode().partition(" ")
     return Loss(place.file, place.generation, place.offset, place.offset - 1, frame.loss_reason(reason), detail, after)

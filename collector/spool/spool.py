@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,9 @@ from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from collector.cut import generation
 from collector.spool import frame
-from collector.spool.frame import Chunk, Loss, SpoolPosition
+from collector.spool.frame import Batch, Chunk, Loss, SpoolPosition
 from collector.spool.reader import Reader
 from service.durable import sync_folder
 
@@ -37,10 +37,13 @@ class _Active:
     number: int
     handle: int
     cipher: ChaCha20Poly1305
+    generation: str
     size: int
+    offset: int
     since_ms: int
     frames: int = 0
     dirty: bool = False
+    reserved: bool = False
 
 
 class Spool:
@@ -97,7 +100,7 @@ class Spool:
 
     @property
     def is_full(self) -> bool:
-        """Whether lines are refused for now."""
+        """Whether batches are refused for now."""
         return self.used_bytes >= self._limit_bytes
 
     def oldest_ms(self) -> int | None:
@@ -110,30 +113,53 @@ class Spool:
             sizes = dict(self._sizes)
         return self._reader.received_ms(sizes)
 
-    def append(self, lines: Sequence[bytes], now_ms: int) -> None:
-        """Write lines down, in order, all or none.
+    def reserve(self, now_ms: int, *, at_last: bool = False) -> SpoolPosition:
+        """Where the next batch will lie: ids of its events are made of that. It stays so until `append` or a loss.
 
         Args:
-            lines: One of the groups of `frame.batches`; lines without line end, none empty, none with a newline in it.
-            now_ms: When they were received, UTC milliseconds.
+            now_ms: UTC milliseconds.
+            at_last: It is what was in memory when the agent stops: it may go beyond the limit.
 
         Raises:
             SpoolFull: There is no room, or the disk has none.
         """
-        if self.is_full:
+        if self.is_full and not at_last:
             raise SpoolFull(0, "the spool is full")
-        self._write(frame.LINES, b"\n".join([*lines, b""]), now_ms)
+        with self._lock:
+            active = self._room(now_ms)
+            active.reserved = True
+            return SpoolPosition(active.number, active.generation, active.size, active.frames, active.offset)
+
+    def append(self, place: SpoolPosition, data: bytes, size: int, now_ms: int) -> None:
+        """Write a batch down, all or nothing.
+
+        Args:
+            place: What `reserve` gave; nothing else was written since.
+            data: The batch.
+            size: Bytes of the messages it is of, each with a newline behind it.
+            now_ms: When the first of them was received, UTC milliseconds.
+
+        Raises:
+            SpoolFull: The disk has no room. The next place is another one.
+        """
+        with self._lock:
+            active = self._active
+            if active is None or (active.number, active.size) != (place.file, place.at):
+                raise ValueError("something else was written at this place of the spool")
+            active.reserved = False
+            self._write(active, frame.BATCH, data, size, now_ms)
 
     def append_loss(self, reason: frame.LossReason, detail: str, now_ms: int) -> None:
-        """Write down that something was lost, between the lines where it was; also where there is no room for lines.
+        """Write down that something was lost, between the batches where it was; also where there is no room for these.
 
         Raises:
             SpoolFull: The disk takes nothing.
         """
-        self._write(frame.LOSS, f"{reason} {detail}".encode(), now_ms)
+        with self._lock:
+            self._write(self._room(now_ms), frame.LOSS, f"{reason} {detail}".encode(), 0, now_ms)
 
-    def read(self, budget_bytes: int) -> list[Chunk | Loss]:
-        """What comes next, in order, up to about so many bytes.
+    def read(self, budget_bytes: int) -> list[Batch | Chunk | Loss]:
+        """What comes next, in order, up to about so many bytes of messages.
 
         Raises:
             OSError: A file cannot be read.
@@ -148,7 +174,7 @@ class Spool:
             active = self._active
             if active is not None and acknowledged.file == active.number and acknowledged.at >= active.size:
                 worth = active.size >= WORTH_BYTES or now_ms - active.since_ms >= WORTH_MS
-                if active.frames and worth:
+                if active.frames and worth and not active.reserved:
                     with suppress(SpoolFull):  # then it stays a while longer
                         self._begin(now_ms)
             done = [number for number in self._sizes if self._is_done(number, acknowledged)]
@@ -189,24 +215,27 @@ class Spool:
                 self._active = None
         self._reader.close()
 
-    def _write(self, kind: bytes, text: bytes, now_ms: int) -> None:
-        with self._lock:
-            active = self._active
-            if active is None or active.size >= self._file_bytes:
-                active = self._begin(now_ms)
-            try:
-                size = _write_all(active.handle, frame.pack(kind, active.frames, now_ms, text, active.cipher))
-            except OSError as error:
-                # Half a frame may stand there: it is cut off, and its number must not be used again.
-                with suppress(OSError):
-                    os.ftruncate(active.handle, active.size)
-                os.close(active.handle)
-                self._active = None
-                raise SpoolFull(error.errno, error.strerror) from error
-            active.frames += 1
-            active.size += size
-            active.dirty = True
-            self._sizes[active.number] = active.size
+    def _room(self, now_ms: int) -> _Active:
+        """The file that takes what comes next."""
+        active = self._active
+        return self._begin(now_ms) if active is None or active.size >= self._file_bytes else active
+
+    def _write(self, active: _Active, kind: bytes, text: bytes, messages_size: int, now_ms: int) -> None:
+        data = frame.pack(kind, active.frames, now_ms, text, messages_size, active.cipher)
+        try:
+            size = _write_all(active.handle, data)
+        except OSError as error:
+            # Half a frame may stand there: it is cut off, and its number must not be used again.
+            with suppress(OSError):
+                os.ftruncate(active.handle, active.size)
+            os.close(active.handle)
+            self._active = None
+            raise SpoolFull(error.errno, error.strerror) from error
+        active.frames += 1
+        active.size += size
+        active.offset += messages_size
+        active.dirty = True
+        self._sizes[active.number] = active.size
 
     def _begin(self, now_ms: int) -> _Active:
         """Start the next file, once the one before is complete on the disk."""
@@ -220,7 +249,10 @@ class Spool:
             raise SpoolFull(error.errno, error.strerror) from error
         if old is not None:
             os.close(old.handle)
-        self._active = _Active(number, handle, frame.cipher(self._secret, first), len(first), now_ms)
+        own = generation(first.removesuffix(b"\n"))
+        self._active = _Active(
+            number, handle, frame.cipher(self._secret, first), own, len(first), len(first), now_ms
+        )  # fmt: skip
         self._last = number
         self._sizes[number] = len(first)
         return self._active

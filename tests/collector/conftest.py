@@ -7,11 +7,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+import trustme
 
 from collector.config import Syslog
 from collector.ingest import ingest
 from collector.parse import Parsed
 from collector.sources import Source, shipped
+from collector.vault import Vault
 from registers.tokens import SiteKey
 from tests.collector.configs import private
 from tests.collector.receiver import SYSLOG, Receiver
@@ -54,13 +56,34 @@ def read(key: SiteKey) -> Callable[..., tuple[list[Parsed], list[str]]]:
     return run
 
 
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A server's certificate, a client's, and one of an authority that nobody knows."""
+    folder = tmp_path_factory.mktemp("tls")
+    ours, theirs = trustme.CA(), trustme.CA()
+    made = {name: folder / f"{name}.pem" for name in ("ca", "server", "key", "client", "stranger")}
+    ours.cert_pem.write_to_path(made["ca"])
+    server = ours.issue_cert("127.0.0.1", "localhost")
+    server.cert_chain_pems[0].write_to_path(made["server"])
+    server.private_key_pem.write_to_path(made["key"])
+    made["key"].chmod(0o600)
+    ours.issue_cert("sender.example.jp").private_key_and_cert_chain_pem.write_to_path(made["client"])
+    theirs.issue_cert("sender.example.jp").private_key_and_cert_chain_pem.write_to_path(made["stranger"])
+    return made
+
+
 @pytest.fixture
 def listen(tmp_path: Path, key: SiteKey) -> Iterator[Callable[..., Receiver]]:
     """Start a port for syslog; it is closed after the test."""
     started: list[Receiver] = []
 
-    def start(chosen: Syslog, source: Source = SYSLOG, positions: dict[str, Any] | None = None) -> Receiver:
-        started.append(Receiver(tmp_path / "spool", key, chosen, source, positions or {}))
+    def start(
+        chosen: Syslog,
+        source: Source = SYSLOG,
+        positions: dict[str, Any] | None = None,
+        vault: Vault | None = None,
+    ) -> Receiver:
+        started.append(Receiver(tmp_path / "spool", key, chosen, source, positions or {}, vault))
         return started[-1]
 
     yield start

@@ -7,32 +7,41 @@ from pathlib import Path
 import pytest
 
 from collector.spool import frame
-from collector.spool.frame import Chunk, Loss, SpoolPosition
+from collector.spool.frame import Batch, Chunk, Loss, SpoolPosition
 from collector.spool.spool import WORTH_MS, Spool, SpoolFull
+from tests.collector.spool.former import Former, frame_size
 
 SECRET = b"s" * 32
 LIMIT = 64 << 20
+Part = Batch | Chunk | Loss
 
 
 def make(folder: Path, position: SpoolPosition | None = None, limit: int = LIMIT, file_bytes: int = 4096) -> Spool:
     return Spool(folder, SECRET, limit, position, file_bytes)
 
 
+def put(spool: Spool, data: bytes, now_ms: int, size: int | None = None) -> SpoolPosition:
+    """Append a batch; it stands for as many bytes of messages as it has, with a newline, unless it is said."""
+    place = spool.reserve(now_ms)
+    spool.append(place, data, len(data) + 1 if size is None else size, now_ms)
+    return place
+
+
 def fill(spool: Spool, start: int, count: int) -> None:
     for number in range(start, start + count):
-        spool.append([b"message %06d" % number], number)
+        put(spool, b"message %06d" % number, number)
 
 
-def texts(parts: list[Chunk | Loss]) -> list[bytes]:
-    return [line for part in parts if isinstance(part, Chunk) for line in part.data.splitlines()]
+def texts(parts: list[Part]) -> list[bytes]:
+    return [part.data for part in parts if isinstance(part, Batch)]
 
 
-def losses(parts: list[Chunk | Loss]) -> list[Loss]:
+def losses(parts: list[Part]) -> list[Loss]:
     return [part for part in parts if isinstance(part, Loss)]
 
 
-def everything(spool: Spool) -> list[Chunk | Loss]:
-    found: list[Chunk | Loss] = []
+def everything(spool: Spool) -> list[Part]:
+    found: list[Part] = []
     while parts := spool.read(1000):
         found += parts
     return found
@@ -61,15 +70,15 @@ def test_what_is_appended_comes_out_once_in_order_over_several_files(tmp_path: P
 
 def test_offsets_count_the_file_as_if_it_were_plain(tmp_path: Path):
     spool = make(tmp_path, file_bytes=1 << 20)
-    spool.append([b"one", b"three"], 1)
+    places = [put(spool, b"a batch of two", 1, 10)]
     [first] = spool.read(1000)
-    spool.append([b"x"], 2)
+    places.append(put(spool, b"a batch of one", 2, 2))
     [second] = spool.read(1000)
 
     start = len(frame.read_first_line(tmp_path / "00000001.spool"))
-    assert isinstance(first, Chunk)
-    assert isinstance(second, Chunk)
-    assert (first.offset, second.offset, second.after.offset) == (start, start + 10, start + 12)
+    assert [place.offset for place in places] == [start, start + 10]
+    assert (first.after, second.after.offset) == (places[1], start + 12)
+    assert [part.size for part in (first, second) if isinstance(part, Batch)] == [10, 2]
 
 
 def test_two_spools_never_share_a_generation(tmp_path: Path):
@@ -77,15 +86,15 @@ def test_two_spools_never_share_a_generation(tmp_path: Path):
     for name in ("a", "b"):
         spool = make(tmp_path / name)
         fill(spool, 0, 1)
-        [chunk] = spool.read(1000)
-        found.append(chunk.after.generation)
+        [batch] = spool.read(1000)
+        found.append(batch.after.generation)
 
     assert found[0] != found[1]
 
 
 def test_nothing_that_was_received_stands_readable_on_the_disk(tmp_path: Path):
     spool = make(tmp_path)
-    spool.append([b"subject 100000000018 was looked at"], 1)
+    put(spool, b"subject s_0123456789abcdef was looked at", 1)
     spool.append_loss("spool_full", "3 messages", 1)
 
     data = b"".join(path.read_bytes() for path in tmp_path.iterdir())
@@ -134,7 +143,8 @@ def test_what_is_acknowledged_is_deleted_and_nothing_else(tmp_path: Path):
     spool.forget(start, 300)
     assert names(tmp_path) == before
 
-    spool.read(1)
+    while spool.position is None or spool.position.file == 1:
+        spool.read(1)
     spool.forget(spool.position, 300)
     assert names(tmp_path) == before[1:]
 
@@ -213,8 +223,7 @@ def test_a_frame_torn_by_a_power_cut_is_a_loss_and_the_next_file_is_read(tmp_pat
     [loss] = losses(parts)
     assert loss.reason == "spool_damaged"
     assert loss.last is None
-    assert isinstance(parts[0], Chunk)
-    assert loss.first == parts[0].after.offset
+    assert loss.first == parts[1].after.offset
 
 
 def test_an_altered_byte_costs_its_own_frame_and_is_told_with_its_bytes(tmp_path: Path):
@@ -341,10 +350,93 @@ def test_a_position_survives_the_checkpoint():
     assert SpoolPosition.from_json(place.to_json()) == place
 
 
-def test_a_long_line_gets_a_frame_of_its_own():
-    lines = [b"a" * 10, b"b" * (frame.TEXT_BYTES + 5), b"c", b"d"]
+def test_a_batch_longer_than_what_is_read_at_once_comes_whole(tmp_path: Path):
+    spool = make(tmp_path, file_bytes=1 << 20)
+    long = os.urandom(3 << 20)
+    put(spool, b"before", 1)
+    put(spool, long, 2)
+    put(spool, b"after", 3)
 
-    assert list(frame.batches(lines)) == [[lines[0]], [lines[1]], [lines[2], lines[3]]]
+    assert texts(everything(spool)) == [b"before", long, b"after"]
+
+
+def test_no_more_is_read_at_once_than_asked_for_and_one_batch(tmp_path: Path):
+    spool = make(tmp_path, file_bytes=1 << 20)
+    for number in range(10):
+        put(spool, b"packed %d" % number, number, 1000)
+
+    assert [len(spool.read(2500)) for _ in range(4)] == [3, 3, 3, 1]
+
+
+def test_a_place_that_was_given_stays_until_it_is_used(tmp_path: Path):
+    """Acknowledging all of a file begins a new one: not while a batch is made of whose events the old one is the name."""
+    spool = make(tmp_path, file_bytes=1 << 20)
+    fill(spool, 0, 3)
+    everything(spool)
+    place = spool.reserve(WORTH_MS + 300)
+    spool.forget(spool.position, WORTH_MS + 300)
+    spool.append(place, b"late", 5, WORTH_MS + 300)
+    [late] = spool.read(1000)
+    spool.forget(late.after, WORTH_MS + 300)
+
+    assert isinstance(late, Batch)
+    assert (late.data, late.after.file, late.after.offset) == (b"late", place.file, place.offset + 5)
+    assert put(spool, b"next", 0).file == place.file + 1
+
+
+def test_a_place_where_something_else_was_written_takes_no_batch(tmp_path: Path):
+    spool = make(tmp_path)
+    place = spool.reserve(1)
+    spool.append_loss("spool_full", "3 messages", 1)
+
+    with pytest.raises(ValueError, match="something else"):
+        spool.append(place, b"x", 2, 1)
+    assert texts(everything(spool)) == []
+
+
+def test_what_is_in_memory_at_the_end_goes_beyond_the_limit(tmp_path: Path):
+    spool = make(tmp_path, limit=10)
+    fill(spool, 0, 1)
+    with pytest.raises(SpoolFull, match="full"):
+        spool.reserve(2)
+    spool.append(spool.reserve(2, at_last=True), b"the last", 9, 2)
+
+    assert texts(everything(spool)) == [*messages(1), b"the last"]
+
+
+def test_files_of_the_version_before_are_read_to_their_end(tmp_path: Path):
+    former = Former(tmp_path, SECRET)
+    first = former.write([b"one", b"three"], [b"x"])
+    former.write([b"y"])
+    spool = make(tmp_path)
+    fill(spool, 0, 2)
+
+    parts = everything(spool)
+
+    assert losses(parts) == []
+    chunks = [part for part in parts if isinstance(part, Chunk)]
+    assert [(chunk.offset, chunk.data) for chunk in chunks] == [
+        (len(first), b"one\nthree\nx\n"),
+        (len(former.first_line), b"y\n"),
+    ]
+    assert chunks[0].after.offset == len(first) + 12
+    assert texts(parts) == messages(2)
+    assert parts.index(chunks[1]) == 1
+
+
+def test_an_altered_frame_of_the_version_before_is_told_with_its_bytes(tmp_path: Path):
+    former = Former(tmp_path, SECRET)
+    former.write([b"one"], [b"three"], [b"x"])
+    file = tmp_path / "00000001.spool"
+    data = bytearray(file.read_bytes())
+    data[-frame_size(2) - 1] ^= 1
+    file.write_bytes(data)
+
+    parts = everything(make(tmp_path))
+
+    [loss] = losses(parts)
+    assert (loss.reason, loss.last) == ("spool_damaged", loss.first + len(b"three"))
+    assert [part.data for part in parts if isinstance(part, Chunk)] == [b"one\n", b"x\n"]
 
 
 def test_a_full_disk_takes_nothing_and_costs_nothing_that_was_there(tmp_path: Path):
