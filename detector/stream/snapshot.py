@@ -15,9 +15,9 @@ from detector.narrow import Narrow
 from detector.stowed import Packed
 from detector.stream.amend import Kept
 from detector.stream.telling import Moments, Told
-from detector.stream.waiting import Piece, Waiting, bare
+from detector.stream.waiting import Waiting, again, narrowed, plain
 
-VERSION: Final = 3
+VERSION: Final = 4
 _ONE: Final = "core one"
 _TWO: Final = "core two"
 _CORE: Final = ("tails", "open_hits")
@@ -35,11 +35,12 @@ def dump_one(core: step.State, waiting: Waiting, moments: Moments, said: pl.Data
         "stowed": [[one.rows, one.last.isoformat(), one.share] for one in core.stowed],
     }  # fmt: skip
     frames = {name: getattr(core, name) for name in _CORE} | {"rows": core.rows.fresh}
-    header["pieces"] = [_piece(number, one, frames) for number, one in enumerate(core.rows.pieces)]
+    header["rows"] = [_piece(f"rows {n}", one, frames) for n, one in enumerate(core.rows.pieces)]
+    header["waiting"] = [_piece(f"waiting {n}", one, frames) for n, one in enumerate(narrowed(waiting))]
     frames |= {f"history {name}": getattr(core.history, name) for name in _HISTORY}
     frames |= _windows(core.windows)
     frames |= {
-        "waiting": bare(waiting), "said": said,
+        "waiting": plain(waiting), "said": said,
         "moments": moments.known, "early": moments.early,
         "kept rows": kept.rows, "kept hits": kept.hits, "kept tails": kept.tails,
     }  # fmt: skip
@@ -56,7 +57,7 @@ def load_one(data: bytes) -> One:
     core = step.State(
         watermark=header["watermark"],
         declared=tuple(header["declared"]),
-        rows=Held(frames["rows"], tuple(_unpieced(n, one, frames) for n, one in enumerate(header["pieces"]))),
+        rows=Held(frames["rows"], tuple(_pieces("rows", header, frames))),
         stowed=tuple(
             Packed(rows, date.fromisoformat(last), share, blobs[f"stowed {number:06}"])
             for number, (rows, last, share) in enumerate(header["stowed"])
@@ -66,7 +67,7 @@ def load_one(data: bytes) -> One:
         **{name: frames[name] for name in _CORE},
     )
     told = {unit: Told(*one) for unit, one in header["told"].items()}
-    waiting = (Piece.of(frames["waiting"]),) if frames["waiting"].height else ()
+    waiting = again(frames["waiting"], _pieces("waiting", header, frames))
     kept = Kept(frames["kept rows"], frames["kept hits"], frames["kept tails"])
     return core, waiting, Moments(frames["moments"], frames["early"], told), frames["said"], kept
 
@@ -93,15 +94,18 @@ def load_two(data: bytes) -> tuple[step.Groups, pl.DataFrame, pl.DataFrame]:
     return groups, frames["candidates"], frames["notes"]
 
 
-def _piece(number: int, piece: Narrow, frames: dict[str, pl.DataFrame]) -> dict[str, Any]:
-    """A piece of the events: its frames are added, what else is to be known of it is returned."""
+def _piece(name: str, piece: Narrow, frames: dict[str, pl.DataFrame]) -> dict[str, Any]:
+    """A piece of events: its frames are added, what else is to be known of it is returned."""
     header, parts = piece.parts()
-    frames |= {f"rows {number} {name}": frame for name, frame in parts.items()}
+    frames |= {f"{name} {part}": frame for part, frame in parts.items()}
     return header
 
 
-def _unpieced(number: int, header: Mapping[str, Any], frames: Mapping[str, pl.DataFrame]) -> Narrow:
-    return Narrow.of_parts(header, {name: frames[f"rows {number} {name}"] for name in narrow.PARTS})
+def _pieces(name: str, header: Mapping[str, Any], frames: Mapping[str, pl.DataFrame]) -> list[Narrow]:
+    return [
+        Narrow.of_parts(one, {part: frames[f"{name} {number} {part}"] for part in narrow.PARTS})
+        for number, one in enumerate(header[name])
+    ]
 
 
 def _windows(windows: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:

@@ -74,7 +74,7 @@ def arriving(pieces: Iterable[Piece], after: int) -> pl.DataFrame:
         plan = piece.by
         if piece.first <= after or plan is None or not plan.arriving:
             continue
-        rows = piece.rows.with_columns(pl.lit(None, dtype=pl.String).alias("session"))
+        rows = piece.wide.with_columns(pl.lit(None, dtype=pl.String).alias("session"))
         matched = hits.match(rows, plan.arriving, "session", "event.id", "time.occurred")
         found.append(weighed(moments.of(matched, rows, plan.arriving, plan.context.thresholds), plan))
     return together(found)

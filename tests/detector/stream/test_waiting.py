@@ -9,11 +9,13 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from contract import event
-from detector import core, sessionise, step
+from detector import core, repeats, sessionise, step
 from detector.baseline import Baseline
 from detector.schedule import Schedule
-from detector.stream import waiting
+from detector.stream import snapshot, waiting
+from detector.stream.amend import Kept
 from detector.stream.plan import Plan, Plans
+from detector.stream.telling import Moments
 from detector.versions import Loaded
 from registers.site import Site
 from tests.detector.month import month, office, rules
@@ -88,8 +90,8 @@ def test_of_more_than_so_many_only_the_events_are_kept():
     less = waiting.kept(wait, wait[0].rows.height + 1)
 
     assert [piece.by is not None for piece in less] == [True, False, False]
-    assert less[1].rows.columns == list(event.KEYS)
-    assert_frame_equal(waiting.bare(less), waiting.bare(wait))
+    assert less[1].wide.columns == list(event.KEYS)
+    assert_frame_equal(waiting.plain(less), waiting.plain(wait))
     (_, old), _ = plans().pins
     assert_frame_equal(waiting.due(less, moment(0.5) - 1, old)[0], waiting.due(wait, moment(0.5) - 1, old)[0])
 
@@ -102,3 +104,25 @@ def test_nothing_is_due_in_the_columns_of_what_is():
 
     assert left == some
     assert none.schema == waiting.due(some, moment(0.5) - 1, plan)[0].schema
+
+
+def test_what_waits_in_little_memory_is_due_as_if_it_had_waited_otherwise():
+    (_, old), (_, new) = plans().pins
+    plain: waiting.Waiting = ()
+    small = plain
+    for part in arrived().sample(fraction=1, shuffle=True, seed=1).iter_slices(60):
+        pieces = waiting.come(part, plans(), 0, moment(0.3))
+        plain, small = (*plain, *pieces), waiting.kept((*small, *pieces), 100, 150)
+    assert len(waiting.narrowed(small)) > 2
+    for upto in (*(moment(share / 20) for share in range(1, 10)), moment(0.5) - 1):
+        one, plain = waiting.due(plain, upto, old)
+        other, small = waiting.due(small, upto, old)
+        small = waiting.kept(small, 100, 150)
+        assert_frame_equal(one, other)
+        data = snapshot.dump_one(step.State(), small, Moments(), repeats.nothing(), Kept())
+        small = snapshot.load_one(data)[1]
+        assert snapshot.dump_one(step.State(), small, Moments(), repeats.nothing(), Kept()) == data
+    one, plain = waiting.due(plain, event.MAX_TIME, new)
+    other, small = waiting.due(small, event.MAX_TIME, new)
+    assert_frame_equal(one, other)
+    assert (plain, small) == ((), ())
