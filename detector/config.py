@@ -156,7 +156,7 @@ class Limits(Section):
 
     turn_records: int = Field(500, ge=1, le=100_000, description="Most records of a partition in one turn.")
     turn_mib: int = Field(
-        16, ge=1, le=1024, description="Bytes of a partition from which a turn takes no more records."
+        32, ge=1, le=1024, description="Bytes of a partition from which a turn takes no more records."
     )
     turn_s: float = Field(
         1.0,

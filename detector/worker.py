@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Generic, Protocol
+from typing import Final, Generic, Protocol
 
 from detector.arrival import Arrived
 from detector.fetcher import Taken
@@ -22,6 +22,9 @@ from detector.place import Place
 from detector.stage import Moment, P, S, Stage
 from detector.statechain import Recovered, Step
 
+# Records so old are of a backlog, which is gathered for so many times as long.
+_BEHIND_MS: Final = 10_000
+_BEHIND_GATHERS: Final = 5
 log = logging.getLogger(__name__)
 
 
@@ -247,10 +250,16 @@ class Worker(Generic[S, P]):
         """Whether it is time for a turn. Each costs something, however little came, so that a little is gathered first."""
         now_s = self._monotonic()
         hurried = moment.ending or moment.lost is not None or self._gathered >= self._turn_bytes
-        if not hurried and now_s - self._turned_at < self._turn_s:
+        gathers_s = self._turn_s * (_BEHIND_GATHERS if self._is_behind(moment) else 1)
+        if not hurried and now_s - self._turned_at < gathers_s:
             return False
         self._turned_at, self._gathered = now_s, 0
         return True
+
+    def _is_behind(self, moment: Moment) -> bool:
+        """Whether there is a backlog: what came last is old and more is there. Then nobody waits for seconds, and larger turns cost less."""
+        old = bool(self._waiting) and moment.now_ms - self._waiting[-1].timestamp_ms > _BEHIND_MS
+        return old and not moment.at_end
 
     def _decided(self, moment: Moment) -> tuple[Step, P] | None:
         """The next step, unless there is nothing to do."""

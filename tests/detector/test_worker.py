@@ -81,11 +81,11 @@ def make(kafka: Cluster, tmp_path: Path) -> Iterator[Callable[..., tuple[Worker[
     settings = Kafka.model_validate({"bootstrap_servers": kafka.address.split(",")})
 
     def made(
-        tables: Callable[[int], Any] | None = None, snapshot_s: float = 1e9
+        tables: Callable[[int], Any] | None = None, snapshot_s: float = 1e9, **more: Any
     ) -> tuple[Worker[int, Any], Outbox, str]:
         outbox = Outbox(Publisher(settings, [findings]))
         state_log = StateLog(settings, state, 0, "live/events/0")
-        worker = Worker(PLACE, Echo(findings), state_log, outbox, Uncounted(), snapshot_s=snapshot_s)
+        worker = Worker(PLACE, Echo(findings), state_log, outbox, Uncounted(), snapshot_s=snapshot_s, **more)
         worker.open(lambda: 0, tables)
         opened.append((worker, outbox))
         return worker, outbox, findings
@@ -124,6 +124,34 @@ def test_what_is_published_is_done_once_it_has_arrived_and_not_before(make: Any,
 
     assert worker.reached == 10
     assert len(kafka.stored(findings)) == 10
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "at_end", "turns_after_s"),
+    [(0, False, 1), (0, True, 1), (60_000, True, 1), (60_000, False, 5)],
+)
+def test_a_backlog_is_gathered_for_longer_than_what_is_new(make: Any, age_ms: int, at_end: bool, turns_after_s: int):
+    now_s = [100.0]
+    worker, _, _ = make(turn_s=1.0, monotonic=lambda: now_s[0])
+    when = Moment(1_000 + age_ms, at_end)
+    worker.take(taken(0, 1), when)  # the first is never waited for
+    taken_by = []
+    for number in range(1, 8):
+        worker.take(taken(number, 1), when)
+        taken_by.append(worker.next)
+        now_s[0] += 1
+    assert taken_by[:turns_after_s] == [1] * turns_after_s
+    assert taken_by[turns_after_s] == turns_after_s + 2
+
+
+def test_a_backlog_is_gathered_no_further_than_the_bytes_of_a_turn(make: Any):
+    worker, _, _ = make(turn_s=1.0, turn_bytes=1000, monotonic=lambda: 100.0)
+    when = Moment(61_000, False)
+    worker.take(taken(0, 1), when)
+    worker.take(taken(1, 1, size=900), when)
+    assert worker.next == 1
+    worker.take(taken(2, 1, size=900), when)
+    assert worker.next == 3
 
 
 def test_who_takes_over_publishes_again_what_was_not_seen_to_arrive(make: Any, kafka: Cluster):
