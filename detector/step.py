@@ -286,14 +286,17 @@ def _left(
             one | other for one, other in zip(held.among(rows, tails["session"]), held.since(rows, today), strict=True)
         ]
         return held.kept(rows, stays), stowed.left(state.stowed, today)
-    # To look at all of them takes time, so it is done once in a minute of event time.
+    # To look at all of them takes time, so it is done once in a minute of event time, and where enough of them closed.
+    enough = context.narrow_rows // 2
     if (
         rows.height < context.narrow_rows
+        or rows.height - int(tails["n"].sum()) < enough
         or state.watermark // sessionise.MINUTE_MS == watermark // sessionise.MINUTE_MS
     ):
         return rows, state.stowed
     open_ = held.among(rows, tails["session"])
-    if rows.height - sum(int(mask.sum()) for mask in open_) < context.narrow_rows // 2:
+    # Of what came late into an open session the tails know nothing.
+    if rows.height - sum(int(mask.sum()) for mask in open_) < enough:
         return rows, state.stowed
     return held.kept(rows, open_), stowed.stow(state.stowed, held.others(rows, open_))
 
