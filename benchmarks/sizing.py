@@ -23,10 +23,13 @@ class Measured:
         event_us: CPU µs of an event, all stages; `turn_ms`: of a turn of one partition, whatever is in it, both stages. Both fitted by
             eye to 5 and 20 thousand events a second of one partition.
         wire_bytes, relay_bytes: Of an event, compressed, in the events' topic and in that for stage two (`benchmarks/detector.py`'s topics).
-        waiting_bytes: Of an event in memory until the watermark passes it; `saved_bytes`: of the same in a snapshot.
-        open_bytes: Of an event in memory until its session is closed (`benchmarks/open_sessions.py`: 1,975 bytes a session of two).
-        day_bytes: Of an event from then on until its local day is over, packed (`detector.stowed`: 59.5 bytes, 50,000 events of
-            the fictional office).
+        waiting_bytes: Of an event in memory until the watermark passes it; `waiting_saved_bytes`: of the same in a snapshot.
+        open_bytes: Of an event in memory until its session is closed; `open_saved_bytes`: of the same in a snapshot.
+        day_bytes: Of an event from then on until its local day is over, in memory and in a snapshot (`detector.stowed`). All five:
+            100,000 events of the fictional office (`benchmarks/whole_day.py` has less, since it happens many times over).
+        prepared, prepared_bytes: So many of those that wait weigh so much instead; `fresh`, `fresh_bytes`: of those open.
+        end_mb: What the end of a day takes besides for a moment; `end_us`: CPU µs then of each event of the day
+            (`benchmarks/whole_day.py`).
         kept_mb: Of sessions that closed lately, for what comes late: 200,000 events of a partition at most.
         program_mb: Of a detector without events, with the registers of a town of 160 staff.
     """
@@ -35,10 +38,17 @@ class Measured:
     turn_ms: float = 190.0
     wire_bytes: float = 91.0
     relay_bytes: float = 23.0
-    waiting_bytes: float = 345.0
-    saved_bytes: float = 102.0
-    open_bytes: float = 1_000.0
-    day_bytes: float = 60.0
+    waiting_bytes: float = 232.0
+    waiting_saved_bytes: float = 70.0
+    open_bytes: float = 103.0
+    open_saved_bytes: float = 41.0
+    day_bytes: float = 37.0
+    prepared: int = 100_000
+    prepared_bytes: float = 2_000.0
+    fresh: int = 50_000
+    fresh_bytes: float = 1_000.0
+    end_mb: float = 300.0
+    end_us: float = 1.9
     kept_mb: float = 160.0
     program_mb: float = 350.0
 
@@ -80,10 +90,11 @@ def sized(rate: int, measured: Measured = MEASURED, chosen: Chosen = CHOSEN) -> 
     each = ceil(partitions / detectors)
     waiting, opened, today = share * chosen.lateness_s, share * chosen.open_s, share * chosen.day_s
     packed_mb = today * measured.day_bytes / 1e6
-    events_mb = (waiting * measured.waiting_bytes + opened * measured.open_bytes) / 1e6 + packed_mb
-    memory = measured.program_mb + each * (measured.kept_mb + events_mb)
+    wide_mb = _wide_mb(measured, waiting, opened)
+    events_mb = (waiting * measured.waiting_bytes + opened * measured.open_bytes) / 1e6 + packed_mb + wide_mb
+    memory = measured.program_mb + measured.end_mb + each * (measured.kept_mb + events_mb)
     wire, relay = rate * measured.wire_bytes, rate * measured.relay_bytes
-    saved_mb = (waiting + opened) * measured.saved_bytes / 1e6 + packed_mb
+    saved_mb = (waiting * measured.waiting_saved_bytes + opened * measured.open_saved_bytes) / 1e6 + packed_mb
     kept = (wire + relay) * chosen.kept_days * DAY_S * chosen.copies
     return {
         "partitions of `access-events` and `sekimori-correlate`": f"{partitions}",
@@ -95,8 +106,15 @@ def sized(rate: int, measured: Measured = MEASURED, chosen: Chosen = CHOSEN) -> 
         "from Kafka to detectors and from them, MB/s": f"{(wire + 2 * relay) / 1e6:.1f}",
         f"Kafka's disk, GB ({chosen.kept_days} days, {chosen.copies} copies)": f"{kept / 1e9:,.0f}",
         "a snapshot of a partition at the end of the day, GB": f"{saved_mb / 1000:,.1f}",
+        "the end of a day keeps a partition waiting, s": f"{today * measured.end_us / 1e6:,.0f}",
         "to catch up an hour, minutes": f"{60 * rate / (_at_most(measured) * detectors - rate):,.0f}",
     }
+
+
+def _wide_mb(measured: Measured, waiting: float, opened: float) -> float:
+    """What the newest events weigh more than the others."""
+    prepared = min(waiting, measured.prepared) * (measured.prepared_bytes - measured.waiting_bytes)
+    return (prepared + min(opened, measured.fresh) * (measured.fresh_bytes - measured.open_bytes)) / 1e6
 
 
 def _at_most(measured: Measured) -> float:
