@@ -7,15 +7,20 @@ columns, and the model is fitted on `MODEL_FEATURES` of the sessions. Counts are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from detector.grouped import NULL, Feature, Groups, Sums, beginnings, coded, group_of, known, ranked, taken
 from detector.sessionise import MINUTE_MS, in_units
 
 WRITES: Final = ("create", "update", "register", "approve", "import")
 REFUSED: Final = ("failure", "denied")
+Float64 = NDArray[np.float64]
+
 IDLE_S: Final = 900  # a pause after which somebody else may sit at the terminal
 
 
@@ -33,76 +38,104 @@ ACCESS: Final = pl.col("explained").is_not_null() | (
 UNEXPLAINED: Final = (pl.col("explained") == "unexplained").fill_null(False)
 AT_ODD_HOURS: Final = ~pl.col("time.office_hours").fill_null(True)
 
-# name -> (expression over the rows of one group, meaning)
-_SUBJECT: Final = pl.col("subject.token")
-SHARED: Final[dict[str, tuple[pl.Expr, str]]] = {
-    "events": (pl.len(), "Events"),
-    "subjects": (_SUBJECT.drop_nulls().n_unique(), "Distinct subjects"),
-    "n.accesses": (ACCESS.sum(), "Accesses to a subject"),
-    "n.unexplained": (UNEXPLAINED.sum(), "Accesses without a recorded reason"),
-    "n.to_check": ((pl.col("explained") == "to_check").sum(), "Accesses whose stated reason is to be checked"),
-    "n.unexplained_subjects": (_SUBJECT.filter(UNEXPLAINED).n_unique(), "Distinct subjects without a recorded reason"),
-    "n.read": (_action("read").sum(), "Reads"),
-    "n.search": (_action("search").sum(), "Searches"),
-    "n.list": (_action("list").sum(), "Lists"),
-    "n.print": (_action("print").sum(), "Prints"),
-    "n.export": (_action("export", "copy", "send").sum(), "Exports, copies and sendings"),
-    "n.write": (_action(*WRITES).sum(), "Creations, updates, registrations, approvals, imports"),
-    "n.delete": (_action("delete").sum(), "Deletions"),
-    "n.failure": ((pl.col("event.outcome") == "failure").sum(), "Events that failed"),
-    "n.denied": ((pl.col("event.outcome") == "denied").sum(), "Events that were denied"),
-    "n.logon": (_action("logon").sum(), "Log-ons tried"),
-    "n.logon_failure": ((_action("logon") & pl.col("event.outcome").is_in(REFUSED)).sum(), "Log-ons refused"),
-    "n.name_search": ((pl.col("query.kind") == "name").sum(), "Searches by name"),
-    "n.wildcard": ((pl.col("query.kind") == "wildcard").sum(), "Searches with wildcards"),
-    "n.households": (pl.col("household.token").drop_nulls().n_unique(), "Distinct households"),
-    "n.areas": (pl.col("subject.home").drop_nulls().n_unique(), "Distinct areas of residence of the subjects"),
-    "n.ops": (pl.col("op.code").drop_nulls().n_unique(), "Distinct functions"),
-    "n.devices": (pl.col("src.device").drop_nulls().n_unique(), "Distinct terminals"),
-    "n.colleagues": (
-        _SUBJECT.filter(_true("subject.colleague") & UNEXPLAINED).n_unique(),
-        "Distinct colleagues looked at without a recorded reason",
+# Marks on events, of which features are counted.
+MARKS: Final[dict[str, pl.Expr]] = {
+    "access": ACCESS,
+    "judged": pl.col("explained").is_not_null(),
+    "explained": pl.col("explained") == "explained",
+    "unexplained": UNEXPLAINED,
+    "to_check": pl.col("explained") == "to_check",
+    "read": _action("read"),
+    "search": _action("search"),
+    "list": _action("list"),
+    "print": _action("print"),
+    "export": _action("export", "copy", "send"),
+    "write": _action(*WRITES),
+    "delete": _action("delete"),
+    "failure": pl.col("event.outcome") == "failure",
+    "denied": pl.col("event.outcome") == "denied",
+    "logon": _action("logon"),
+    "logon_failure": _action("logon") & pl.col("event.outcome").is_in(REFUSED),
+    "name_search": pl.col("query.kind") == "name",
+    "wildcard": pl.col("query.kind") == "wildcard",
+    "colleague": _true("subject.colleague") & UNEXPLAINED,
+    "neighbour": _true("subject.neighbour") & UNEXPLAINED,
+    "family": _true("subject.own_household") | _true("subject.self"),
+    "protected": _true("subject.protected") & UNEXPLAINED,
+    "vip": _true("subject.vip") & UNEXPLAINED,
+    "counted": (pl.col("event.class") != "heartbeat") & pl.col("resource.count").is_not_null(),
+    "given_out": _action("export", "copy", "send", "print", "list"),
+    "any": pl.col("event.id").is_not_null() | True,
+    "typed": pl.col("actor.type").is_not_null(),
+    "after_hours": AT_ODD_HOURS,
+    "day_off": _true("time.day_off"),
+    "fast": pl.col("warning.ack_ms") < 1000,
+    "new_op": _true("actor.new_op"),
+    "next": pl.col("subject.step").abs() == 1,
+    "in_steps": pl.col("subject.step").is_not_null() | ACCESS,
+    # Log-on and log-off belong to no pattern of work.
+    "doing": ~_action("logon", "logoff", "timeout", "lock"),
+    "emergency": pl.col("emergency.active"),
+    "overtime": pl.col("presence.overtime"),
+}
+
+
+SHARED: Final[dict[str, Feature]] = {
+    "events": Feature("count", "any", "Events"),
+    "subjects": Feature("distinct", "any", "Distinct subjects", "subject.token"),
+    "n.accesses": Feature("count", "access", "Accesses to a subject"),
+    "n.unexplained": Feature("count", "unexplained", "Accesses without a recorded reason"),
+    "n.to_check": Feature("count", "to_check", "Accesses whose stated reason is to be checked"),
+    "n.unexplained_subjects": Feature(
+        "distinct", "unexplained", "Distinct subjects without a recorded reason", "subject.token", with_null=True
     ),
-    "n.neighbours": (
-        _SUBJECT.filter(_true("subject.neighbour") & UNEXPLAINED).n_unique(),
-        "Distinct people of the actor's own area looked at without a recorded reason",
+    "n.read": Feature("count", "read", "Reads"),
+    "n.search": Feature("count", "search", "Searches"),
+    "n.list": Feature("count", "list", "Lists"),
+    "n.print": Feature("count", "print", "Prints"),
+    "n.export": Feature("count", "export", "Exports, copies and sendings"),
+    "n.write": Feature("count", "write", "Creations, updates, registrations, approvals, imports"),
+    "n.delete": Feature("count", "delete", "Deletions"),
+    "n.failure": Feature("count", "failure", "Events that failed"),
+    "n.denied": Feature("count", "denied", "Events that were denied"),
+    "n.logon": Feature("count", "logon", "Log-ons tried"),
+    "n.logon_failure": Feature("count", "logon_failure", "Log-ons refused"),
+    "n.name_search": Feature("count", "name_search", "Searches by name"),
+    "n.wildcard": Feature("count", "wildcard", "Searches with wildcards"),
+    "n.households": Feature("distinct", "any", "Distinct households", "household.token"),
+    "n.areas": Feature("distinct", "any", "Distinct areas of residence of the subjects", "subject.home"),
+    "n.ops": Feature("distinct", "any", "Distinct functions", "op.code"),
+    "n.devices": Feature("distinct", "any", "Distinct terminals", "src.device"),
+    "n.colleagues": Feature(
+        "distinct", "colleague", "Distinct colleagues looked at without a recorded reason", "subject.token",
+        with_null=True,
     ),
-    "n.family": ((_true("subject.own_household") | _true("subject.self")).sum(), "Accesses to the own household"),
-    "n.protected": ((_true("subject.protected") & UNEXPLAINED).sum(), "Unexplained accesses to protected people"),
-    "n.vip": ((_true("subject.vip") & UNEXPLAINED).sum(), "Unexplained accesses to people in the news"),
-    "rows.max": (pl.col("resource.count").filter(pl.col("event.class") != "heartbeat").max(), "Most rows of one event"),
-    "rows.sum": (
-        pl.col("resource.count").filter(_action("export", "copy", "send", "print", "list")).sum(),
-        "Rows listed, printed or taken out",
+    "n.neighbours": Feature(
+        "distinct", "neighbour", "Distinct people of the actor's own area looked at without a recorded reason",
+        "subject.token", with_null=True,
     ),
-    "bytes.sum": (pl.col("bytes.out").sum(), "Bytes that left"),
-    "amount.sum": (pl.col("amount").sum(), "Money, in yen"),
-    "n.after_hours": (AT_ODD_HOURS.sum(), "Events outside office hours"),
-    "n.day_off": (_true("time.day_off").sum(), "Events on days off"),
-    "warn.fast": ((pl.col("warning.ack_ms") < 1000).sum(), "Warnings acknowledged in under a second"),
-    "first.ops": (pl.col("op.code").filter(_true("actor.new_op")).n_unique(), "Functions that are new to the actor"),
+    "n.family": Feature("count", "family", "Accesses to the own household"),
+    "n.protected": Feature("count", "protected", "Unexplained accesses to protected people"),
+    "n.vip": Feature("count", "vip", "Unexplained accesses to people in the news"),
+    "rows.max": Feature("max", "counted", "Most rows of one event", "resource.count"),
+    "rows.sum": Feature("sum", "given_out", "Rows listed, printed or taken out", "resource.count"),
+    "bytes.sum": Feature("sum", "any", "Bytes that left", "bytes.out"),
+    "amount.sum": Feature("sum", "any", "Money, in yen", "amount"),
+    "n.after_hours": Feature("count", "after_hours", "Events outside office hours"),
+    "n.day_off": Feature("count", "day_off", "Events on days off"),
+    "warn.fast": Feature("count", "fast", "Warnings acknowledged in under a second"),
+    "first.ops": Feature("distinct", "new_op", "Functions that are new to the actor", "op.code", with_null=True),
 }  # fmt: skip
 
-SESSION_ONLY: Final[dict[str, tuple[pl.Expr, str]]] = {
-    "duration_min": (
-        in_units(pl.col("time.occurred").max() - pl.col("time.occurred").min(), MINUTE_MS),
-        "Minutes from the first to the last event",
-    ),
-    "dwell_s": (
-        pl.col("seq.gap_s").filter(ACCESS & (pl.col("seq.gap_s") < IDLE_S)).median(),
-        "Median seconds between an access and the event before it; pauses left out",
-    ),
-    "gap_max_s": (pl.col("seq.gap_s").max().fill_null(0.0), "Longest pause in seconds"),
-    "step.share": (
-        ((pl.col("subject.step").abs() == 1) & ACCESS).sum() / ACCESS.sum().clip(1),
-        "Share of accesses whose subject number is next to the one before",
-    ),
-    "days.since_seen": (
-        pl.col("actor.since_seen_days").first(),
-        "Days since the actor's previous event; null the first time",
-    ),
-    "hour.first": (pl.col("time.hour").first(), "Local hour of the first event"),
-}  # fmt: skip
+# What only sessions have, and what it means.
+SESSION_ONLY: Final[dict[str, str]] = {
+    "duration_min": "Minutes from the first to the last event",
+    "dwell_s": "Median seconds between an access and the event before it; pauses left out",
+    "gap_max_s": "Longest pause in seconds",
+    "step.share": "Share of accesses whose subject number is next to the one before",
+    "days.since_seen": "Days since the actor's previous event; null the first time",
+    "hour.first": "Local hour of the first event",
+}
 
 PEOPLE: Final = (
     "person.id", "person.known", "person.type", "person.dept", "person.role", "person.company", "person.area",
@@ -122,68 +155,106 @@ MODEL_FEATURES: Final = (
 )  # fmt: skip
 
 
-def _runs_of_steps(rows: pl.DataFrame) -> pl.DataFrame:
-    """Longest run of accesses in which each subject number is next to the one before, per session that has one."""
-    is_next = (pl.col("subject.step").abs() == 1).fill_null(False)
-    stepping = rows.select("session", is_next.alias("next")).filter("next")["session"].unique()
-    steps = rows.filter(pl.col("session").is_in(stepping.implode()) & (pl.col("subject.step").is_not_null() | ACCESS))
-    runs = steps.select("session", is_next.alias("next")).with_columns(
-        (~pl.col("next")).cum_sum().over("session").alias("run")
-    )
-    return (
-        runs.filter("next")
-        .group_by("session", "run")
-        .len("n")
-        .group_by("session")
-        .agg(pl.col("n").max().cast(pl.Int64).alias("step.run"))
-    )
-
-
-def _repeats(rows: pl.DataFrame, group: Sequence[str]) -> pl.DataFrame:
-    """Most accesses to one unexplained subject that led to no entry, per group that has one."""
-    key = [*group, "subject.token"]
-    rows = rows.filter(_SUBJECT.is_not_null() & (UNEXPLAINED | _action(*WRITES, "delete")))
-    written = rows.filter(_action(*WRITES, "delete")).select(key)
-    looked = rows.filter(UNEXPLAINED).group_by(key).agg(pl.len().alias("n"))
-    return looked.join(written, on=key, how="anti").group_by(group).agg(pl.col("n").max().alias("repeat.max"))
-
-
-_SHIFT_COLUMNS: Final = (
-    "session", "seq.gap_s", "event.action", "event.outcome", "op.code", "explained", "subject.token",
+_TEXTS: Final = ("subject.token", "household.token", "subject.home", "op.code", "session")
+_PLACES: Final = ("system.id", "src.device")
+_NUMBERS: Final = pl.col("bytes.out", "amount", "resource.count").fill_null(0)
+_ALL_MARKS: Final = tuple(expr.fill_null(False).alias(name) for name, expr in MARKS.items())
+_OF_DAYS: Final = tuple(expr for expr in _ALL_MARKS if "subject.step" not in expr.meta.root_names())
+_DISTINCT: Final = tuple(pl.col(name).unique().drop_nulls().sort().implode() for name in _PLACES)
+_SEQUENCE: Final = (pl.col("seq.gap_s").fill_null(-np.inf), pl.col("src.ip").is_not_null().alias("addressed"))
+_AT_FIRST: Final = (
+    pl.col("actor.id", "session.id"), pl.col("actor.since_seen_days").alias("days.since_seen"),
+    pl.col("time.hour").alias("hour.first"),
 )  # fmt: skip
 
 
-def _shifts(idle: pl.DataFrame) -> pl.DataFrame:
-    """How the work after the longest pause differs from the work before it, for events of sessions with such a pause."""
-    if idle.is_empty():
-        return pl.DataFrame(schema={"session": pl.String, "shift.ops": pl.Float64, "shift.unexplained": pl.Float64})
-    gap = pl.col("seq.gap_s")
-    resumed = pl.col("place").get(gap.fill_null(-1.0).arg_max()).over("session")
-    idle = idle.with_row_index("place").with_columns((pl.col("place") >= resumed).alias("after"))
-    # Log-on and log-off belong to neither pattern.
-    work = idle.filter(~_action("logon", "logoff", "timeout", "lock"))
-    after = pl.col("after")
-    per_op = (
-        work.filter(pl.col("op.code").is_not_null())
-        .group_by("session", "op.code")
-        .agg((~after).any().alias("b"), after.any().alias("a"))
+def _summed(rows: pl.DataFrame, group: Sequence[str], marks: Sequence[pl.Expr]) -> tuple[Sums, dict[str, Any]]:
+    """What sessions and days have in common, by group."""
+    groups = Groups(rows, group)
+    places = {column.name: column.explode(empty_as_null=False) for column in rows.select_seq(_DISTINCT)}
+    numbers = (coded(*_TEXTS), *(ranked(name, texts) for name, texts in places.items()))
+    sums = Sums(groups, rows.select_seq(*marks, _NUMBERS, *numbers))
+    time, good, judged = (
+        rows["time.occurred"].to_numpy(),
+        groups.count(sums.of("explained")),
+        groups.count(sums.of("judged")),
     )
-    ops = per_op.group_by("session").agg(
-        pl.when(pl.col("a").any() & pl.col("b").any())
-        .then(1 - (pl.col("a") & pl.col("b")).sum() / pl.len())
-        .otherwise(0.0)
-        .alias("shift.ops")
-    )  # fmt: skip
-    share = work.filter(ACCESS).group_by("session").agg(
-        (UNEXPLAINED.filter(after).mean() - UNEXPLAINED.filter(~after).mean()).fill_null(0.0).alias("shift.unexplained")
-    )  # fmt: skip
-    return ops.join(share, on="session", how="full", coalesce=True)
+    out: dict[str, Any] = {
+        "actor.type": sums.first(rows["actor.type"], "typed"),
+        "first": groups.whole(np.minimum, time),
+        "last": groups.whole(np.maximum, time),
+        "explained": known(good / np.maximum(judged, 1), judged > 0),
+        **rows.select_seq(pl.col(PEOPLE))[groups.last()].to_dict(),
+        "emergency.active": groups.count(sums.of("emergency")) > 0,
+        "presence.overtime": groups.count(sums.of("overtime")) > 0,
+        **{name: sums.feature(feature) for name, feature in SHARED.items()},
+        **{name: groups.most_frequent(sums.of(name), texts) for name, texts in places.items()},
+        "repeat.max": _repeats(sums),
+    }
+    return sums, out
 
 
-def _explained_share() -> pl.Expr:
-    judged = pl.col("explained").is_not_null().sum()
-    good = (pl.col("explained") == "explained").sum()
-    return pl.when(judged > 0).then(good / judged.clip(1)).alias("explained")
+def _repeats(sums: Sums) -> NDArray[np.int64]:
+    """Most accesses to one unexplained subject that led to no entry, per group; 0 where there is none."""
+    groups, subjects = sums.groups, sums.of("subject.token")
+    there = subjects != NULL
+    looked = groups.keys(subjects, there & sums.of("unexplained"))
+    written = groups.keys(subjects, there & (sums.of("write") | sums.of("delete")))
+    starts = beginnings(looked)
+    pairs, often = looked[starts], np.diff(np.append(starts, len(looked)))
+    left = ~np.isin(pairs, written)
+    out = np.zeros(len(groups), dtype=np.int64)
+    np.maximum.at(out, group_of(pairs[left]), often[left])
+    return out
+
+
+def _runs_of_steps(sums: Sums) -> NDArray[np.int64]:
+    """Longest run of accesses in which each subject number is next to the one before, per group; 0 where there is none."""
+    groups, out = sums.groups, np.zeros(len(sums.groups), dtype=np.int64)
+    places = groups.marked(sums.of("in_steps"))
+    number, follows, at = groups.number[places], sums.of("next")[places], np.arange(len(places))
+    begins = np.zeros(len(places), dtype=np.bool_)
+    begins[beginnings(number)] = True
+    # The last place that belongs to no run: one that does not follow, or the one before the group begins.
+    before = np.maximum.accumulate(np.where(follows, np.where(begins, at - 1, -1), at))
+    np.maximum.at(out, number[follows], (at - before)[follows])
+    return out
+
+
+def _shifts(sums: Sums, gaps: Float64, longest: Float64) -> dict[str, Float64]:
+    """How the work after the longest pause differs from the work before it; 0 for groups without such a pause."""
+    groups, doing = sums.groups, sums.of("doing")
+    idle = (longest >= IDLE_S)[groups.number]
+    resumed = groups.first(idle & (gaps == longest[groups.number]))
+    after = np.arange(len(idle)) >= resumed[groups.number]
+    ops = sums.of("op.code")
+    # An operation that was used before and after stands twice, one behind the other.
+    used = groups.keys((ops << 1 | after).astype(np.uint32), idle & doing & (ops != NULL))
+    starts = beginnings(used >> 1)
+    new, old = used[np.append(starts, len(used))[1:] - 1] & 1 == 1, used[starts] & 1 == 0
+    n_new, n_old, n_both, n_every = (
+        np.bincount(group_of(used[starts][which]), minlength=len(groups)) for which in (new, old, new & old, new | old)
+    )
+    worked, unexplained = idle & doing & sums.of("access"), sums.of("unexplained")
+    seen = [groups.count(worked & part) for part in (after, ~after)]
+    share_new, share_old = (
+        groups.count(worked & part & unexplained) / np.maximum(count, 1)
+        for part, count in zip((after, ~after), seen, strict=True)
+    )
+    return {
+        "shift.ops": np.where((n_new > 0) & (n_old > 0), 1 - n_both / np.maximum(n_every, 1), 0.0),
+        "shift.unexplained": np.where((seen[0] > 0) & (seen[1] > 0), share_new - share_old, 0.0),
+    }
+
+
+def _dwell(sums: Sums, gaps: Float64) -> pl.Series:
+    """Median seconds between an access and the event before it, per group; pauses left out."""
+    where = sums.of("access") & (gaps > -np.inf) & (gaps < IDLE_S)
+    found = pl.DataFrame([pl.Series("group", sums.groups.number[where]), pl.Series("dwell_s", gaps[where])])
+    medians = found.group_by("group").agg(pl.col("dwell_s").median())
+    at = np.full(len(sums.groups), -1, dtype=np.int64)
+    at[medians["group"].to_numpy()] = np.arange(medians.height)
+    return taken(medians["dwell_s"], at)
 
 
 def most_frequent(rows: pl.DataFrame, group: Sequence[str], column: str) -> pl.DataFrame:
@@ -191,15 +262,6 @@ def most_frequent(rows: pl.DataFrame, group: Sequence[str], column: str) -> pl.D
     counted = rows.select(*group, column).drop_nulls(column).group_by(*group, column).len("_n")
     first = counted.sort("_n", column, descending=[True, False]).unique(group, keep="first", maintain_order=True)
     return first.drop("_n")
-
-
-def _with(out: pl.DataFrame, group: Sequence[str], *extras: pl.DataFrame) -> pl.DataFrame:
-    """Add what was found out apart, by group."""
-    # Joined to the names alone, and only then put beside the many columns.
-    beside = out.select(group)
-    for extra in extras:
-        beside = beside.join(extra, on=group, how="left", maintain_order="left")
-    return out.hstack(beside.drop(group))
 
 
 def sessions(rows: pl.DataFrame) -> pl.DataFrame:
@@ -214,44 +276,54 @@ def sessions(rows: pl.DataFrame) -> pl.DataFrame:
         `PEOPLE`, `SHARED` and `SESSION_ONLY`, and `pace_per_min`, `step.run`, `repeat.max`, `shift.ops`,
         `shift.unexplained`.
     """
-    exprs = [expr.alias(name) for name, (expr, _) in (SHARED | SESSION_ONLY).items()]
-    out = rows.group_by("session", maintain_order=True).agg(
-        pl.col("actor.id").first(),
-        pl.col("actor.type").drop_nulls().first(),
-        pl.col("src.ip").drop_nulls().first(),
-        pl.col("session.id").first(),
-        pl.col("time.occurred").min().alias("first"),
-        pl.col("time.occurred").max().alias("last"),
-        _explained_share(),
-        *(pl.col(name).last() for name in PEOPLE),
-        _true("emergency.active").any().alias("emergency.active"),
-        _true("presence.overtime").any().alias("presence.overtime"),
-        *exprs,
-    )
-    idle = out.filter(pl.col("gap_max_s") >= IDLE_S)["session"]
-    pauses = rows.select(_SHIFT_COLUMNS).filter(pl.col("session").is_in(idle.implode()))
-    out = _with(
-        out, ["session"], most_frequent(rows, ["session"], "system.id"),
-        most_frequent(rows, ["session"], "src.device"), _runs_of_steps(rows), _repeats(rows, ["session"]),
-        _shifts(pauses),
-    )  # fmt: skip
-    return out.with_columns(
-        (pl.col("events") / pl.col("duration_min").clip(1.0)).alias("pace_per_min"),
-        pl.col("step.run", "repeat.max").fill_null(0).cast(pl.Int64),
-        pl.col("shift.ops", "shift.unexplained").fill_null(0.0),
-    ).sort("last", "session")
+    sums, out = _summed(rows, ["session"], (*_ALL_MARKS, *_SEQUENCE))
+    groups, gaps = sums.groups, sums.of("seq.gap_s")
+    longest = groups.whole(np.maximum, gaps)
+    out |= {
+        "session": groups.names["session"],
+        **rows.select_seq(_AT_FIRST)[groups.first()].to_dict(),
+        "src.ip": sums.first(rows["src.ip"], "addressed"),
+        "dwell_s": _dwell(sums, gaps),
+        "gap_max_s": np.where(longest > -np.inf, longest, 0.0),
+        "step.share": groups.count(sums.of("next") & sums.of("access")) / np.maximum(out["n.accesses"], 1),
+        "step.run": _runs_of_steps(sums),
+        **_shifts(sums, gaps, longest),
+    }
+    return _frame(out).select_seq(_SESSION).sort("last", "session")
+
+
+def _frame(columns: Mapping[str, NDArray[Any] | pl.Series]) -> pl.DataFrame:
+    return pl.DataFrame([pl.Series(name, values) for name, values in columns.items()])
 
 
 def _columns_of(*expressions: pl.Expr) -> set[str]:
     return {name for expression in expressions for name in expression.meta.root_names()}
 
 
+_BOTH: Final = (
+    "explained", *PEOPLE, "emergency.active", "presence.overtime", *SHARED,
+)  # fmt: skip
+_DURATION: Final = in_units(pl.col("last") - pl.col("first"), MINUTE_MS)
+# Columns of `sessions` and of `days`, in their order.
+_SESSION: Final = (
+    pl.col("session", "actor.id", "actor.type", "src.ip", "session.id", "first", "last", *_BOTH),
+    _DURATION.alias("duration_min"),
+    pl.col(*[name for name in SESSION_ONLY if name != "duration_min"], *_PLACES),
+    pl.col("step.run", "repeat.max", "shift.ops", "shift.unexplained"),
+    (pl.col("events") / _DURATION.clip(1.0)).alias("pace_per_min"),
+)
+_DAY: Final = pl.col(
+    "time.date", "actor.id", "actor.type", "first", "last", *_BOTH, "sessions", "systems", "near_limit", *_PLACES,
+    "repeat.max",
+)  # fmt: skip
+
 # What the summary of a session, and of a day, needs of an event.
 SESSION_COLUMNS: Final = tuple(
     sorted(
-        _columns_of(*(expr for expr, _ in (SHARED | SESSION_ONLY).values()))
-        | {"event.id", "session", "session.id", "system.id", "src.ip", "presence.overtime", "emergency.active", *PEOPLE}
-        | {"actor.id", "actor.type", "explained"}
+        _columns_of(*_ALL_MARKS)
+        | {feature.column for feature in SHARED.values() if feature.column}
+        | {"event.id", "session", "session.id", "system.id", "src.ip", "time.occurred", "time.hour", *PEOPLE}
+        | {"actor.id", "actor.type", "actor.since_seen_days", "seq.gap_s"}
     )
 )
 DAY_COLUMNS: Final = (
@@ -279,27 +351,16 @@ def days(rows: pl.DataFrame, export_limit: int | None) -> pl.DataFrame:
         `repeat.max`, `near_limit` (exports of 80 to 99 % of the limit; null without one), `first`, `last` (UTC ms).
     """
     rows = rows.filter(pl.col("actor.id").is_not_null())
-    near = (
-        (_action("export", "copy", "send", "print") & pl.col("resource.count").is_between(0.8 * export_limit, export_limit - 1)).sum()
-        if export_limit
-        else pl.lit(None, dtype=pl.Int64).first()
-    )  # fmt: skip
     group = ["time.date", "actor.id"]
-    out = rows.group_by(group, maintain_order=True).agg(
-        pl.col("actor.type").drop_nulls().first(),
-        pl.col("time.occurred").min().alias("first"),
-        pl.col("time.occurred").max().alias("last"),
-        _explained_share(),
-        *(pl.col(name).last() for name in PEOPLE),
-        _true("emergency.active").any().alias("emergency.active"),
-        _true("presence.overtime").any().alias("presence.overtime"),
-        *(expr.alias(name) for name, (expr, _) in SHARED.items()),
-        pl.col("session").n_unique().alias("sessions"),
-        pl.col("system.id").drop_nulls().n_unique().alias("systems"),
-        near.cast(pl.Int64).alias("near_limit"),
-    )
-    out = _with(
-        out, group, most_frequent(rows, group, "system.id"), most_frequent(rows, group, "src.device"),
-        _repeats(rows, group),
-    )  # fmt: skip
-    return out.with_columns(pl.col("repeat.max").fill_null(0).cast(pl.Int64)).sort(group)
+    near = _action("export", "copy", "send", "print")
+    if export_limit:
+        near &= pl.col("resource.count").is_between(0.8 * export_limit, export_limit - 1)
+    sums, out = _summed(rows, group, (*_OF_DAYS, near.fill_null(False).alias("near")))
+    groups, systems = sums.groups, sums.of("system.id")
+    limit = groups.count(sums.of("near")).astype(np.int64)
+    out |= groups.names.to_dict() | {
+        "sessions": groups.distinct(groups.keys(sums.of("session"))),
+        "systems": groups.distinct(groups.keys(systems, systems != NULL)),
+        "near_limit": known(limit, np.full(len(groups), bool(export_limit))),
+    }
+    return _frame(out).select_seq(_DAY).sort(group)
