@@ -37,7 +37,7 @@ def test_it_is_said_in_the_same_words(monkeypatch: pytest.MonkeyPatch):
     small, again, narrow, packed = said()
 
     assert none == [0, 0]
-    assert min(narrow, packed) > 10
+    assert min(narrow, packed) > 5
     assert late == again > 10
     assert len(plain) > 5
     assert small == plain
