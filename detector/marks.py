@@ -113,12 +113,12 @@ class Marks:
         result = np.zeros(len(rows), dtype=np.bool_)
         places = np.flatnonzero(rows)
         if len(places):
-            named = [name for name in sigma.fields(tree) if name in self.schema]
+            named = tuple((name, self.schema[name]) for name in sigma.fields(tree) if name in self.schema)
             if not named:
                 return rows & bool(pl.select(sigma.expression(tree, self.schema)).item())
-            asked = self.frame.select(named)
-            asked = asked if len(places) == len(rows) else asked[places]
-            result[places] = asked.select(sigma.expression(tree, self.schema)).to_series().to_numpy()
+            asked = self.frame[[name for name, _ in named]]
+            asked = asked if len(places) == len(rows) else asked[index(places)]
+            result[places] = asked.select(_asking(tree, named)).to_series().to_numpy()
         return result
 
     def _is_cheap(self, tree: sigma.Tree) -> bool:
@@ -176,22 +176,28 @@ class Marks:
         new = sorted(fields - self._texts.keys())
         if not new:
             return
-        distinct = self.frame.select(pl.col(name).drop_nulls().unique().implode() for name in new)
-        texts = {name: distinct[name].explode() for name in new}
-        self._texts |= {name: None if len(found) > FEW_TEXTS else {} for name, found in texts.items()}
-        few = [(name, found) for name, found in texts.items() if self._texts[name] is not None]
-        every = pl.concat([pl.Series([], dtype=pl.String), *(found.alias("") for _, found in few)])
-        names = [name for name, found in few for _ in range(len(found))]
-        for name, text, folded in zip(names, every, every.str.to_lowercase(), strict=True):
-            known = self._texts[name]
-            if known is not None:
-                known.setdefault(folded, []).append(text)
+        distinct = self.frame.select(pl.col(name).drop_nulls().unique().head(FEW_TEXTS + 1).implode() for name in new)
+        for name, texts in zip(new, distinct.row(0), strict=True):
+            known: dict[str, list[str]] = {}
+            for text in texts:
+                known.setdefault(_folded(text), []).append(text)
+            self._texts[name] = None if len(texts) > FEW_TEXTS else known
 
 
 def index(rows: npt.NDArray[Any]) -> pl.Series:
     """Places in a frame, to take rows by."""
     # Polars takes rows by 32-bit numbers at an eighth of the cost.
     return pl.Series(rows.astype(np.uint32))
+
+
+def _folded(text: str) -> str:
+    """As `sigma.expression` compares a text without case."""
+    return text.lower() if text.isascii() else _folded_as_polars_does(text)
+
+
+@lru_cache(maxsize=4096)
+def _folded_as_polars_does(text: str) -> str:
+    return str(pl.Series([text]).str.to_lowercase()[0])
 
 
 @lru_cache(maxsize=64)
@@ -207,6 +213,11 @@ def _kind_of(dtype: pl.DataType) -> _Kind:
 def _compared(atom: sigma.Atom, dtype: pl.DataType) -> pl.Expr:
     """A comparison under a name of its own."""
     return sigma.expression(atom, {atom.field: dtype}).alias(repr(atom))
+
+
+@lru_cache(maxsize=4096)
+def _asking(tree: sigma.Tree, columns: tuple[tuple[str, pl.DataType], ...]) -> pl.Expr:
+    return sigma.expression(tree, dict(columns))
 
 
 def _some(masks: list[Bools], nowhere: Bools) -> Bools:

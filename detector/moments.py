@@ -31,9 +31,13 @@ PAGING: Final = MOMENTS | {"family": pl.String(), "p": pl.Float64(), "risk": pl.
 ALWAYS_PAGES: Final = "evidence"
 
 
+_NO_MOMENTS: Final = pl.DataFrame(schema=MOMENTS)
+_NONE: Final = pl.DataFrame(schema=PAGING)
+
+
 def none() -> pl.DataFrame:
     """No moment that pages."""
-    return pl.DataFrame(schema=PAGING)
+    return _NONE
 
 
 def at_once(rule: Rule) -> bool:
@@ -60,10 +64,12 @@ def of(found: pl.DataFrame, rows: pl.DataFrame, rules: Iterable[Rule], threshold
     Returns:
         Rows of `MOMENTS`, in the order of `found`; what is excused is left out.
     """
+    if found.is_empty():
+        return _NO_MOMENTS
     chosen = [rule.name for rule in rules if rule.category == "event" and may_page(rule, thresholds)]
     found = found.filter(pl.col("rule").is_in(chosen) & ~pl.col("excused"))
     if found.is_empty():
-        return pl.DataFrame(schema=MOMENTS)
+        return _NO_MOMENTS
     place = pl.coalesce("src.device", "src.ip", "agent.id", "source.id", pl.lit(""))
     told = rows.filter(pl.col("event.id").is_in(found["event.id"].implode())).select(
         "event.id", "session", pl.col("time.date").alias("date"),
