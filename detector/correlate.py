@@ -151,7 +151,7 @@ def _advanced(
     groups = reach.numbered(rows["group"])
     told = Rows(
         rule, rule * (int(groups.max()) + 1) + groups, rows["time.occurred"].to_numpy(),
-        rows["folded"].is_not_null().to_numpy(), rows["base"], rows["value"],
+        rows["folded"].is_not_null().to_numpy(), np.arange(rows.height), rows["base"].rechunk(), rows["value"].rechunk(),
     )  # fmt: skip
     kept, close = reach.sift(told, found.height, list(correlations.values()))
     folded, hits = _counted(rows[index(close)], rule[close], correlations)

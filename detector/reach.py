@@ -35,25 +35,28 @@ class Rows:
         group: A number for each group of each correlation.
         times: UTC ms.
         folded: Whether it is a folded window.
-        bases, values: Texts.
+        place: Where its texts are.
+        bases, values: Texts, of these rows and others.
     """
 
     rule: Ints
     group: Ints
     times: Ints
     folded: Bools
+    place: Ints
     bases: pl.Series
     values: pl.Series
 
-    def at(self, places: Ints) -> Rows:
+    def at(self, rows: Ints) -> Rows:
         """Some of them."""
-        if len(places) == len(self.rule):
+        if len(rows) == len(self.rule):
             return self
-        rows = index(places)
-        return Rows(
-            self.rule[places], self.group[places], self.times[places], self.folded[places], self.bases[rows],
-            self.values[rows],
-        )  # fmt: skip
+        own = self.rule[rows], self.group[rows], self.times[rows], self.folded[rows], self.place[rows]
+        return Rows(*own, self.bases, self.values)
+
+    def of(self, texts: pl.Series, rows: Ints) -> pl.Series:
+        """The texts of some of them."""
+        return texts[index(self.place[rows])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,10 @@ class Bounds:
         """Which rows are of correlations of a kind."""
         return np.flatnonzero(np.array([one.kind == kind for one in self.correlations])[rule])
 
-    def chains(self, rule: Ints) -> Iterator[tuple[Correlation, Ints]]:
-        """Ordered correlations, and which rows are theirs."""
+    def of_kind(self, kind: str, rule: Ints) -> Iterator[tuple[Correlation, Ints]]:
+        """Correlations of a kind, and which rows are theirs."""
         for place, one in enumerate(self.correlations):
-            if one.kind == "temporal_ordered" and len(mine := np.flatnonzero(rule == place)):
+            if one.kind == kind and len(mine := np.flatnonzero(rule == place)):
                 yield one, mine
 
 
@@ -119,9 +122,9 @@ def sifted(rows: Rows, bounds: Bounds) -> tuple[Bools, Bools]:
     for kind, texts in (("value_count", rows.values), ("temporal", rows.bases)):
         mine = bounds.kind(kind, rows.rule)
         if len(mine):
-            enough[mine] = _distinct(rows.group[mine], texts[index(mine)]) >= least[mine]
-    for correlation, mine in bounds.chains(rows.rule):
-        group, bases = rows.group[mine], rows.bases[index(mine)]
+            enough[mine] = _distinct(rows.group[mine], rows.of(texts, mine)) >= least[mine]
+    for correlation, mine in bounds.of_kind("temporal_ordered", rows.rule):
+        group, bases = rows.group[mine], rows.of(rows.bases, mine)
         wanted = _wanted(correlation)
         counts = {name: np.bincount(group[_is(bases, name)], minlength=size) for name in wanted}
         whole = np.all([counts[name] >= n for name, n in wanted.items()], axis=0) | (lengths > MOST_WAITING)
@@ -153,7 +156,7 @@ def parted(rows: Rows, bounds: Bounds) -> tuple[Bools, Bools]:
     kept = fits & (found.times + bounds.reach[rule] > found.end)
     groups = np.zeros(size, dtype=np.bool_)
     groups[found.group[near | (least <= 0)]] = True
-    for _, mine in bounds.chains(rule):
+    for _, mine in bounds.of_kind("temporal_ordered", rule):
         waiting = np.bincount(found.group[mine][kept[mine]], minlength=size)
         groups |= waiting > MOST_WAITING
     near = groups[found.group]
@@ -166,14 +169,16 @@ def _near(found: Sorted, rows: Rows, rule: Ints, bounds: Bounds) -> tuple[Bools,
     near = many(found, least)
     mine = bounds.kind("value_count", rule)
     if len(mine):
-        near[mine] = various(found, rows.values, least)[mine]
-    for place, correlation in enumerate(bounds.correlations):
-        if correlation.kind == "temporal" and len(mine := np.flatnonzero(rule == place)):
-            near[mine] = some(found, rows.bases, correlation)[mine]
-    for correlation, mine in bounds.chains(rule):
-        near[mine] = each(found, rows.bases, _wanted(correlation))[mine]
+        near[mine] = various(found, rows.of(rows.values, found.order), least)[mine]
+    ordered = [*bounds.of_kind("temporal", rule), *bounds.of_kind("temporal_ordered", rule)]
+    bases = rows.of(rows.bases, found.order) if ordered else rows.bases
+    for correlation, mine in ordered:
+        if correlation.kind == "temporal":
+            near[mine] = some(found, bases, correlation)[mine]
+            continue
+        near[mine] = each(found, bases, _wanted(correlation))[mine]
         if correlation.least > 0:
-            fits[mine] = begun(found, rows.bases, correlation.bases[0].name)[mine]
+            fits[mine] = begun(found, bases, correlation.bases[0].name)[mine]
     return near, fits
 
 
@@ -256,8 +261,11 @@ def many(rows: Sorted, least: Ints) -> Bools:
 
 
 def various(rows: Sorted, values: pl.Series, least: Ints) -> Bools:
-    """Where there may be so many distinct values in the window: no more than the times the value changes in it, and one."""
-    told = numbered(values)[rows.order]
+    """Where there may be so many distinct values in the window: no more than the times the value changes in it, and one.
+
+    The values in the order of the rows.
+    """
+    told = numbered(values)
     known = np.flatnonzero(told)
     changes = np.zeros(len(told), dtype=np.int64)
     # The first value of a group counts whatever the group before it ends with.
@@ -292,6 +300,6 @@ def begun(rows: Sorted, bases: pl.Series, first: str) -> Bools:
 
 
 def _within(rows: Sorted, bases: pl.Series, base: str, low: Ints) -> Ints:
-    total = np.cumsum(_is(bases, base)[rows.order])
+    total = np.cumsum(_is(bases, base))
     before = np.where(low > 0, total[np.maximum(low - 1, 0)], 0)
     return np.asarray(total[rows.high] - before)

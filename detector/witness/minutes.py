@@ -16,7 +16,7 @@ from detector.witness.agent import Minute
 from detector.witness.boot import Round
 from detector.witness.numbers import Run
 from detector.witness.source import Lines
-from detector.witness.summary import BEAT, DOUBT, EXPECTED, ROUND_MS
+from detector.witness.summary import BEAT, DOUBT, EXPECTED, NUMBERS, ROUND_MS
 
 # A range of numbers: lo, first, first_id, hi, last, last_id.
 _Range = tuple[int, int, str, int, int, str]
@@ -40,49 +40,52 @@ def of_agents(rows: pl.DataFrame) -> dict[str, dict[int, Minute]]:
     ordered = rows[[*_ORDER, "kind", "n", "stopping"]].sort(_ORDER, maintain_order=True)
     for (who, boot, tick), same in groupby(ordered.iter_rows(), key=itemgetter(0, 1, 2)):
         minute = found.setdefault(who, {}).setdefault(tick, Minute([], [], []))
-        by_kind: dict[str, list[Any]] = {}
-        for row in same:
-            by_kind.setdefault(row[9], []).append(row)
-        doubts, beats = by_kind.pop(DOUBT, ()), _rounds(by_kind.pop(BEAT, ()))
-        ranges = [row[3:9] for rest in by_kind.values() for row in rest]
-        # A heartbeat has a number as well.
-        numbers = (
-            sorted([*ranges, *(one for one, _ in beats)]) if ranges and beats else ranges or [one for one, _ in beats]
-        )
-        minute.numbers.extend((boot, run) for run in _runs(numbers, tick))
-        minute.doubts.extend((boot, run) for run in _runs([row[3:9] for row in doubts], tick))
-        minute.rounds.extend((boot, one) for _, one in beats)
+        rows_, doubts = list(same), []
+        beats = [row for row in rows_ if row[9] == BEAT]
+        ranges, rounds = _rounds(beats)
+        if len(beats) < len(rows_):
+            # A heartbeat has a number as well.
+            ranges = sorted([*ranges, *(row[3:9] for row in rows_ if row[9] == NUMBERS)])
+            doubts = [row[3:9] for row in rows_ if row[9] == DOUBT]
+        minute.numbers.extend([(boot, run) for run in _runs(ranges, tick)])
+        minute.doubts.extend([(boot, run) for run in _runs(doubts, tick)])
+        minute.rounds.extend([(boot, one) for one in rounds])
     return found
 
 
 def _runs(ranges: Iterable[_Range], tick: int) -> list[Run]:
     """Join ranges, in their order, that touch or overlap."""
-    out: list[Run] = []
-    for lo, first, first_id, hi, last, last_id in ranges:
-        if out and lo <= out[-1].hi + 1:
-            run = out[-1]
-            end = max((run.hi, run.t_hi, run.id_hi), (hi, last, last_id))
-            out[-1] = run._replace(hi=end[0], t_hi=end[1], id_hi=end[2])
+    joined: list[list[tuple[int, int, str]]] = []
+    for one in ranges:
+        begin, end = one[:3], one[3:]
+        if joined and begin[0] <= joined[-1][1][0] + 1:
+            joined[-1][1] = max(joined[-1][1], end)
         else:
-            out.append(Run(lo, hi, first, last, first_id, last_id, tick, tick))
-    return out
+            joined.append([begin, end])
+    return [
+        Run(lo, hi, first, last, first_id, last_id, tick, tick) for (lo, first, first_id), (hi, last, last_id) in joined
+    ]
 
 
-def _rounds(rows: Iterable[Sequence[Any]]) -> list[tuple[_Range, Round]]:
+def _rounds(rows: Iterable[Sequence[Any]]) -> tuple[list[_Range], list[Round]]:
     """Heartbeats of one round (one per partition, numbers in a row): their numbers, and what the first of them declares."""
-    out: list[tuple[_Range, Round]] = []
-    before = None
-    for _, _, _, lo, first, first_id, hi, last, last_id, _, n, stopping in rows:
+    together: list[list[Any]] = []
+    before, at = None, 0
+    for row in rows:
+        lo, first = row[3], row[4]
         # A number that comes twice counts once, the earlier one, whatever order they came in.
-        if before is not None and lo == before[0]:
+        if lo == before:
             continue
-        if before is not None and lo == before[0] + 1 and abs(first - before[1]) <= ROUND_MS:
-            numbers, one = out[-1]
-            out[-1] = (*numbers[:3], hi, last, last_id), one._replace(hi=hi, stopping=one.stopping or bool(stopping))
+        if before is not None and lo == before + 1 and abs(first - at) <= ROUND_MS:
+            together[-1][1] = row
+            together[-1][2] |= bool(row[11])
         else:
-            out.append(((lo, first, first_id, hi, last, last_id), Round(lo, hi, first, first_id, n, bool(stopping))))
-        before = lo, first
-    return out
+            together.append([row, row, bool(row[11])])
+        before, at = lo, first
+    return (
+        [(*begin[3:6], *end[6:9]) for begin, end, _ in together],
+        [Round(begin[3], end[6], begin[4], begin[5], begin[10], stopping) for begin, end, stopping in together],
+    )
 
 
 def of_sources(rows: pl.DataFrame) -> tuple[dict[str, dict[int, Lines]], dict[str, int]]:
