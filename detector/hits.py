@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 import polars as pl
@@ -60,11 +61,15 @@ def _excused(rule: rulebook.Rule) -> pl.Expr:
 def wanted_columns(rule: rulebook.Rule) -> list[str]:
     """Columns that the sentences of a rule name."""
     block = rule.block
-    templates = (block.text.ja, block.text.en, block.check_first.ja, block.check_first.en)
-    named = [field for template in templates for _, field in wording.placeholders(template)]
+    named = _named((block.text.ja, block.text.en, block.check_first.ja, block.check_first.en))
     if block.observed:
-        named.append(block.observed.field)
+        named = (*named, block.observed.field)
     return list(dict.fromkeys([*ALWAYS, *named]))
+
+
+@lru_cache(maxsize=4096)
+def _named(templates: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(field for template in templates for _, field in wording.placeholders(template))
 
 
 def _values(rule: rulebook.Rule, schema: pl.Schema, extra: Sequence[str] = ()) -> pl.Expr:
@@ -121,27 +126,34 @@ def described(
     Returns:
         Rows of `HITS`, by the first row that a rule hit.
     """
+    if found.is_empty():
+        return none()
     by_name = {rule.name: rule for rule in rules}
-    parts = [none()]
-    has_related = "related" in rows.columns
-    for (name,), group in found.group_by(["rule"], maintain_order=True):
-        rule = by_name[str(name)]
-        used = {unit, event, time, "related", "about", "subject.token", *_EXCUSING, *wanted_columns(rule)}
-        chosen = rows[[column for column in rows.columns if column in used]][group["row"]]
+    by_rule = [(by_name[str(name)], rows_) for (name,), rows_ in found.group_by(["rule"], maintain_order=True)]
+    used = {unit, event, time, "related", "about", "subject.token", *_EXCUSING}
+    used.update(column for rule, _ in by_rule for column in wanted_columns(rule))
+    chosen = rows[[column for column in rows.columns if column in used]]
+    chosen = chosen[pl.concat([rows_["row"] for _, rows_ in by_rule])]
+    has_related = "related" in chosen.columns
+    told = chosen.select(
+        pl.col(unit).alias("unit"),
+        pl.concat([rows_["rule"] for _, rows_ in by_rule]).alias("rule"),
+        pl.col(time).alias("time"),
+        pl.col(event).alias("event.id"),
+        pl.col("related") if has_related else pl.concat_list(pl.col(event)).alias("related"),
+        pl.col("about") if has_related else _about(chosen.columns),
+    )
+    schema, start, parts = chosen.schema, 0, []
+    for rule, rows_ in by_rule:
         parts.append(
-            chosen.select(
-                pl.col(unit).alias("unit"),
-                pl.lit(rule.name).alias("rule"),
-                pl.col(time).alias("time"),
-                pl.col(event).alias("event.id"),
-                pl.col("related") if has_related else pl.concat_list(pl.col(event)).alias("related"),
-                pl.col("about") if has_related else _about(chosen.columns),
-                _values(rule, chosen.schema).alias("values"),
-                _observed(rule, chosen.schema).alias("observed"),
+            chosen[start : start + rows_.height].select(
+                _values(rule, schema).alias("values"),
+                _observed(rule, schema).alias("observed"),
                 _excused(rule).alias("excused"),
             )
         )
-    return pl.concat(parts)
+        start += rows_.height
+    return told.hstack(pl.concat(parts))
 
 
 def _about(columns: Sequence[str]) -> pl.Expr:
@@ -160,6 +172,8 @@ def correlated(rows: pl.DataFrame, edges: pl.DataFrame, rule: rulebook.Rule) -> 
     """
     if edges.is_empty():
         return none()
+    used = {"session", "time.occurred", "event.id", *_EXCUSING, *wanted_columns(rule)}
+    rows = rows[[column for column in rows.columns if column in used]]
     joined = edges.select("event.id", "count", "first", "related", "about").join(rows, on="event.id", how="inner")
     observed = pl.col("count").cast(pl.Float64)
     return joined.select(

@@ -311,11 +311,12 @@ def _event_hits(
     correlations = _correlations(rules, stage=1)
     candidates = correlate.candidates(marks, correlations, work)
     after, edges = correlate.advance_all(windows, candidates, correlations)
-    turned = heard.filter(pl.col("event.id").is_in(edges["event.id"].implode()))
-    by_rule = edges.partition_by("rule", as_dict=True)
-    for rule in rules.correlations(1):
-        if (rule.name,) in by_rule:
-            found.append(hits.correlated(turned, by_rule[rule.name,], rule))
+    if edges.height:
+        turned = heard.filter(pl.col("event.id").is_in(edges["event.id"].implode()))
+        by_rule = edges.partition_by("rule", as_dict=True)
+        for rule in rules.correlations(1):
+            if (rule.name,) in by_rule:
+                found.append(hits.correlated(turned, by_rule[rule.name,], rule))
     every = pl.concat(found)
     single = moments.of(every, heard, rules.rules, context.thresholds)
     return every, single, after, correlate.candidates(marks, _correlations(rules, stage=2))
