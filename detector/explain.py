@@ -8,6 +8,7 @@ has neither caseload nor recorded reasons, so that nothing can be said.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import polars as pl
@@ -56,20 +57,24 @@ def explain(enriched: pl.DataFrame) -> pl.DataFrame:
     """
     frame = enriched.drop("explained", "explained.by", strict=False)
     unsaid = [pl.lit(None, dtype=pl.String).alias(key) for key in _KEYS if key not in frame.columns]
-    return (
-        frame.with_columns(unsaid)
-        .with_columns(pl.when(_is_access() & ~_cannot_say()).then(_reason().fill_null("")).alias("explained.by"))
-        .with_columns(
-            pl.when(pl.col("explained.by") == "")
-            .then(pl.lit(UNEXPLAINED))
-            .when(pl.col("explained.by").is_in(PROOF))
-            .then(pl.lit(EXPLAINED))
-            .when(pl.col("explained.by").is_not_null())
-            .then(pl.lit(TO_CHECK))
-            .alias("explained"),
-            pl.when(pl.col("explained.by") != "").then(pl.col("explained.by")).alias("explained.by"),
-        )
-        .select(*frame.columns, "explained", "explained.by")
+    by, explained = _answers()
+    asked = frame.with_columns(unsaid) if unsaid else frame
+    return frame.hstack(asked.select(by).select(*explained))
+
+
+@cache
+def _answers() -> tuple[pl.Expr, tuple[pl.Expr, pl.Expr]]:
+    """The reason, "" for none; and from it `explained` and `explained.by`. Put together once, which takes a while."""
+    by = pl.col("explained.by")
+    return pl.when(_is_access() & ~_cannot_say()).then(_reason().fill_null("")).alias("explained.by"), (
+        pl.when(by == "")
+        .then(pl.lit(UNEXPLAINED))
+        .when(by.is_in(PROOF))
+        .then(pl.lit(EXPLAINED))
+        .when(by.is_not_null())
+        .then(pl.lit(TO_CHECK))
+        .alias("explained"),
+        pl.when(by != "").then(by).alias("explained.by"),
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import polars as pl
 
-from detector.enrich.intervals import BEGINNING, FOREVER, Bools, Codes, Ints, ends, starts
+from detector.enrich.intervals import BEGINNING, DAY_MS, FOREVER, Bools, Codes, Ints, ends, starts
 from registers.site import Site
 
 
@@ -59,8 +61,10 @@ class Batch:
 
     def __init__(self, events: pl.DataFrame) -> None:
         self.events = events
+        self._names = frozenset(events.columns)
         self.times: Ints = events["time.occurred"].cast(pl.Int64).fill_null(0).to_numpy()
         self.made: dict[str, pl.Series] = {}
+        self._present: dict[str, Bools] = {}
         nothing = np.full(events.height, -1, dtype=np.int64)
         self.days: Ints = nothing
         self.person: Ints = nothing
@@ -76,18 +80,22 @@ class Batch:
         """A column made by an earlier part, else of the events; all null where the key is absent."""
         if name in self.made:
             return self.made[name]
-        if name in self.events.columns:
-            return self.events[name]
-        return pl.Series(name, [None], dtype=pl.String).new_from_index(0, len(self))
+        if name in self._names:
+            return self.events.get_column(name)
+        return nothing(pl.String, len(self))
 
     def present(self, *names: str) -> Bools:
         """Rows in which none of these columns is null."""
-        result = np.ones(len(self), dtype=np.bool_)
-        for name in names:
-            column = self.column(name)
-            if column.null_count():
-                result &= column.is_not_null().to_numpy()
+        result = self._is_present(names[0])
+        for name in names[1:]:
+            result = result & self._is_present(name)
         return result
+
+    def _is_present(self, name: str) -> Bools:
+        found = self._present.get(name)
+        if found is None:
+            found = self._present[name] = present(self.column(name))
+        return found
 
     def add(self, name: str, values: pl.Series) -> None:
         self.made[name] = values.alias(name)
@@ -102,7 +110,15 @@ class Batch:
     def add_null(self, dtype: pl.DataType | type[pl.DataType], *names: str) -> None:
         """Add columns about which nothing can be said."""
         for name in names:
-            self.add(name, pl.Series([None], dtype=dtype).new_from_index(0, len(self)))
+            self.add(name, nothing(dtype, len(self)))
+
+
+def present(column: pl.Series) -> Bools:
+    """Rows in which a column is not null."""
+    nulls = column.null_count()
+    if nulls in (0, len(column)):
+        return np.full(len(column), nulls == 0)
+    return column.is_not_null().to_numpy()
 
 
 def booleans(values: Bools, known: Bools | None = None) -> pl.Series:
@@ -115,7 +131,7 @@ def take(values: pl.Series, rows: Ints) -> pl.Series:
     """The value of each row of a register; null for row −1."""
     known = rows >= 0
     if not known.any():
-        return pl.Series([None], dtype=values.dtype).new_from_index(0, len(rows))
+        return nothing(values.dtype, len(rows))
     return _masked(values[pl.Series(np.maximum(rows, 0).astype(np.uint32))], known)
 
 
@@ -124,19 +140,28 @@ def first_known(*columns: pl.Series) -> pl.Series:
     result = columns[0]
     for column in columns[1:]:
         if result.null_count() and column.null_count() < len(column):
-            result = result.zip_with(result.is_not_null(), column)
+            result = result.zip_with(pl.Series(present(result)), column)
     return result
 
 
 def local_days(moments: Ints, time_zone: str) -> Ints:
     """Calendar days since 1970-01-01 in a time zone. Open ends stay far outside every calendar."""
-    inside = np.clip(moments, 0, 253_402_300_799_999 - 86_400_000)
-    stamps = pl.from_epoch(pl.Series("at", inside), time_unit="ms")
-    days = stamps.dt.replace_time_zone("UTC").dt.convert_time_zone(time_zone).dt.date().to_physical()
-    result = days.cast(pl.Int64).to_numpy().copy()
+    inside = np.minimum(np.maximum(moments, 0), 253_402_300_799_999 - 86_400_000)
+    result = local_ms(inside, time_zone) // DAY_MS
     result[moments <= BEGINNING] = BEGINNING // 2
     result[moments >= FOREVER] = FOREVER // 2
     return result
+
+
+def local_ms(moments: Ints, time_zone: str) -> Ints:
+    """Milliseconds since 1970-01-01 on the clocks of a time zone."""
+    return pl.Series("at", moments).to_frame().select(_local(time_zone)).to_series().to_numpy()
+
+
+@lru_cache(maxsize=16)
+def _local(time_zone: str) -> pl.Expr:
+    stamps = pl.from_epoch(pl.col("at"), time_unit="ms").dt.replace_time_zone("UTC")
+    return stamps.dt.convert_time_zone(time_zone).dt.replace_time_zone(None).dt.epoch("ms")
 
 
 def departments(site: Site) -> dict[str, str]:
@@ -153,12 +178,13 @@ def as_codes(texts: pl.Series, words: dict[str, str]) -> pl.Series:
 
 def encode_present(codes: Codes, texts: pl.Series) -> Ints:
     """Like `Codes.encode`, but without looking up what is null (most keys of most events)."""
-    if texts.null_count() * 4 < len(texts):
+    nulls = texts.null_count()
+    if nulls * 4 < len(texts):
         return codes.encode(texts)
     result = np.full(len(texts), -1, dtype=np.int64)
-    if texts.null_count() < len(texts):
-        present = np.flatnonzero(texts.is_not_null().to_numpy())
-        result[present] = codes.encode(texts.gather(present))
+    if nulls < len(texts):
+        places = np.flatnonzero(present(texts))
+        result[places] = codes.encode(texts[pl.Series(places.astype(np.uint32))])
     return result
 
 
@@ -166,5 +192,15 @@ def _masked(series: pl.Series, known: Bools) -> pl.Series:
     if known.all():
         return series
     if not known.any():
-        return pl.Series(series.name, [None], dtype=series.dtype).new_from_index(0, len(series))
-    return series.zip_with(pl.Series(known), pl.Series([None], dtype=series.dtype))
+        return nothing(series.dtype, len(series))
+    return series.zip_with(pl.Series(known), _null(series.dtype))
+
+
+def nothing(dtype: pl.DataType | type[pl.DataType], length: int) -> pl.Series:
+    """So many nulls."""
+    return _null(dtype).new_from_index(0, length)
+
+
+@lru_cache(maxsize=64)
+def _null(dtype: pl.DataType | type[pl.DataType]) -> pl.Series:
+    return pl.Series([None], dtype=dtype)

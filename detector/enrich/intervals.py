@@ -40,12 +40,13 @@ class Codes:
     def __init__(self, *columns: pl.Series) -> None:
         texts = [column.cast(pl.String) for column in columns] or [pl.Series([], dtype=pl.String)]
         self.texts: pl.Series = pl.concat([t.alias("text") for t in texts]).drop_nulls().unique().sort()
-        self._frame = pl.DataFrame({"text": self.texts, "code": np.arange(len(self.texts), dtype=np.int64)})
         hashes = self.texts.hash().to_numpy()
         by_hash = np.argsort(hashes)
         self._by_hash = short(by_hash)
         self._hashes = hashes[by_hash]
-        self._unlike = len(np.unique(self._hashes)) == len(self._hashes)
+        unlike = len(np.unique(self._hashes)) == len(self._hashes)
+        # What looks a text up in a small table is made once; a large register is searched, which takes less memory.
+        self._enum = None if len(self.texts) > SMALL and unlike else pl.Enum(self.texts)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -55,10 +56,10 @@ class Codes:
         if not len(self.texts) or not len(texts):
             return np.full(len(texts), -1, dtype=np.int64)
         texts = texts.cast(pl.String).alias("text")
-        if len(self.texts) > SMALL and self._unlike:
+        if self._enum is None:
             return self._search(texts)
-        joined = texts.to_frame().join(self._frame, on="text", how="left", maintain_order="left")
-        return joined["code"].fill_null(-1).to_numpy()
+        codes = pl.col("text").cast(self._enum, strict=False).to_physical().cast(pl.Int64).fill_null(-1)
+        return texts.to_frame().select(codes).to_series().to_numpy()
 
     def _search(self, texts: pl.Series) -> Ints:
         """The same by binary search: a batch must not pay for hashing a large register."""
@@ -75,12 +76,12 @@ def short(places: Ints) -> Places:
 
 def pack(*columns: tuple[Ints, int]) -> Ints:
     """Combine codes into one key: `pack((person, len(persons)), (system, len(systems)))`; −1 where any code is −1."""
-    key = np.zeros(len(columns[0][0]), dtype=np.int64)
-    bad = np.zeros(len(key), dtype=np.bool_)
-    for codes, size in columns:
+    key, _ = columns[0]
+    signs = key
+    for codes, size in columns[1:]:
         key = key * max(size, 1) + codes
-        bad |= codes < 0
-    return np.where(bad, -1, key)
+        signs = signs | codes
+    return np.where(signs < 0, -1, key)
 
 
 def starts(moments: pl.Series) -> Ints:
@@ -105,25 +106,25 @@ class Index:
         self._moments = np.unique(moments[order])
         self._place = (rank.astype(np.int64) << 32) | np.searchsorted(self._moments, moments[order])
         first = np.searchsorted(rank, np.arange(len(distinct)))
-        self._first, self._last = short(first), short(np.append(first[1:], len(order)) - 1)
-        self._newest = moments[order][self._last] if len(order) else moments[:0]
+        newest = (np.append(first[1:], len(order)) - 1)[: len(distinct)]
+        # Behind the last stands what place −1 finds: no key at all.
+        self._first, self._last = short(first), short(np.append(newest, -1))
+        self._newest = np.append(moments[order][newest], BEGINNING)
         self._table = _direct(distinct)
         # Of keys that a table finds only how many they are is asked.
         self._keys = distinct if self._table is None else np.broadcast_to(np.int64(0), len(distinct))
 
     def before(self, keys: Ints, times: Ints) -> Ints:
         """Place in `order` of the last entry with moment ≤ time, per query; −1 if there is none."""
-        found = np.full(len(keys), -1, dtype=np.int64)
         rank = self._rank(keys)
-        asked = np.flatnonzero(rank >= 0)
-        rank, times = rank[asked], times[asked]
-        found[asked] = self._last[rank]
+        found = self._last[rank].astype(np.int64)
         # A register mostly speaks of what has begun: only where something is still to come must it be searched.
         early = np.flatnonzero(self._newest[rank] > times)
-        rank = rank[early]
-        sought = (rank << 32) | np.searchsorted(self._moments, times[early], side="right")
-        place = search(self._place, sought) - 1
-        found[asked[early]] = np.where(place >= self._first[rank], place, -1)
+        if len(early):
+            rank = rank[early]
+            sought = (rank << 32) | np.searchsorted(self._moments, times[early], side="right")
+            place = search(self._place, sought) - 1
+            found[early] = np.where(place >= self._first[rank], place, -1)
         return found
 
     def has(self, keys: Ints) -> Bools:
@@ -131,11 +132,11 @@ class Index:
         return np.asarray(self._rank(keys) >= 0)
 
     def _rank(self, keys: Ints) -> Ints:
-        """Place of each key among the distinct keys; −1 where it does not occur."""
+        """Place of each key (−1 or more) among the distinct keys; −1 where it does not occur."""
         if not len(self._keys):
             return np.full(len(keys), -1, dtype=np.int64)
         if self._table is not None:
-            return self._table[np.clip(keys, -1, len(self._table) - 2)].astype(np.int64)
+            return self._table[np.minimum(keys, len(self._table) - 2)].astype(np.int64)
         found = np.full(len(keys), -1, dtype=np.int64)
         asked = np.flatnonzero(keys >= 0)
         rank = np.minimum(search(self._keys, keys[asked]), len(self._keys) - 1)
@@ -160,20 +161,19 @@ class Timeline:
 
     def __init__(self, keys: Ints, start: Ints, end: Ints) -> None:
         self._index = Index(keys, start)
-        endless = not len(end) or int(end.min()) >= FOREVER
-        length = len(self._index.order)
-        self._end = np.broadcast_to(np.int64(FOREVER), length) if endless else end[self._index.order]
-        self._outer: Places = np.broadcast_to(np.int32(-1), length) if endless else _outer(self._index.rank, self._end)
+        self._rows = short(np.append(self._index.order, -1))  # the last for place −1, here and below
+        self._endless = not len(end) or int(end.min()) >= FOREVER
+        end = end[:0] if self._endless else end[self._index.order]
+        self._end, self._outer = np.append(end, FOREVER), _outer(self._index.rank[: len(end)], end)
 
     def row(self, keys: Ints, times: Ints) -> Ints:
         """Row of the register valid for each key at each time; −1 if there is none."""
         place = self._index.before(keys, times)
-        open_ = np.flatnonzero(place >= 0)
-        while len(open_):
-            open_ = open_[self._end[place[open_]] < times[open_]]
-            place[open_] = self._outer[place[open_]]
-            open_ = open_[place[open_] >= 0]
-        return _rows(self._index.order, place)
+        over = np.flatnonzero(self._end[place] < times) if not self._endless else place[:0]
+        while len(over):
+            place[over] = self._outer[place[over]]
+            over = over[self._end[place[over]] < times[over]]
+        return self._rows[place].astype(np.int64)
 
     def has(self, keys: Ints) -> Bools:
         """Whether the register has a row for the key at any time."""
@@ -224,33 +224,25 @@ class Cover:
     """Union of the intervals of each key. Intervals that touch (a renewal the next millisecond) are one."""
 
     def __init__(self, keys: Ints, start: Ints, end: Ints) -> None:
-        pieces, self._start, self._end = _merged(keys, start, end)
-        self._index = Index(pieces, self._start)  # in this order already: a place is a piece
+        pieces, start, end = _merged(keys, start, end)
+        self._index = Index(pieces, start)  # in this order already: a place is a piece
+        # The last is what place −1 stands for.
+        self._start, self._end = np.append(start, FOREVER), np.append(end, BEGINNING)
 
     def covers(self, keys: Ints, times: Ints) -> Bools:
         """Whether an interval of the key covers the time."""
-        return self._within(self._index.before(keys, times), times)
+        return np.asarray(self._end[self._index.before(keys, times)] >= times)
 
     def told(self, keys: Ints, times: Ints) -> Told:
         """All that can be said of a key at a time."""
         place = self._index.before(keys, times)
-        begun = place >= 0
-        within = self._within(place, times)
-        over = begun & ~within
-        since = np.full(len(keys), FOREVER, dtype=np.int64)
-        since[within] = self._start[place[within]]
-        ended = np.full(len(keys), BEGINNING, dtype=np.int64)
-        ended[over] = self._end[place[over]]
-        return Told(within, begun, since, ended)
+        end = self._end[place]
+        within = end >= times
+        return Told(within, place >= 0, np.where(within, self._start[place], FOREVER), np.where(within, BEGINNING, end))
 
     def has(self, keys: Ints) -> Bools:
         """Whether the key has an interval at any time."""
         return self._index.has(keys)
-
-    def _within(self, place: Ints, times: Ints) -> Bools:
-        if not len(self._end):
-            return np.zeros(len(place), dtype=np.bool_)
-        return np.asarray((place >= 0) & (self._end[place] >= times))
 
 
 def _merged(keys: Ints, start: Ints, end: Ints) -> tuple[Ints, Ints, Ints]:
@@ -269,9 +261,3 @@ def _merged(keys: Ints, start: Ints, end: Ints) -> tuple[Ints, Ints, Ints]:
     begins[1:] |= start[1:] > reach[:-1] + 1
     piece = np.flatnonzero(begins)
     return keys[piece], start[piece], np.maximum.reduceat(end, piece)
-
-
-def _rows(order: Places, place: Ints) -> Ints:
-    if not len(order):
-        return np.full(len(place), -1, dtype=np.int64)
-    return np.where(place >= 0, order[place].astype(np.int64), -1)
