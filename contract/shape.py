@@ -132,15 +132,19 @@ _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
 def _ordered(value: Any, node: _Node) -> Any:
-    # Nearly all values are plain: to ask each whether it is a mapping takes longer than all else.
+    # Nearly all values are plain: to call this for each, or to ask whether it is a mapping, takes longer than all else.
     if type(value) in _PLAIN:
         return value
     if isinstance(value, list | tuple):
-        return [_ordered(item, node) for item in value]
+        return [item if type(item) in _PLAIN else _ordered(item, node) for item in value]
     if not isinstance(value, Mapping):
         return value
     children = node.children
-    made = {key: _ordered(value[key], child) for key, child in children.items() if key in value}
+    made = {
+        key: found if type(found := value[key]) in _PLAIN else _ordered(found, child)
+        for key, child in children.items()
+        if key in value
+    }
     if len(made) < len(value):
         rest = sorted(key for key in value if key not in children)
         made |= {key: _ordered(value[key], _NOBODYS) for key in rest}

@@ -139,6 +139,8 @@ def _letters(records: Sequence[Arrived], whole: Mapping[int, Refusal], lines: Se
     """Dead letters, in the order of (record, byte); of a record that is refused whole just one."""
     told = [Refused(number, 0, refusal) for number, refusal in whole.items()]
     told += [one for one in lines if one.record not in whole]
+    if not told:
+        return rejected.empty()
     told.sort(key=lambda one: (one.record, one.byte))
     positions = [f"{(at := records[one.record]).topic}/{at.partition}/{at.offset}:{one.byte}" for one in told]
     letters = rejected.frame([one.refusal for one in told], positions)

@@ -30,6 +30,8 @@ def unread(records: Sequence[Arrived]) -> tuple[list[Arrived], pl.DataFrame]:
 
 def refused(records: Sequence[Arrived], details: Sequence[str], reason: Reason) -> pl.DataFrame:
     """A row in `rejected.REJECTED_SCHEMA`, masked, for each record that is refused whole."""
+    if not records:
+        return rejected.empty()
     positions = [f"{one.topic}/{one.partition}/{one.offset}:0" for one in records]
     refusals = [Refusal(reason, detail, shown(one.value)) for one, detail in zip(records, details, strict=True)]
     rows = rejected.frame(refusals, positions)
@@ -38,10 +40,12 @@ def refused(records: Sequence[Arrived], details: Sequence[str], reason: Reason) 
 
 def records(rows: pl.DataFrame, topic: str) -> list[Record]:
     """Refused lines for the topic of dead letters: in its first partition, as nobody needs to know how many it has."""
-    return deadletters.records(rows, None, topic, 1, 0)
+    return [] if rows.is_empty() else deadletters.records(rows, None, topic, 1, 0)
 
 
 def counts(rows: pl.DataFrame) -> dict[str, float]:
     """How many were refused for which reason, as a stage counts."""
+    if rows.is_empty():
+        return {}
     found = rows.group_by("reason").len().sort("reason")
     return {f"rejected:{reason}": float(count) for reason, count in found.iter_rows()}
