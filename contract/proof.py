@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from contract.event import BY_KEY, FIELDS, KEYS
+from contract.event import FIELDS, KEYS
 from contract.lines import CACHED, joined, occurrences
 
 _SPACE: Final = r"[ \t\r]*"
@@ -196,8 +196,6 @@ def is_whole(counts: Counts, buffer: bytes, lines: pl.Series, frame: pl.DataFram
 def _expected(frame: pl.DataFrame) -> tuple[int, int]:
     """Quotes, and places where a text begins, by what was read."""
     missing = frame.null_count().row(0)
-    filled = [
-        (BY_KEY[key].kind == "str", len(frame) - nulls) for key, nulls in zip(frame.columns, missing, strict=True)
-    ]
+    filled = [(dtype == pl.String, len(frame) - nulls) for dtype, nulls in zip(frame.dtypes, missing, strict=True)]
     texts = sum(count for is_text, count in filled if is_text)
     return 2 * texts + 2 * sum(count for _, count in filled), texts

@@ -39,6 +39,9 @@ _BEGINNING: Final = 1 << 18
 _MANY: Final = 4_000
 _SAMPLE: Final = 256
 _FEW: Final = 8
+# Keys outside the contract that are read and counted; lines of who has more are proven one by one.
+_MOST_OTHERS: Final = 20
+_DTYPES: Final[dict[type, pl.DataType]] = {str: pl.String(), int: pl.Int64(), float: pl.Float64(), bool: pl.Boolean()}
 
 _LEAST: Final = [pl.col(known.key).min() for known in FIELDS if known.minimum is not None]
 _MOST: Final = [pl.col(known.key).max() for known in FIELDS if known.maximum is not None]
@@ -130,33 +133,47 @@ def _text(raw: bytes) -> str | None:
 
 def _fast(body: bytes, lines: pl.Series) -> _Fast:
     """Read what can be proven: all at once where it is what agents write, else line by line."""
-    keys, usual = _sampled(lines)
-    frame = _tried(body, keys) if usual else None
+    keys, others = _sampled(lines)
+    frame = None if others is None else _tried(body, {key: BY_KEY[key].dtype for key in keys} | others)
     if frame is not None and lines.str.len_bytes().max() <= MAX_LINE_BYTES:  # type: ignore[operator]
         counts = proof.count(body)
         if proof.is_whole(counts, body, lines, frame):
-            frame = _completed(frame) if counts.blank or len(keys) < len(KEYS) else frame
-            return _allowed(frame, pl.arange(len(lines), eager=True, dtype=pl.Int64))
-    return _by_line(body, lines, keys, frame)
+            known = frame.select(keys) if others else frame  # a name of others may be a pattern to Polars
+            known = _completed(known) if counts.blank or len(keys) < len(KEYS) else known
+            return _allowed(known, frame.get_columns()[len(keys) :])
+    return _by_line(body, lines, keys, None if frame is None else frame.select(keys))
 
 
-def _sampled(lines: pl.Series) -> tuple[tuple[str, ...], bool]:
-    """The keys to read, in the contract's order, and whether lines are of the kind that is proven at once.
+def _sampled(lines: pl.Series) -> tuple[tuple[str, ...], dict[str, pl.DataType] | None]:
+    """The keys to read, in the contract's order, and keys outside of it; None for these if lines are not of an agent's kind.
 
     Columns that occur nowhere cost as much as others. So of many lines the required keys are read and those in some of
-    the lines; all, where these are many.
+    the lines; all, where these are many. Keys that this version does not know are read to be counted.
     """
     many = len(lines) >= _MANY
     size = min(_SAMPLE if many else _FEW, len(lines))
     # Steps by the golden ratio: even, and without a period that the lines might have too.
     picked = lines.gather(sorted({int(len(lines) * (n * 0.618033988749895 % 1)) for n in range(size)})).to_list()
     objects = [_object(line) for line in picked]
-    usual = all(found and found.keys() <= BY_KEY.keys() and None not in found.values() for found in objects)
     known = set(REQUIRED).union(*objects)
+    others = None if lines.null_count() or not all(objects) else _others(objects)
     # Beside many columns the rest costs less than a second round for the few lines that have them.
     if not many or 2 * sum(key in known for key in KEYS) > len(KEYS):
-        return KEYS, usual and lines.null_count() == 0
-    return tuple(key for key in KEYS if key in known), usual and lines.null_count() == 0
+        return KEYS, others
+    return tuple(key for key in KEYS if key in known), others
+
+
+def _others(objects: list[dict[str, Any]]) -> dict[str, pl.DataType] | None:
+    """Keys outside the contract as columns, sorted; None if there are too many, or nulls, or what is no plain value."""
+    found: dict[str, set[type]] = {}
+    for one in objects:
+        if None in one.values():
+            return None
+        for key in one.keys() - BY_KEY.keys():
+            found.setdefault(key, set()).add(type(one[key]))
+    if len(found) > _MOST_OTHERS or not all(len(kinds) == 1 and kinds <= _DTYPES.keys() for kinds in found.values()):
+        return None
+    return {key: _DTYPES[found[key].pop()] for key in sorted(found)}
 
 
 def _object(line: str | None) -> dict[str, Any]:
@@ -168,28 +185,33 @@ def _object(line: str | None) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _tried(body: bytes, keys: tuple[str, ...]) -> pl.DataFrame | None:
+def _tried(body: bytes, columns: dict[str, pl.DataType]) -> pl.DataFrame | None:
     """Lines of which nothing is known yet, read; None if they cannot be."""
     if not body.startswith(b"{"):
         return None  # might be unpacked first, see `_split`
     try:
-        return _read(body, keys)
+        return _read(body, columns)
     except pl.exceptions.PolarsError:  # one line is enough
         return None
 
 
-def _read(buffer: bytes, keys: tuple[str, ...]) -> pl.DataFrame:
+def _read(buffer: bytes, columns: dict[str, pl.DataType]) -> pl.DataFrame:
     # In one piece: the reader leaves as many as its threads cut, and whatever follows goes through them one by one.
-    return pl.read_ndjson(buffer, schema={key: BY_KEY[key].dtype for key in keys}).rechunk()
+    return pl.read_ndjson(buffer, schema=columns).rechunk()
 
 
-def _allowed(frame: pl.DataFrame, rows: pl.Series) -> _Fast:
-    """Without the rows whose values are not allowed."""
-    if _is_allowed(frame):
-        return _Fast(frame, rows, Counter())
-    outside = [(~pl.col(known.key).is_in(known.values)).fill_null(False) for known in FIELDS if known.values]
-    fine = frame.select(~pl.any_horizontal(_invalid() + outside)).to_series()
-    return _Fast(frame.filter(fine), rows.filter(fine), Counter())
+def _allowed(frame: pl.DataFrame, others: list[pl.Series]) -> _Fast:
+    """All lines, without those whose values are not allowed; `others` are their columns outside the contract."""
+    rows = pl.arange(frame.height, eager=True, dtype=pl.Int64)
+    if not _is_allowed(frame):
+        outside = [(~pl.col(known.key).is_in(known.values)).fill_null(False) for known in FIELDS if known.values]
+        fine = frame.select(~pl.any_horizontal(_invalid() + outside)).to_series()
+        frame, rows = frame.filter(fine), rows.filter(fine)
+        others = [column.filter(fine) for column in others]
+    unknown: Counter[str] = Counter()
+    for column in others:
+        unknown[plain.label(column.name)] += column.count()
+    return _Fast(frame, rows, +unknown)
 
 
 def _is_allowed(frame: pl.DataFrame) -> bool:
@@ -228,7 +250,7 @@ def _by_line(body: bytes, lines: pl.Series, keys: tuple[str, ...], read: pl.Data
             break
         if buffer is None:
             buffer = joined(todo["line"] + "\n")
-        frame = _read(buffer, wanted) if read is None else read
+        frame = _read(buffer, {key: BY_KEY[key].dtype for key in wanted}) if read is None else read
         taken, odd = proof.accounted(buffer, todo["line"], frame)
         frame = _completed(frame)
         taken &= frame.select(~pl.any_horizontal(_invalid())).to_series()

@@ -325,6 +325,30 @@ def test_what_is_lost_or_taken_for_text_is_not_proven_at_once(members_: str):
     agreed(f"{{{LEAST_WHOLE}}}\n{bad}\n{bad}\n".encode())
 
 
+def test_keys_of_a_later_version_are_counted_at_once(monkeypatch: pytest.MonkeyPatch):
+    later = "{" + LEAST_WHOLE + ',"next":1,"next.text":"x","^.*$":true,"*":"","next.part":0.5}'
+    bad = later.replace('"access"', '"visit"')
+    fewer = "{" + LEAST_WHOLE + ',"next":2}'
+    data = "\n".join([later, fewer, later, bad]).encode()
+    expected = wire.decode_plainly(data)
+    assert expected.unknown == {"*": 2, "^.*$": 2, "next": 3, "next.part": 2, "next.text": 2}
+    agreed(data)
+
+    whole = data.replace(b',"*":""', b"")
+    monkeypatch.setattr(wire, "_by_line", None)
+    decoded = agreed_once(whole)
+    assert decoded.unknown == {"^.*$": 2, "next": 3, "next.part": 2, "next.text": 2}
+
+
+@pytest.mark.parametrize(
+    "odd", ['"next":null', '"next":{}', '"next":"x","next":"y"', '"next":1', '"next":2.5', '"new":1']
+)
+def test_keys_of_a_later_version_that_are_not_alike_are_counted_line_by_line(odd: str):
+    lines_ = [f'{{{LEAST_WHOLE},"next":"x"}}'] * 30
+    for place in (0, 15, 29):
+        agreed_once("\n".join([*lines_[:place], f"{{{LEAST_WHOLE},{odd}}}", *lines_[place:]]).encode())
+
+
 def test_blank_lines_are_not_proven_at_once():
     assert not is_proven_at_once(f"{{{LEAST_WHOLE}}}", "", f"{{{LEAST_WHOLE}}}")
 
