@@ -129,13 +129,19 @@ def _row(kind: str, number: int, more: dict[str, Any]) -> dict[str, Any]:
 
 
 def steady(events: pl.DataFrame, rate: int) -> Iterator[pl.DataFrame]:
-    """Pieces of a fifth of a second for ever; ids differ each time round."""
+    """Pieces of a fifth of a second for ever; ids and names of files differ each time round, as no file is read twice."""
     size, cycle = round(rate * BEAT_S), 0
-    events = events.with_columns(pl.lit(None, dtype=event.schema()["time.received"]).alias("time.received"))
+    # Of one moment in the order of their files: here each gets a moment of its own, and files are read from their beginning on.
+    place = pl.col("source.position").str.extract(":([0-9]+)$").cast(pl.Int64)
+    events = events.sort("time.occurred", place, nulls_last=True, maintain_order=True).with_columns(
+        pl.lit(None, dtype=event.schema()["time.received"]).alias("time.received")
+    )
     while True:
         for part in events.iter_slices(size):
             fresh = pl.concat_str(pl.lit(f"{cycle:03x}"), pl.col("event.id").str.slice(3))
-            yield part.with_columns(fresh.alias("event.id"))
+            yield part.with_columns(
+                fresh.alias("event.id"), (pl.lit(f"{cycle:03x}-") + pl.col("source.position")).alias("source.position")
+            )
         cycle += 1
 
 
@@ -160,10 +166,11 @@ def drive(office: Office, agent: Agent, post: Post, rate: int, seconds: float) -
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Seconds waited, by kind, sorted; how many of each kind were planted."""
+    """Seconds waited, by kind, sorted; how many of each kind were planted, and how many findings there were."""
 
     by_kind: dict[str, np.ndarray]
     planted: int
+    findings: int
 
 
 def waits(place: Desk, seconds: float, standing: dict[str, int] | None) -> Waits:
@@ -176,7 +183,8 @@ def waits(place: Desk, seconds: float, standing: dict[str, int] | None) -> Waits
                     came[kind.decode(), int(number)] = one.timestamp_ms, json.loads(line)["time.occurred"]
     found: dict[tuple[str, int], int] = {}
     alerts: dict[int, int] = {}
-    for one in place.kafka.stored(place.topics["findings"]):
+    published = place.kafka.stored(place.topics["findings"])
+    for one in published:
         uid = (one.key or b"").decode()
         for kind, number in set(re.findall(rb"planted-(\w+)-(\d+)", one.value)):
             found.setdefault((kind.decode(), int(number)), one.timestamp_ms)
@@ -194,7 +202,7 @@ def waits(place: Desk, seconds: float, standing: dict[str, int] | None) -> Waits
     if standing is not None:
         taken = [alerts[number] - came["event", number][0] for number in wanted if number in alerts]
         by_kind["alert"] = np.sort(np.array(taken, dtype=np.float64)) / 1000
-    return Waits(by_kind, len(wanted))
+    return Waits(by_kind, len(wanted), len(published))
 
 
 def measure(
@@ -231,6 +239,7 @@ def measure(
             "turns_per_s": {name: count / took for name, count in turns.items()},
             "busy_by_step": {name: seconds / took for name, seconds in sorted(busy.items())},
             "planted": found.planted,
+            "findings_per_s": found.findings / took,
             "waits_s": {kind: _percentiles(values) for kind, values in found.by_kind.items()},
         }
     finally:
@@ -250,7 +259,7 @@ def show(result: dict[str, Any]) -> None:
     """Print the table."""
     print(
         f"{result['events_per_s']:,} events/s (asked: {result['events_per_s_asked']:,}), {result['detectors']} detectors, "
-        f"{result['cores_used']:.2f} cores, {result['rss_mb']} MB (peak {result['peak_rss_mb']}), lag {result['lag_records']} records\n"
+        f"{result['cores_used']:.2f} cores, {result['rss_mb']} MB (peak {result['peak_rss_mb']}), lag {result['lag_records']} records, {result['findings_per_s']:.0f} findings/s\n"
     )
     most = sorted(result["busy_by_step"].items(), key=lambda one: -one[1])[:6]
     print("turns a second: " + ", ".join(f"{name} {count:.1f}" for name, count in result["turns_per_s"].items()))
