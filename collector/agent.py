@@ -60,6 +60,9 @@ class Input(Protocol):
     def lag(self) -> Sequence[Lag]:
         """How far behind reading is."""
 
+    def held(self) -> bool:
+        """Whether there is more, which waits for what is read now to have ended."""
+
     def troubles(self) -> Sequence[str]:
         """What needs a person, a line each."""
 
@@ -154,7 +157,7 @@ class Agent:
         budget = self._budget if ready else 0
         self._look(budget)
         done = self._take() if ready else 0
-        self.exhausted = bool(budget) and not done
+        self.exhausted = bool(budget) and not done and not any(one.held() for one in self.inputs.values())
         self._save_if_due()
         self._spent_s = self.clocks.monotonic() - begun
         if wait and not self._is_busy(done):

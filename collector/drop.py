@@ -145,6 +145,10 @@ class Drop:
         log = one.bundle.manifest.logs[one.log]
         return [Lag(one.sources[one.log].id, max(0, log.size - one.offset), 0.0)]
 
+    def held(self) -> bool:
+        """Nothing waits for its turn."""
+        return False
+
     def troubles(self) -> list[str]:
         """What needs a person, one line each."""
         return [self._trouble] if self._trouble else []

@@ -45,6 +45,10 @@ class Files:
         """One row per file that is not finished."""
         return list(self._follower.lag(self._clock()).values())
 
+    def held(self) -> bool:
+        """Whether there is more that waits for its turn."""
+        return self._follower.held
+
     def troubles(self) -> Sequence[str]:
         """What the operator should mend."""
         return self._follower.problems

@@ -214,6 +214,10 @@ class Listeners:
             for one in self._listeners
         ]
 
+    def held(self) -> bool:
+        """Nothing waits for its turn."""
+        return False
+
     def troubles(self) -> list[str]:
         """What needs a person, one line each: full spools, and spools of ports that are not configured any more."""
         full = [

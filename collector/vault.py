@@ -178,6 +178,10 @@ class Vault:
         count, self._count = self._count, 0
         return count
 
+    def held(self) -> bool:
+        """Nothing waits for its turn."""
+        return False
+
     def troubles(self) -> list[str]:
         """What needs a person, one line each."""
         return list(self._troubles.values())

@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,17 @@ def test_every_line_arrives_once_and_a_second_run_sends_only_what_is_new(host: H
     assert host.arrived() == exactly(0, 3010)
     status, verdict = host.verify()
     assert status == 0, verdict
+
+
+def test_more_rotated_files_than_may_be_open_are_all_read_before_a_single_run_ends(host: Host):
+    host.write("access.log", 0, 5)
+    assert host.once() == 0
+    count = 230  # 200 are open at most
+    for number in range(count):
+        (host.folder / "logs/access.log").rename(host.folder / f"logs/access.log.{number}")
+        host.write("access.log", 5 + number, 1)
+    assert host.once() == 0
+    assert host.arrived() == Counter(range(5 + count))
 
 
 def test_ids_and_contents_are_those_that_analyze_gives(host: Host, tmp_path: Path, kafka: Cluster):

@@ -124,6 +124,11 @@ class Follower:
         return found
 
     @property
+    def held(self) -> bool:
+        """Whether files wait for nothing but their turn: too many are open, or one is being unpacked to see what it is."""
+        return any(group.strangers.crowded or group.strangers.pending for group in self._groups)
+
+    @property
     def rotations(self) -> dict[str, int]:
         """By source, how often its writer went on in another file or emptied its file, since this start."""
         total: dict[str, int] = {}

@@ -58,12 +58,14 @@ class Strangers:
         waiting: By path, bytes of files that wait to be read, and since when.
         pending: Families with a gzip file at which is being looked.
         unsettled: Families with a file that is being renamed, or a gzip file that is being written or was cut off.
+        crowded: So many files are open that others wait for the first of them to have ended.
     """
 
     def __init__(self, group: Group) -> None:
         self.waiting: dict[str, tuple[int, float]] = {}
         self.pending: set[str] = set()
         self.unsettled: set[str] = set()
+        self.crowded = False
         self._group = group
         self._unknown: dict[tuple[int, int], _Unknown] = {}
         self._gaps: list[Gap] = []
@@ -87,6 +89,7 @@ class Strangers:
         self.waiting.clear()
         self.pending.clear()
         self.unsettled.clear()
+        self.crowded = False
         inodes = {one.inode for one in candidates}
         for inode in [inode for inode in self._unknown if inode not in inodes]:
             self._unknown.pop(inode).stop()
@@ -248,6 +251,7 @@ class Strangers:
 
     def _new(self, one: Seen, found: Look, now: float) -> int | None:
         if sum(stream.handle is not None for stream in self._group.streams.values()) >= _MAX_OPEN:
+            self.crowded = True
             return one.size
         source = self.source(one)
         if source is None:
