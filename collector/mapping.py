@@ -83,9 +83,18 @@ def cleaned(wide: pl.DataFrame, lines: pl.Series, source: Source) -> pl.DataFram
         marked = text.starts_with("\ufeff").any() | text.ends_with("\ufeff").any()
         same = (text.strip_chars().str.len_bytes() == text.len_bytes()).all()
         trim = wide.select(same & ~marked).row(0, named=True)
-    return wide.select(
-        REASON, DETAIL, *(_cleaned(name, source.empty, trim[name]) if name in trim else name for name in names)
-    )
+    kept = _without_empty(wide, [name for name in filled if trim[name]], source)
+    changed = {name: _cleaned(name, source.empty, trim[name]) for name in filled if name not in kept}
+    return wide.select(REASON, DETAIL, *(changed.get(name, name) for name in names))
+
+
+def _without_empty(wide: pl.DataFrame, names: list[str], source: Source) -> set[str]:
+    """Those of these columns in which every text is longer than any word that means "no value"."""
+    if not names:
+        return set()
+    longest = max((len(word.encode()) for word in source.empty), default=0)
+    shortest = wide.select(pl.col(names).str.len_bytes().min()).row(0, named=True)
+    return {name for name, size in shortest.items() if size is not None and size > longest}
 
 
 def _has_trim_cells(lines: pl.Series, source: Source) -> bool:

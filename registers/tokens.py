@@ -129,10 +129,13 @@ def _macs(key: bytes, messages: Iterable[bytes], head: bytes = b"") -> list[byte
     begin, end = inner.copy, outer.copy
     digests = []
     for message in messages:
-        first, second = begin(), end()
-        first.update(message)
-        second.update(first.digest())
-        digests.append(second.digest())
+        # One state at a time under one name: the memory of the former is at hand for the next.
+        state = begin()
+        state.update(message)
+        hashed = state.digest()
+        state = end()
+        state.update(hashed)
+        digests.append(state.digest())
     return digests
 
 

@@ -245,3 +245,24 @@ def test_without_any_year_the_content_alone_decides(read, tmp_path: Path):
 
     assert events(alone).get_column("time.occurred").cast(pl.Datetime("ms")).dt.year().to_list() == [2000]
     assert events(beside).get_column("time.occurred").cast(pl.Datetime("ms")).dt.year().to_list() == [2026, 2026]
+
+
+@pytest.mark.parametrize(
+    ("texts", "kept"),
+    [
+        (["-", "なし", "", "上司の承認"], [None, None, None, "上司の承認"]),
+        (
+            ["なしと記録", "上司の承認", "なしと記録", "電話で確認"],
+            ["なしと記録", "上司の承認", "なしと記録", "電話で確認"],
+        ),
+        (["abcdef", "なし", "-", "abcdefg"], ["abcdef", None, None, "abcdefg"]),
+        (["abcdef", "なし", "なし ", "abcdefg"], ["abcdef", None, None, "abcdefg"]),
+        (["abcdefg", "　　", "  なし", "abcdefg"], ["abcdefg", None, None, "abcdefg"]),
+    ],
+)
+def test_a_word_for_no_value_is_none_among_longer_texts(declare, read, tmp_path, texts, kept):
+    source = declare(WELFARE.replace('format = "delimited"', 'format = "delimited"\nempty = ["-", "なし"]'))
+    path = tmp_path / "ops.csv"
+    path.write_text(HEADER + "".join(f"2026-04-01,10:00,7,照会,1,1,,{text}\n" for text in texts))
+    parsed, _ = read(path, sources=(source,))
+    assert events(parsed)["message"].to_list() == kept
