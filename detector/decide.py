@@ -159,6 +159,11 @@ def context_odds(units: pl.DataFrame) -> pl.DataFrame:
         `unit`, `odds` (¼ to 4) and `reasons` (words of a closed set: explained, protected, vendor, leaving,
         emergency).
     """
+    return units.select_seq("unit", *_CONTEXT)
+
+
+def _context() -> tuple[pl.Expr, pl.Expr]:
+    """`odds` and `reasons` of `context_odds`."""
     parts = {
         "explained": ((pl.col("explained") == 1.0) & pl.col("only_model"), 0.5),
         "protected": (pl.col("n.protected") > 0, 2.0),
@@ -172,8 +177,7 @@ def context_odds(units: pl.DataFrame) -> pl.DataFrame:
         holds = holds.fill_null(False)
         odds = odds * pl.when(holds).then(factor).otherwise(1.0)
         reasons.append(pl.when(holds).then(pl.lit(name)))
-    return units.select(
-        "unit",
-        odds.clip(*CONTEXT_ODDS).alias("odds"),
-        pl.concat_list(reasons).list.drop_nulls().alias("reasons"),
-    )
+    return odds.clip(*CONTEXT_ODDS).alias("odds"), pl.concat_list(reasons).list.drop_nulls().alias("reasons")
+
+
+_CONTEXT: Final = _context()

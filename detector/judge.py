@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import accumulate
 from typing import Final
 
@@ -73,27 +74,41 @@ class Judged:
 
 def _unit(frame: pl.DataFrame) -> pl.DataFrame:
     """Bring a frame to the columns of `UNIT`; what it lacks is null."""
-    have = frame.columns
-    return frame.select(
-        (pl.col(name) if name in have else pl.lit(None)).cast(dtype).alias(name) for name, dtype in UNIT.items()
-    )
+    return frame.select_seq(_in_unit(tuple(frame.columns)))
+
+
+@lru_cache(maxsize=64)
+def _in_unit(have: tuple[str, ...]) -> list[pl.Expr]:
+    return [(pl.col(name) if name in have else pl.lit(None)).cast(dtype).alias(name) for name, dtype in UNIT.items()]
+
+
+_NO_UNITS: Final = pl.DataFrame(schema=UNIT)
 
 
 def _units(period: Period) -> pl.DataFrame:
-    sessions = period.sessions.with_columns(
-        pl.col("session").alias("unit"), pl.lit("session").alias("kind"), pl.col("session").alias("group"),
-        pl.concat_list("actor.id").list.drop_nulls().alias("actors"),
-    )  # fmt: skip
-    days = period.days.with_columns(
-        pl.lit("day").alias("kind"), pl.col("unit").alias("group"),
-        pl.concat_list("actor.id").list.drop_nulls().alias("actors"),
-    )  # fmt: skip
-    groups = period.groups.with_columns(
-        group_unit().alias("unit"), pl.lit("group").alias("kind"), pl.col("time.occurred").alias("last"),
-        pl.col("time.occurred").alias("closes"), pl.col("related").list.first().alias("event.id"),
-    )  # fmt: skip
-    parts = [_unit(sessions), _unit(days), _unit(groups), _unit(moments.units(period.moments))]
-    if period.incidents.width:
+    # Most calls have units of one kind or two.
+    parts = [_NO_UNITS]
+    if period.sessions.height:
+        sessions = period.sessions.with_columns(
+            pl.col("session").alias("unit"), pl.lit("session").alias("kind"), pl.col("session").alias("group"),
+            pl.concat_list("actor.id").list.drop_nulls().alias("actors"),
+        )  # fmt: skip
+        parts.append(_unit(sessions))
+    if period.days.height:
+        days = period.days.with_columns(
+            pl.lit("day").alias("kind"), pl.col("unit").alias("group"),
+            pl.concat_list("actor.id").list.drop_nulls().alias("actors"),
+        )  # fmt: skip
+        parts.append(_unit(days))
+    if period.groups.height:
+        groups = period.groups.with_columns(
+            group_unit().alias("unit"), pl.lit("group").alias("kind"), pl.col("time.occurred").alias("last"),
+            pl.col("time.occurred").alias("closes"), pl.col("related").list.first().alias("event.id"),
+        )  # fmt: skip
+        parts.append(_unit(groups))
+    if period.moments.height:
+        parts.append(_unit(moments.units(period.moments)))
+    if period.incidents.height:
         incidents = period.incidents.with_columns(
             incident_unit().alias("unit"), pl.lit("evidence").alias("kind"), pl.col("who").alias("group"),
             pl.concat_list("who").alias("actors"), pl.coalesce("from", "time").alias("first"),
@@ -140,17 +155,19 @@ def apart(found: pl.DataFrame, units: pl.Series) -> pl.DataFrame:
 
 def _from_rules(found: pl.DataFrame, rules: RuleBook, usual: Baseline, units: pl.Series) -> pl.DataFrame:
     stranger = pl.col("unit").is_in(units.implode()).alias("stranger")
+    hit = set(found["rule"].unique())
+    chosen = [rule for rule in rules.rules if rule.name in hit]
     return (
         found.filter(~pl.col("excused"))
         .with_columns(stranger)
-        .join(moments.weights(rules.rules, usual), on=["rule", "stranger"], how="inner")
+        .join(moments.weights(chosen, usual), on=["rule", "stranger"], how="inner")
         .select("unit", "family", pl.col("rule").alias("analytic"), "p")
     )
 
 
 def all_hits(period: Period) -> pl.DataFrame:
     """Rows of `hits.SUMS`: those of sessions and days, and every filled group as a hit of its own unit."""
-    return pl.concat([period.hits, _group_hits(period.groups)])
+    return pl.concat([period.hits, _group_hits(period.groups)]) if period.groups.height else period.hits
 
 
 def _group_hits(groups: pl.DataFrame) -> pl.DataFrame:
@@ -222,9 +239,11 @@ def judge(
         decide.surprise_p(pl.col("p"), thresholds).alias("p"),
     )  # fmt: skip
     contributions = [_from_rules(found, rules, usual, strangers(period)), surprise]
-    contributions.append(moments.contributions(period.moments))
+    if period.moments.height:
+        contributions.append(moments.contributions(period.moments))
     by_family = decide.families(pl.concat([part.select(list(decide.CONTRIBUTIONS)) for part in contributions]))
-    found = pl.concat([found, hits.total(period.moments.select(list(hits.HITS)))])
+    if period.moments.height:
+        found = pl.concat([found, hits.total(period.moments.select(list(hits.HITS)))])
     units = _units(period)
     concerned = pl.concat([by_family["unit"], found["unit"]]).unique()
     units = units.filter(pl.col("unit").is_in(concerned.implode()) | (pl.col("kind") == "evidence"))
@@ -321,6 +340,8 @@ def about(judged: Judged) -> pl.DataFrame:
 
 def _told(units: pl.DataFrame, by_family: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
     """Send sessions to the digest whose strongest sign was told as a moment, unless they are more serious than it."""
+    if told.is_empty():
+        return units
     top = by_family.group_by("unit", maintain_order=True).agg(
         pl.col("analytics").first().list.first().alias("analytic")
     )
