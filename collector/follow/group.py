@@ -190,7 +190,11 @@ class Group:
         finally:
             os.close(handle)
         tail = found.windows.get(position.offset)
-        return (tail, False) if tail is not None and tail_hash(tail) == position.tail else (None, True)
+        if tail is None or tail_hash(tail) != position.tail:
+            return None, True
+        # Before the offset 0 there is nothing to compare.
+        other = not position.offset and found.generation != position.generation != ""
+        return (None, True) if other else (tail, False)
 
     def attach(self, stream: Stream, seen: Seen, tail: bytes, now: float) -> bool:
         """Let a stream read on in a file; False, with a line for the operator, if it cannot."""

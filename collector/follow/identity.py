@@ -16,7 +16,8 @@ def holds(found: Look, stream: Stream) -> bool:
     """
     position = stream.position
     if not position.offset:
-        return bool(position.generation) and found.size >= position.seen_bytes
+        begins = found.windows.get(len(stream.beginning), b"") == stream.beginning
+        return begins and bool(position.generation) and found.size >= position.seen_bytes
     window = found.windows.get(position.offset)
     if window is None or tail_hash(window) != position.tail:
         return False

@@ -196,8 +196,8 @@ class Strangers:
     def _look(self, one: Seen, now: float) -> Look | None:
         """What a file holds; None while that is being found out."""
         streams = self._group.streams.values()
-        resting = (stream.position for stream in streams if stream.handle is None)
-        offsets = frozenset(position.offset for position in resting if position.offset)
+        resting = (stream.position.offset or len(stream.beginning) for stream in streams if stream.handle is None)
+        offsets = frozenset(offset for offset in resting if offset)
         unknown = self._unknown.get(one.inode)
         if unknown is None or unknown.stamp != (one.size, one.mtime_ns):
             if unknown is not None:

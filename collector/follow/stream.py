@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
 from collector.cut import BLOCK_BYTES, TAIL_BYTES, Cutter, Limits, Piece, Start
-from collector.follow.content import Packed, is_gzip, window
+from collector.follow.content import Packed, is_gzip, look, window
 from collector.follow.disk import Seen, inode_version, open_seen
 from collector.follow.position import TAIL_HASHED, Position, tail_hash
 from collector.read import shown
@@ -34,6 +35,7 @@ class Stream:
         quiet: It was open and not being written to when it was lost, so that a copy that ends where it was read to is whole.
         trouble: Why it could not be read.
         memory: The last bytes that were read of it when it was lost, up to 64 KiB, and where they end.
+        beginning: Its first bytes, up to 4096, of a plain file that was opened to be read from its start.
     """
 
     def __init__(self, key: int, position: Position, source: Source | None, limits: Limits) -> None:
@@ -47,6 +49,7 @@ class Stream:
         self.was_copied = False
         self.emptied = self.quiet = False
         self.memory: tuple[bytes, int] = (b"", 0)
+        self.beginning = b""
         self.trouble: OSError | None = None
         self.handle: int | None = None
         self._looked_at = 0.0
@@ -121,13 +124,19 @@ class Stream:
             tail: The last of these bytes.
 
         Raises:
+            FileNotFoundError: Another file or generation is there by now.
             OSError: It cannot be opened.
         """
         assert self.source is not None
         handle = open_seen(seen)
+        try:
+            packed = Packed(handle) if is_gzip(handle) else None
+            beginning = b"" if packed or self.position.offset else self._beginning(handle)
+        except OSError:
+            os.close(handle)
+            raise
         self.detach()
-        self.handle = handle
-        self._packed = Packed(handle) if is_gzip(handle) else None
+        self.handle, self._packed, self.beginning = handle, packed, beginning
         base = self._base
         start = None
         if base.offset:
@@ -138,6 +147,14 @@ class Stream:
         self.change(version=inode_version(handle))
         if self._packed is None:
             self._base = replace(self._base, seen_bytes=max(base.seen_bytes, seen.size))
+
+    def _beginning(self, handle: int) -> bytes:
+        """The first bytes of a plain file, if its first line is the one of this generation."""
+        beginning = os.pread(handle, TAIL_HASHED, 0)
+        known = self._base.generation
+        if known and look(handle, (), self._limits.line_bytes).generation != known:
+            raise FileNotFoundError(errno.ENOENT, "another generation is there by now", self._base.path)
+        return beginning
 
     def rest(self, seen: Seen) -> None:
         """It stands in a file that was seen, and nothing of it is to be read."""
@@ -215,11 +232,18 @@ class Stream:
         return True
 
     def intact(self) -> bool:
-        """Whether the open plain file still holds the bytes that were read last."""
+        """Whether the open plain file still holds the bytes that were read last, or the first ones while none was read."""
         if self.handle is None or self._cutter is None or self._packed is not None:
             return True
-        held = self._cutter.last_bytes(TAIL_HASHED)
-        return os.pread(self.handle, len(held), self._cutter.taken - len(held)) == held
+        held, start = self._held(self._cutter)
+        return os.pread(self.handle, len(held), start) == held
+
+    def _held(self, cutter: Cutter) -> tuple[bytes, int]:
+        """Bytes that the plain file must hold still, and where: those read last, or its first while none was read."""
+        if not cutter.taken:
+            return self.beginning, 0
+        held = cutter.last_bytes(TAIL_HASHED)
+        return held, cutter.taken - len(held)
 
     def _unread(self) -> int:
         if self._cutter is None or self.handle is None:
@@ -279,12 +303,11 @@ class Stream:
             budget_bytes -= len(block)
             yield block
 
-    @staticmethod
-    def _plain_block(handle: int, cutter: Cutter, wanted: int) -> bytes:
-        # In one call with the bytes before: if these changed, the file was emptied and what follows is another's.
-        held = cutter.last_bytes(TAIL_HASHED)
-        data = os.pread(handle, len(held) + wanted, cutter.taken - len(held))
-        return data[len(held) :] if data.startswith(held) else b""
+    def _plain_block(self, handle: int, cutter: Cutter, wanted: int) -> bytes:
+        # In one call with the bytes that were there: if these changed, the file was emptied and the rest is another's.
+        held, start = self._held(cutter)
+        data = os.pread(handle, max(len(held), cutter.taken - start + wanted), start)
+        return data[cutter.taken - start : cutter.taken - start + wanted] if data.startswith(held) else b""
 
     def flush(self, ended: bool) -> list[Piece]:
         """Give lines that wait for what may follow.
