@@ -1,4 +1,4 @@
-"""Files of which nothing was read yet, because an older one is still being read, when they are emptied."""
+"""Files of which nothing was read yet, because an older one is still being read or looked for, when they are emptied."""
 
 from __future__ import annotations
 
@@ -87,6 +87,24 @@ def test_a_log_that_waits_is_emptied_without_a_copy(rig: Rig, regrown: int, head
     assert (rig.double(), [line for line in rig.torn() if line + b"\n" != header]) == ([], [])
     [gap] = rig.gaps
     assert (gap.reason, gap.first_byte, gap.last_byte) == ("truncated", 0, len(header) + size(waiting) - 1)
+
+
+def test_a_log_emptied_again_while_the_lost_one_is_looked_for_is_told_as_well(rig: Rig):
+    rig.write(5)
+    rig.run()
+    os.truncate(rig.log, 0)
+    waiting = rig.write(4)
+    for _ in range(2):
+        assert rig.poll() == []
+    os.truncate(rig.log, 0)
+    rig.write(6)
+    rig.run(30)
+
+    assert rig.missing() == waiting
+    assert (rig.double(), rig.torn()) == ([], [])
+    end = size(rig.written[:5])
+    told = [(gap.reason, gap.first_byte, gap.last_byte) for gap in rig.gaps]
+    assert told == [("truncated", end, None), ("truncated", 0, size(waiting) - 1)]
 
 
 def test_a_log_that_waits_and_had_to_be_closed_is_known_again_by_its_first_line(rig: Rig):
