@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from audit import report
+from audit import overview
 from audit.wording import Language
 from commands import archive, declared, disk, intake, show
 from commands.declared import Declared
@@ -130,7 +130,7 @@ def analyze(job: Job, progress: show.Progress) -> Done:
         done = Done(result, summary, problems, read.refused, notes, read.refused_share)
         _write(job, done, read, sorted(spool.sources), started)
         progress.start("report", None)
-        report.write(job.out, told.site, job.language)
+        overview.write(job.out, told.site, job.language)
     except OSError as error:
         raise disk.failure(error, job.out) from error
     return done

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from audit import report, tables, wording
+from audit import overview, tables, wording
 from registers import site as sites
 from tests.audit.breaches import BREACHES
 from tests.audit.office import DAYS, DISASTER, WELFARE, WORKING, Office, at, finding, good
@@ -45,7 +45,7 @@ class _Page(HTMLParser):
 
 def page(office: Office, folder: Path, language: wording.Language = "ja") -> str:
     out, site = office.write(folder)
-    return report.write(out, site, language).read_text(encoding="utf-8")
+    return overview.write(out, site, language).read_text(encoding="utf-8")
 
 
 def told(office: Office, folder: Path, language: wording.Language = "ja") -> str:
@@ -180,7 +180,7 @@ def test_the_verdicts_come_first_with_quote_number_and_evidence(tmp_path):
 
 def test_without_a_site_the_page_says_that_no_assessment_is_declared(tmp_path):
     out, _ = good().write(tmp_path)
-    text = report.write(out, sites.Site.none()).read_text(encoding="utf-8")
+    text = overview.write(out, sites.Site.none()).read_text(encoding="utf-8")
 
     assert "評価書が申告されていません" in text
     assert "堺市 特定個人情報保護評価書 第48号" in text
@@ -240,7 +240,7 @@ def test_a_later_line_of_a_finding_replaces_the_earlier(tmp_path):
     found = tables.read(out, site).findings
 
     assert found.table.select("uid", "queue").rows() == [("f-0000000000000001", "alert")]
-    assert "あとで。" in report.write(out, site).read_text(encoding="utf-8")
+    assert "あとで。" in overview.write(out, site).read_text(encoding="utf-8")
 
 
 def test_a_line_that_is_no_finding_is_told(tmp_path):
@@ -250,7 +250,7 @@ def test_a_line_that_is_no_finding_is_told(tmp_path):
     with (out / "findings.ndjson").open("a") as file:
         file.write('{"class_uid": 2004}\nnonsense\n')
 
-    text = report.write(out, site).read_text(encoding="utf-8")
+    text = overview.write(out, site).read_text(encoding="utf-8")
 
     assert "findings.ndjson: line 2: is no finding, left out" in text
     assert "findings.ndjson: line 3: is no finding, left out" in text
@@ -321,7 +321,7 @@ def test_an_empty_analysis_still_gives_a_page(tmp_path):
 def test_an_output_of_one_file_still_gives_a_page(tmp_path):
     (tmp_path / "findings.ndjson").write_text("")
 
-    assert report.write(tmp_path, sites.Site.none()).exists()
+    assert overview.write(tmp_path, sites.Site.none()).exists()
 
 
 def test_a_year_is_drawn_by_day_and_decades_by_month(tmp_path):
@@ -340,7 +340,7 @@ def test_a_stray_year_does_not_make_a_million_days(tmp_path):
     out, site = office.write(tmp_path)
 
     assert tables.read(out, site).frames["coverage"].collect().height < 100
-    assert report.write(out, site).exists()
+    assert overview.write(out, site).exists()
 
 
 def test_the_explained_share_is_of_accesses_to_a_subject(tmp_path):
@@ -361,6 +361,6 @@ def test_a_damaged_file_is_told_in_one_line(name, tmp_path):
     (out / name).write_bytes(b"PAR1 nonsense")
 
     with pytest.raises(tables.OutputError, match=r"a file of it cannot be read \(.*\): analyse the logs again"):
-        report.write(out, site)
+        overview.write(out, site)
 
     assert not (out / "report.html").exists()
