@@ -45,12 +45,13 @@ class Desk:
     Args:
         site: Its registers.
         findings: What was found.
-        store: What was done about it.
+        store: What was done about it; None: nothing is known of that.
         limits: How soon something has to be done.
     """
 
-    def __init__(self, site: Site, findings: Findings, store: Store, limits: Deadlines) -> None:
-        self._site, self._findings, self._store, self._limits = site, findings, store, limits
+    def __init__(self, site: Site, findings: Findings, store: Store | None, limits: Deadlines) -> None:
+        self._site, self._findings, self._limits = site, findings, limits
+        self._given = store
         accounts = site.tables["accounts"]
         self._person = dict(accounts.select("account", "actor_id").drop_nulls().iter_rows())
         staff = site.tables["staff"]
@@ -66,11 +67,14 @@ class Desk:
         Args:
             now: UTC milliseconds.
         """
-        entries = self._store.entries()
+        entries = self._entries(None, now)
         table = self._findings.table
         for_people = pl.col("queue").is_in(_QUEUES) & (pl.col("status") != SUPPRESSED)
         wanted = table.filter(for_people | pl.col("uid").is_in(list(entries)))
-        return [self._row(found, entries.get(found["uid"], ()), now) for found in wanted.iter_rows(named=True)]
+        concerned = self._concerned(list(entries))
+        return [
+            self._row(found, entries.get(found["uid"], ()), concerned, now) for found in wanted.iter_rows(named=True)
+        ]
 
     def row(self, name: str, now: int) -> Row:
         """The finding of a uid, or of its beginning.
@@ -79,7 +83,8 @@ class Desk:
             NoSuchCase: None is meant, or several may be.
         """
         found = self._named(name)
-        return self._row(found, self._store.entries([found["uid"]]).get(found["uid"], ()), now)
+        uid = found["uid"]
+        return self._row(found, self._entries([uid], now).get(uid, ()), self._concerned([uid]), now)
 
     def in_full(self, uid: str) -> Mapping[str, Any]:
         """A finding as it was published."""
@@ -87,12 +92,18 @@ class Desk:
 
     def concerned(self, uid: str) -> frozenset[str]:
         """Whom a finding is about: who acted, under every id, and whose own data it was."""
-        finding = self.in_full(uid)
-        seen = [one.get("actor", {}) for one in finding["evidences"]]
-        actors = {who["user"]["uid"] for who in seen if "user" in who}
-        persons = {self._person[one] for one in actors if one in self._person}
-        subjects = [self._of_subject.get(one["uid"], set()) for one in finding["resources"]]
-        return frozenset(actors | persons).union(*subjects)
+        return self._concerned([uid])[uid]
+
+    def _concerned(self, uids: Sequence[str]) -> dict[str, frozenset[str]]:
+        """The same of several findings, which are read in one go; of one that is not there it is nobody."""
+        out = dict.fromkeys(uids, frozenset[str]())
+        for finding in self._findings.in_full(uids):
+            seen = [one.get("actor", {}) for one in finding["evidences"]]
+            actors = {who["user"]["uid"] for who in seen if "user" in who}
+            persons = {self._person[one] for one in actors if one in self._person}
+            subjects = [self._of_subject.get(one["uid"], set()) for one in finding["resources"]]
+            out[finding["finding_info"]["uid"]] = frozenset(actors | persons).union(*subjects)
+        return out
 
     def person(self, actor: str | None) -> str:
         """Whom an account belongs to, as the register of accounts says; else the account itself."""
@@ -121,15 +132,26 @@ class Desk:
 
     def _closing(self, entry: Entry) -> dict[str, Any] | None:
         """The decision that an entry made, if the case was closed by it."""
-        known = self._findings.table.filter(pl.col("uid") == entry.finding).height > 0
-        concerned = self.concerned(entry.finding) if known else frozenset()
         upto = [one for one in self._store.entries([entry.finding])[entry.finding] if one.number <= entry.number]
-        case = cases.fold(entry.finding, upto, concerned)
+        case = cases.fold(entry.finding, upto, self.concerned(entry.finding))
         return None if case.is_open else closed(case)
 
-    def _row(self, found: Mapping[str, Any], entries: Iterable[Entry], now: int) -> Row:
-        entries = list(entries)
-        case = cases.fold(found["uid"], entries, self.concerned(found["uid"]) if entries else frozenset())
+    @property
+    def _store(self) -> Store:
+        assert self._given is not None, "what was done is asked for, and nobody said where it is kept"
+        return self._given
+
+    def _entries(self, uids: Sequence[str] | None, now: int) -> dict[str, list[Entry]]:
+        """What was done until now, by finding."""
+        if self._given is None:
+            return {}
+        found = {uid: [one for one in some if one.at <= now] for uid, some in self._given.entries(uids).items()}
+        return {uid: some for uid, some in found.items() if some}
+
+    def _row(
+        self, found: Mapping[str, Any], entries: Iterable[Entry], concerned: Mapping[str, frozenset[str]], now: int
+    ) -> Row:
+        case = cases.fold(found["uid"], entries, concerned.get(found["uid"], frozenset()))
         return Row(found, case, cases.overdue(case, found["queue"], found["time"], now, self._limits))
 
     def _named(self, name: str) -> Mapping[str, Any]:

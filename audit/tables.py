@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import polars as pl
 
 from audit import findings as published
 from audit import usage as sums
+from audit.usage import DAY_MS
 from contract import event
+from contract.event import MAX_TIME
 from contract.rejected import REJECTED_SCHEMA
 from registers.calendar import Calendar
 from registers.site import Site
@@ -68,6 +71,8 @@ DECISIONS: Final = pl.Schema(
     }
 )
 
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
+
 OK: Final = ~pl.col("event.outcome").fill_null("unknown").is_in(["failure", "denied"])
 
 
@@ -111,43 +116,50 @@ class Tables:
         return system if declared is None else declared.name or system
 
 
-def read(out: Path, site: Site) -> Tables:
+def read(
+    out: Path, site: Site, between: tuple[int, int] | None = None, found: published.Findings | None = None
+) -> Tables:
     """Open an output folder.
 
     Args:
         out: Folder that the detector wrote; every file in it may be missing.
         site: The site that the analysis was made with.
+        between: Only what happened from the first moment up to the second, which is excluded (UTC ms): events that occurred,
+            sessions that ended, findings and decisions that were made, runs that touch it. Refused lines carry
+            no time and are all there. Days of which nothing is known are silent.
+        found: All findings of the folder, if they were read already.
 
     Raises:
         OutputError: There is no such folder, or nothing in it is an output of an analysis.
     """
     try:
-        return _read(out, site)
+        return _read(out, site, between, found)
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
         raise OutputError([f"{out}: a file of it cannot be read ({reason}): analyse the logs again"]) from error
 
 
-def _read(out: Path, site: Site) -> Tables:
+def _read(out: Path, site: Site, between: tuple[int, int] | None, found: published.Findings | None) -> Tables:
     names = ("findings.ndjson", "sessions.parquet", "events", "runs.ndjson")
     if not any((out / name).exists() for name in names):
         raise OutputError([f"{out}: holds none of {', '.join(names)}: give the folder that the analysis wrote"])
     problems: list[str] = []
-    events = _events(out, site)
-    runs = _objects(out / "runs.ndjson", problems)
-    found = published.read(out)
-    found = replace(found, table=_with_system(found.table, events, site))
+    begin, end = between or (0, MAX_TIME + 1)
+    events = history(out, site, begin, end)
+    runs = [run for run in _objects(out / "runs.ndjson", problems) if _touches(run, begin, end)]
+    found = found or published.read(out)
+    found = replace(found, table=_with_system(_within(found.table, "time", begin, end), events, site))
     problems += [f"findings.ndjson: line {number}: is no finding, left out" for number in found.bad_lines]
-    period = _period(runs, events)
+    period = (begin, end - 1) if between else _period(runs, events)
     used = sums.usage(events, site)
-    sessions = _parquet([out / "sessions.parquet"], SESSIONS)
+    sessions = _within(_sessions(out), "last", begin, end)
     sessions.select(pl.len()).collect()  # a damaged file is told now, not in the middle of the report
     frames = {
         "events": events,
         "sessions": sessions,
         "findings": found.table.lazy(),
         "runs": pl.DataFrame(runs, schema=RUNS, strict=False).lazy(),
-        "decisions": _decisions(out, problems),
+        "decisions": _within(_decisions(out, problems), "time", begin, end),
         "rejected": _rejected(out / "rejected.ndjson"),
         "usage": used.lazy(),
         "people": sums.people(used).lazy(),
@@ -161,12 +173,28 @@ def _read(out: Path, site: Site) -> Tables:
     return Tables(frames, site, out, found, tuple(runs), period, tuple(problems))
 
 
-def _events(out: Path, site: Site) -> pl.LazyFrame:
-    """Events of all days with `date` (local) and `ok` (neither failed nor denied)."""
-    frame = _parquet(sorted((out / "events").glob("[0-9]*.parquet")), EVENTS)
-    return frame.with_columns(
+def history(out: Path, site: Site, begin: int = 0, end: int = MAX_TIME + 1) -> pl.LazyFrame:
+    """Events with `date` (local) and `ok` (neither failed nor denied); only files of days in question are opened.
+
+    Args:
+        out: The folder.
+        site: For its time zone.
+        begin, end: UTC milliseconds, `end` excluded.
+    """
+    first, last = (datetime.fromtimestamp(ms / 1000, UTC).date() for ms in (max(begin, DAY_MS), min(end, MAX_TIME)))
+    day = timedelta(days=1)  # a file holds a day of the site's zone
+    names = (str(first - day), str(last + day))
+    days = [path for path in sorted((out / "events").glob("[0-9]*.parquet")) if names[0] <= path.stem[:10] <= names[1]]
+    return _within(_parquet(days, EVENTS), "time.occurred", begin, end).with_columns(
         Calendar(site.config).local(pl.col("time.occurred")).dt.date().alias("date"), OK.alias("ok")
     )
+
+
+def _within(frame: Frame, column: str, begin: int, end: int) -> Frame:
+    """Rows of a period; those without a moment belong to every one."""
+    if begin <= 0 and end > MAX_TIME:
+        return frame
+    return frame.filter(pl.col(column).is_between(begin, end - 1).fill_null(True))
 
 
 def _decisions(out: Path, problems: list[str]) -> pl.LazyFrame:
@@ -174,6 +202,16 @@ def _decisions(out: Path, problems: list[str]) -> pl.LazyFrame:
     written = pl.DataFrame(_objects(out / "decisions.ndjson", problems), schema=DECISIONS, strict=False)
     by_day = _parquet(sorted((out / "decisions").glob("[0-9]*.parquet")), DECISIONS)
     return pl.concat([by_day, written.lazy()])
+
+
+def _sessions(out: Path) -> pl.LazyFrame:
+    """Those that an analysis wrote, or `sekimori archive tables` by day."""
+    return _parquet([out / "sessions.parquet", *sorted((out / "sessions").glob("[0-9]*.parquet"))], SESSIONS)
+
+
+def _touches(run: Mapping[str, Any], begin: int, end: int) -> bool:
+    first, last = run.get("from"), run.get("to")
+    return not (isinstance(first, int) and isinstance(last, int)) or (first < end and last >= begin)
 
 
 def _parquet(paths: list[Path], schema: pl.Schema) -> pl.LazyFrame:

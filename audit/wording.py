@@ -325,14 +325,21 @@ class Words:
         self.language: Language = language
         self._place = 0 if language == "ja" else 1
         self._zone = ZoneInfo(zone)
+        self._pairs: Mapping[str, tuple[str, str]] = _PAIRS
+
+    def extended(self, pairs: Mapping[str, tuple[str, str]]) -> Words:
+        """The same with more words, Japanese and English; one of a name that is there already goes before it."""
+        more = Words(self.language, self._zone.key)
+        more._pairs = {**self._pairs, **pairs}
+        return more
 
     def __getitem__(self, key: str) -> str:
-        return _PAIRS[key][self._place]
+        return self._pairs[key][self._place]
 
     def say(self, key: str, **values: object) -> str:
         """A sentence with values; numbers are grouped by thousands."""
         shown = {name: f"{value:,}" if isinstance(value, int) else str(value) for name, value in values.items()}
-        return _PAIRS[key][self._place].format(**shown)
+        return self._pairs[key][self._place].format(**shown)
 
     def family(self, name: str | None) -> str:
         """A family of rules; one that is not known reads as it is written."""

@@ -143,6 +143,28 @@ class Store:
         table = schema.sign_offs
         return [dict(row) for row in self._rows(select(table).where(table.c.report == report).order_by(table.c.id))]
 
+    def judge_sample(
+        self, report: str, event: str, verdict: str, text: str | None, by: str, login: str, at: int
+    ) -> None:
+        """Remember what somebody found when they looked at an access of a sample: `proper`, `improper` or `unknown`."""
+        with self._connection() as connection:
+            values = {
+                "report": report,
+                "event": event,
+                "verdict": verdict,
+                "text": text,
+                "by": by,
+                "login": login,
+                "at": at,
+            }
+            connection.execute(insert(schema.sample_verdicts).values(values))
+
+    def sample_verdicts(self, report: str) -> list[dict[str, Any]]:
+        """What people found in the sample of a report, in order; of several about one event the last counts."""
+        table = schema.sample_verdicts
+        query = select(table).where(table.c.report == report).order_by(table.c.id)
+        return [dict(row) for row in self._rows(query)]
+
     def _run(self, run: str, kind: str, at: int, step: str, what: Mapping[str, Any]) -> None:
         with self._connection() as connection:
             values = {"run": run, "at": at, "step": step, "kind": kind, "what": dict(what)}
