@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 import rules
 from registers.config import explain
+from registers.text import did_you_mean
 
 CONTROLS: Final = Path(rules.__file__).parent / "controls"
 
@@ -79,21 +80,105 @@ class Control(_Part):
     where: list[str]
 
 
+# What people are counted, in bands: those whose data is kept, those who may handle it, those of contractors who may.
+Counted = Literal["subjects on file", "handlers", "contractor handlers"]
+
+# In what practice may differ from what an assessment declares.
+Difference = Literal[
+    "systems",
+    "departments",
+    "imports",
+    "channels",
+    "contractors",
+    "subcontractors",
+    "provisions",
+    "inquiries",
+    "prohibited",
+    "grounds",
+    "auth",
+    "media",
+]
+
+
+class Band(_Part):
+    """Between which numbers the assessment says that something lies.
+
+    Attributes:
+        what: People who are counted.
+        least: Smallest number that is declared.
+        below: First number that no longer is; none: no upper end.
+        control: The promise that says so.
+    """
+
+    what: Counted
+    least: int = Field(default=0, ge=0, alias="from")
+    below: int | None = Field(default=None, ge=1)
+    control: str
+
+
+class Judgement(_Part):
+    """Where the threshold judgement (しきい値判断) changes its result.
+
+    The numbers are those of the rules on assessments (特定個人情報保護評価に関する規則, 2014, articles 4 to 7) and of the
+    guideline (特定個人情報保護評価指針, 第5の2).
+
+    Attributes:
+        subjects: People on file from which an assessment is needed at all, from which it may be a focused one, from which it
+            is one, and from which it is a full one.
+        handlers: People who handle the data from which it becomes the next kind.
+        incident_days: How long a serious incident counts.
+    """
+
+    subjects: Annotated[list[int], Field(min_length=4, max_length=4)] = [1_000, 10_000, 100_000, 300_000]
+    handlers: int = 500
+    incident_days: int = 365
+
+
+class Thresholds(_Part):
+    """What an assessment says about how many people are concerned.
+
+    Attributes:
+        kind: Which statement it is: basic (基礎項目評価書), focused (重点項目評価書) or full (全項目評価書).
+        bands: Declared numbers.
+        judgement: Where the result of the threshold judgement changes.
+    """
+
+    kind: Literal["basic", "focused", "full"]
+    bands: list[Band] = []
+    judgement: Judgement = Judgement()
+
+
 class _File(_Part):
     pia: str
     name: Words
     stands_in: Words
     paraphrase: bool = True
+    thresholds: Thresholds | None = None
+    drift: dict[Difference, str] = {}
     controls: list[Control]
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """One impact assessment and its promises, in the order of its file."""
+    """One impact assessment and its promises, in the order of its file.
+
+    Attributes:
+        pia: Its id.
+        name: What it is called.
+        controls: Its promises.
+        thresholds: Declared numbers of people; None: the file has none.
+        drift: Which promise speaks of what may differ, by kind of difference.
+    """
 
     pia: str
     name: Words
     controls: tuple[Control, ...]
+    thresholds: Thresholds | None = None
+    drift: Mapping[Difference, str] = field(default_factory=dict)
+
+    def control(self, name: str) -> Control:
+        """The promise of an id, which must be one of its own."""
+        return next(one for one in self.controls if one.id == name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +212,8 @@ def load(folder: Path = CONTROLS) -> Catalogue:
             ]
             problems += told
             if not told:
-                found[file.pia] = Assessment(file.pia, file.name, tuple(_filled(one, file) for one in file.controls))
+                filled = tuple(_filled(one, file) for one in file.controls)
+                found[file.pia] = Assessment(file.pia, file.name, filled, file.thresholds, file.drift)
     return Catalogue(dict(sorted(found.items())), tuple(problems))
 
 
@@ -146,5 +232,25 @@ def _wrong(file: _File, path: Path) -> list[str]:
         f"{path.name}: {control.id}: lacking and short go together: write both or none"
         for control in file.controls
         if (control.lacking is None) != (control.short is None)
+    ]
+    bands = file.thresholds.bands if file.thresholds else []
+    named = [(f"thresholds: {band.what}", band.control) for band in bands]
+    named += [(f"drift: {what}", control) for what, control in file.drift.items()]
+    out += [
+        f"{path.name}: {where}: names {control}, which is no control of the file{did_you_mean(control, ids)}"
+        for where, control in named
+        if control not in ids
+    ]
+    out += [
+        f"{path.name}: thresholds: {band.what}: below ({band.below}) must be more than from ({band.least})"
+        for band in bands
+        if band.below is not None and band.below <= band.least
+    ]
+    if file.thresholds and sorted(set(steps := file.thresholds.judgement.subjects)) != steps:
+        out.append(f"{path.name}: thresholds.judgement.subjects: {steps} must rise from the first to the last")
+    counted = [band.what for band in bands]
+    out += [
+        f"{path.name}: thresholds: {one}: is there twice"
+        for one in sorted({one for one in counted if counted.count(one) > 1})
     ]
     return out

@@ -279,6 +279,66 @@ controls:
 """
 
 
+BANDS = """
+thresholds:
+  kind: basic
+  bands:
+    - {what: handlers, from: 10, below: 20, control: P1}
+drift: {departments: P1}
+controls:
+"""
+
+
+def test_an_assessment_says_between_which_numbers_people_are_and_what_may_differ(tmp_path):
+    (tmp_path / "town-1.yml").write_text(GOOD_FILE.replace("\ncontrols:\n", BANDS), encoding="utf-8")
+
+    loaded = catalogue.load(tmp_path)
+
+    assert loaded.problems == ()
+    one = loaded.assessments["town-1"]
+    assert one.thresholds is not None
+    [band] = one.thresholds.bands
+    assert (band.what, band.least, band.below, one.control(band.control).id) == ("handlers", 10, 20, "P1")
+    assert one.thresholds.judgement.subjects == [1_000, 10_000, 100_000, 300_000]
+    assert one.drift == {"departments": "P1"}
+
+
+@pytest.mark.parametrize(("change", "problem"), [
+    (("control: P1}", "control: P2}"), 'town-1.yml: thresholds: handlers: names P2, which is no control of the file'),
+    (("departments: P1", "departments: P9"), "town-1.yml: drift: departments: names P9, which is no control of the file"),
+    (("below: 20", "below: 10"), "town-1.yml: thresholds: handlers: below (10) must be more than from (10)"),
+    (("  bands:\n", "  bands:\n    - {what: handlers, control: P1}\n"), "town-1.yml: thresholds: handlers: is there twice"),
+    (("kind: basic", "kind: basic\n  judgement: {subjects: [1, 3, 2, 4]}"), "town-1.yml: thresholds.judgement.subjects: [1, 3, 2, 4] must rise"),
+    (("kind: basic", "kind: basik"), "town-1.yml: thresholds.kind: input should be 'basic', 'focused' or 'full', got 'basik'"),
+    (("departments: P1", "deparments: P1"), "town-1.yml: drift.deparments"),
+])  # fmt: skip
+def test_wrong_numbers_of_people_are_refused_and_say_why(change, problem, tmp_path):
+    text = GOOD_FILE.replace("\ncontrols:\n", BANDS.replace(*change))
+    (tmp_path / "town-1.yml").write_text(text, encoding="utf-8")
+
+    loaded = catalogue.load(tmp_path)
+
+    assert loaded.assessments == {}
+    assert any(line.startswith(problem) for line in loaded.problems), loaded.problems
+
+
+def test_the_shipped_assessments_declare_the_numbers_that_their_promises_name():
+    told = {
+        (pia, band.what): (band.least, band.below, one.control(band.control).expect["en"])
+        for pia, one in CATALOGUE.assessments.items()
+        if one.thresholds
+        for band in one.thresholds.bands
+    }
+
+    assert told == {
+        ("kanagawa-9", "subjects on file"): (1_000, 10_000, "1,000 to 9,999"),
+        ("kanagawa-9", "handlers"): (0, 500, "under 500"),
+        ("sakai-48", "subjects on file"): (100_000, 1_000_000, "100,000 to 999,999"),
+        ("sakai-48", "handlers"): (50, 100, "50 to 99"),
+        ("sakai-48", "contractor handlers"): (0, 10, "under 10"),
+    }
+
+
 @pytest.mark.parametrize(("change", "problem"), [
     (("check:", "chek:"), 'town-1.yml: controls.1.chek: unknown key, did you mean "check"?'),
     (("check: number > 0", ""), "town-1.yml: controls.1.check: missing, add it"),
