@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Final
 
@@ -10,6 +11,13 @@ from audit.wording import Words, number, percent
 
 UNKNOWN: Final = {"ja": "不明", "en": "not known"}
 NOTHING: Final = "－"
+
+# What nobody sees, or what changes how its neighbours read: controls, marks of direction, blanks without width, tags, surrogates and
+# places where there is no character. Joiners and variation selectors stay: they belong to a name or a sign.
+_UNSEEN: Final = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufdd0-\ufdef\ufeff"
+    "\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
+)
 
 _SECOND: Final = 1_000
 _MINUTE: Final = 60 * _SECOND
@@ -43,6 +51,11 @@ def shown(value: Cell, kind: Kind, report: Report) -> str:
         case "decimal" if isinstance(value, int | float):
             return number(float(value))
     return str(value)
+
+
+def visible(text: str) -> str:
+    """A text from elsewhere in which nothing hides: what nobody would see stands as its number, such as `<U+202E>`."""
+    return _UNSEEN.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
 
 
 def figure(value: Cell, kind: Kind, unit: str, report: Report) -> str:
