@@ -133,8 +133,10 @@ class Member(Connection):
         if whole:
             try:
                 consumer.commit(whole, timeout_ms=_COMMIT_MS)
-            except KafkaError as error:  # a rebalance, mostly; the next one says the same
+            except KafkaError as error:  # a rebalance, mostly
                 log.debug("commit: %s", error)
+                with self._guard:
+                    self._reached = reached | self._reached
 
     def _count(self, consumer: KafkaConsumer) -> None:
         for topic in self._asked:

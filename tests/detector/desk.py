@@ -98,12 +98,17 @@ class Desk:
                 wanted[name] = 2 if name == "state" else 1
             self.topics = {name: self.kafka.topic(count) for name, count in wanted.items()}
 
+    @property
+    def group(self) -> str:
+        """The group of its detectors, but for re-runs."""
+        return f"g-{self.topics['events']}"
+
     def configure(self, name: str = "det") -> Path:
         """Write the configuration of a detector of that name."""
         tables: dict[str, dict[str, Any]] = {
             "detector": {"id": name, "state_dir": f"state-{name}"},
             "kafka": {
-                "bootstrap_servers": [self.kafka.address], "group": f"g-{self.topics['events']}", "session_timeout_s": 3,
+                "bootstrap_servers": [self.kafka.address], "group": self.group, "session_timeout_s": 3,
             },
             "topics": self.topics,
             "limits": {"snapshot_s": 2, "stuck_after_s": 5},

@@ -91,6 +91,15 @@ class Cluster:
                     ]
         return sorted(found, key=lambda record: (record.partition, record.offset))
 
+    def lag(self, group: str, topic: str) -> int:
+        """Records in a topic that a group has not committed."""
+        with self.admin() as admin:
+            committed = admin.list_group_offsets({group: None})[group]
+        with closing(KafkaConsumer(bootstrap_servers=self.address.split(","))) as consumer:
+            places = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+            ends = consumer.end_offsets(places)
+        return sum(ends[place] - (committed[place].offset if place in committed else 0) for place in places)
+
     def allow(self, user: str, topic: str, *operations: str) -> None:
         """Let a user do something with a topic: WRITE, READ, DESCRIBE …"""
         with self.admin() as admin:
