@@ -12,7 +12,7 @@ from html import escape
 from math import log10
 from typing import Final, Literal
 
-Mark = Literal["", "gap", "off"]
+Mark = Literal["", "gap", "off", "absent"]
 
 CELL: Final = 24
 LABEL_WIDTH: Final = 156
@@ -41,7 +41,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One source on one day: how many lines, and what their absence means."""
+    """One source on one day: how many lines, and what their absence means.
+
+    Attributes:
+        value: Lines.
+        mark: "gap": some are missing; "off": silent, as it may be; "absent": not there yet, or no more.
+        hint: In words.
+    """
 
     value: int
     mark: Mark
