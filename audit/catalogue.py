@@ -80,8 +80,8 @@ class Control(_Part):
     where: list[str]
 
 
-# What people are counted, in bands: those whose data is kept, those who may handle it, those of contractors who may.
-Counted = Literal["subjects on file", "handlers", "contractor handlers"]
+# What people are counted, in bands: those whose data is kept, all who may handle it, those of them who are staff, or contractors'.
+Counted = Literal["subjects on file", "handlers", "users", "contractor handlers"]
 
 # In what practice may differ from what an assessment declares.
 Difference = Literal[

@@ -48,14 +48,23 @@ def usage(events: pl.LazyFrame, site: Site) -> pl.DataFrame:
     # What registers say hangs on person and day only, so they are asked once for each, not once for each function.
     who = ["actor.id", "system.id", "date"]
     days = counted.group_by(who, maintain_order=True).agg(pl.col("last").max().alias("at"))
-    days = _persons(days, site)
+    days = persons(days, site)
     joined = counted.join(days.drop("at"), on=who, how="left", nulls_equal=True, maintain_order="left")
     known_type = pl.coalesce("person.type", "actor.type")
     return _employed(joined.with_columns(known_type.alias("person.type")), site).with_row_index("usage_id")
 
 
-def _persons(days: pl.DataFrame, site: Site) -> pl.DataFrame:
-    """Add `person.id`, `person.type`, `person.dept` and `person.company` as of `at`."""
+def persons(days: pl.DataFrame, site: Site) -> pl.DataFrame:
+    """Say who was behind an account.
+
+    Args:
+        days: With `actor.id`, `system.id` and `at` (UTC ms), and any other columns.
+        site: For `accounts` and `staff`.
+
+    Returns:
+        The same rows in the same order, with `person.id` (the account itself, where no register knows it), `person.type`,
+        `person.dept` and `person.company` as of `at`.
+    """
     accounts, staff = site.tables["accounts"], site.tables["staff"]
     own = accounts.filter(pl.col("system").is_not_null())
     everywhere = accounts.filter(pl.col("system").is_null())

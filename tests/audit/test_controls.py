@@ -334,7 +334,7 @@ def test_the_shipped_assessments_declare_the_numbers_that_their_promises_name():
         ("kanagawa-9", "subjects on file"): (1_000, 10_000, "1,000 to 9,999"),
         ("kanagawa-9", "handlers"): (0, 500, "under 500"),
         ("sakai-48", "subjects on file"): (100_000, 1_000_000, "100,000 to 999,999"),
-        ("sakai-48", "handlers"): (50, 100, "50 to 99"),
+        ("sakai-48", "users"): (50, 100, "50 to 99"),
         ("sakai-48", "contractor handlers"): (0, 10, "under 10"),
     }
 
