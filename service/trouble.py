@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kafka import errors
+from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 from pydantic import ValidationError
 
 from service.options import Ground
@@ -68,12 +69,32 @@ _CAUSES: Final = tuple(
             "has a name that cannot be resolved, {name}: check kafka.bootstrap_servers, or what the brokers advertise",
         ),
         (r"ECONNREFUSED|Connection refused", "refuses connections: is it running, and is this its port?"),
-        (r"timed out|ETIMEDOUT|E(HOST|NET)UNREACH", "does not answer: is it well, and the network to it?"),
+        # A few milliseconds are what was left of our own time to connect, and say nothing of Kafka.
+        (r"timed out(?! after \d{1,3} ms)|ETIMEDOUT|E(HOST|NET)UNREACH", "does not answer: is it well, and the network to it?"),
         (r"disconnected|ECONNRESET|Connection reset|BrokenPipe|Broken pipe", "{hangup}"),
     )
 )  # fmt: skip
 _VAGUE: Final = len(_CAUSES) - 1
 _NOTHING: Final = len(_CAUSES)
+
+
+def _last_words_first(transport: type[KafkaTCPTransport]) -> None:
+    """Let a transport read what came before the connection ended, and notice the end with its next look.
+
+    Kafka hangs up right behind a refusal. Where both have come by the time kafka-python looks, as on a loaded machine, it
+    throws the refusal away (`_read_from_sock` of 3.0.12), and whoever is refused reads of a lost connection only.
+    """
+    both = transport._sock_recv
+
+    def received(self: KafkaTCPTransport) -> tuple[bytes, Exception | None]:
+        data, error = both(self)
+        return data, None if data else error
+
+    transport._sock_recv = received
+
+
+for _transport in (KafkaTCPTransport, KafkaSSLTransport):
+    _last_words_first(_transport)
 
 
 class Listener(logging.Handler):
