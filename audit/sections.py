@@ -113,12 +113,17 @@ def _share(share: Mapping[str, Any], words: Words, units: Mapping[str, str]) -> 
 
 
 def _who(actor: str, person: str, tables: Tables, words: Words) -> str:
-    """An account, whose it is, and the department as the site calls it."""
     staff = tables.site.tables["staff"]
     known = staff.filter(pl.col("actor_id") == person).get_column("dept").drop_nulls()
+    dept = None if known.is_empty() else tables.site.config.departments.get(known[-1], known[-1])
+    return called(actor, person, dept, words)
+
+
+def called(actor: str, person: str, dept: str | None, words: Words) -> str:
+    """An account, whose it is (the account itself: not known), and the department as the site calls it."""
     about = [person] if person != actor else []
-    if not known.is_empty():
-        about.append(tables.site.config.departments.get(known[-1], known[-1]))
+    if dept is not None:
+        about.append(dept)
     if not about:
         return actor
     return f"{actor}（{' '.join(about)}）" if words.language == "ja" else f"{actor} ({', '.join(about)})"
