@@ -62,7 +62,7 @@ def svg(height: float, parts: Iterable[str]) -> str:
     tall = number(height)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" version="1.1" width="{WIDTH}" height="{tall}" viewBox="0 0 {WIDTH} {tall}" '
-        f'role="img" font-family="{_FONTS}" font-size="{SIZE}" fill="{INK}">{"".join(parts)}</svg>'
+        f'font-family="{_FONTS}" font-size="{SIZE}" fill="{INK}">{"".join(parts)}</svg>'
     )
 
 
