@@ -12,10 +12,10 @@ STAMP := $(VENV)/.installed
 PINS := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header
 
 # Packages of Debian 12: the virtual environment's own, unless this Python has it; a browser and a Japanese font for the
-# tests that look at pages; Java and what fetches Kafka, unless there are others; what pages people, for tests of alerts;
+# tests that look at pages, and what reads PDF; Java and what fetches Kafka, unless there are others; what pages people, for tests of alerts;
 # a database server, for tests of the audit database.
 KAFKA = $(shell command -v java >/dev/null || echo default-jre-headless) $(shell command -v mvn >/dev/null || echo maven)
-SYSTEM = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv) chromium fonts-noto-cjk prometheus-alertmanager postgresql $(KAFKA)
+SYSTEM = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv) chromium fonts-noto-cjk poppler-utils prometheus-alertmanager postgresql $(KAFKA)
 
 .DEFAULT_GOAL := help
 
