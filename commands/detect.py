@@ -91,8 +91,8 @@ class _Detector:
         name = LIVE if span is None else _named([*options.replay, self._versions()[:8]])
         self._cases = Cases(config.kafka, config.topics.decisions, f"sekimori-{config.detector.id}-cases")
         self.running = Running(
-            config, inputs(config, self._deployment, name, self._cases, _cores(name)), run=name, span=span, version=options.version,
-            notify=self._notify, troubles=self._troubles,
+            config, inputs(config, self._deployment, name, self._cases, _cores(name)), run=name, span=span, once=options.once,
+            version=options.version, notify=self._notify, troubles=self._troubles,
         )  # fmt: skip
         self._channels = _channels(config, name)
         self.running.metrics.show_channels(self._channels.states)

@@ -52,7 +52,7 @@ class Detector(Section):
         300, ge=0, le=86_400, description="How much later than others an event may arrive and still be in order."
     )
     heartbeat_s: int = Field(
-        600, ge=60, le=86_400, description="An agent silent for so long is not waited for any longer, until it speaks again."
+        600, ge=60, le=86_400, description="An agent silent for so long, while it could be heard, is not waited for any longer, until it speaks again."
     )  # fmt: skip
     sealed_agents: Annotated[list[Name], AfterValidator(no_twice)] = Field(
         [],

@@ -7,6 +7,7 @@ Which partitions are ours the group says (detector/member.py).
 from __future__ import annotations
 
 import logging
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 _ASK_MS: Final = 2_000
 # How often it is asked whether a partition from which nothing came has more.
 _LOOK_S: Final = 5.0
+# Who did not hear from Kafka for longer than this part of the time after which an agent counts as silent has not listened.
+_BREAK: Final = 0.25
 # A partition stands still for no longer than this between two looks at what came: who was busy elsewhere did not look.
 _COUNTED_S: Final = 1.0
 
@@ -57,6 +60,8 @@ class _Stand:
         paused: Nothing is to come.
         end: Behind the last record in Kafka, as far as is known.
         lost: First offset that Kafka still has, where it deleted what was to be read next.
+        heard_ms: When Kafka last said what there is, wall clock; −1 before it did.
+        since_ms: Since when it has said so without a break, once all was taken; None while we read what was there before.
     """
 
     next: int
@@ -64,6 +69,8 @@ class _Stand:
     paused: bool = False
     end: int | None = None
     lost: int | None = field(default=None)
+    heard_ms: int = -1
+    since_ms: int | None = None
 
 
 class Fetcher(Connection):
@@ -76,9 +83,13 @@ class Fetcher(Connection):
         *,
         turn_records: int = 500,
         stuck_after_s: float = 60.0,
+        patience_s: float = 600.0,
         clock: Callable[[], float] = time.monotonic,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         super().__init__(settings, client_id, clock)
+        self._break_ms = int(patience_s * _BREAK * 1000)
+        self._now_ms = now_ms
         self._turn_records = turn_records
         self._stuck_after_s = stuck_after_s
         self._stands: dict[Place, _Stand] = {}
@@ -123,6 +134,16 @@ class Fetcher(Connection):
         """Whether all that was there when it was last looked is taken."""
         stand = self._stands[place]
         return stand.end is not None and stand.next >= stand.end
+
+    def listened_s(self, place: Place) -> float:
+        """For how long whoever spoke here would have been heard: not while Kafka was away, or this process asleep.
+
+        Infinite while a backlog is read that was there at first: that Kafka was away then is not known.
+        """
+        stand, now_ms = self._stands[place], self._now_ms()
+        if stand.since_ms is None:
+            return math.inf
+        return 0.0 if now_ms - stand.heard_ms > self._break_ms else (now_ms - stand.since_ms) / 1000
 
     def take(self, timeout_s: float) -> dict[Place, Taken]:
         """What came, by partition; waits so long for something to come."""
@@ -217,7 +238,17 @@ class Fetcher(Connection):
             highwater = consumer.highwater(there)
             if highwater is not None:
                 stand.end = max(highwater, stand.next)
+            if records or stand.since_ms is None:
+                self._heard(stand)
         return taken
+
+    def _heard(self, stand: _Stand) -> None:
+        now_ms = self._now_ms()
+        if stand.since_ms is None:
+            stand.since_ms = now_ms if stand.end is not None and stand.next >= stand.end else None
+        elif now_ms - stand.heard_ms > self._break_ms:
+            stand.since_ms = now_ms
+        stand.heard_ms = now_ms
 
     def _wait(self, consumer: KafkaConsumer, taken: Mapping[Place, Taken], full: bool) -> None:
         """Count how long partitions stand still; those that wait for others to be given out, since it was enough for once, do not."""
@@ -241,6 +272,7 @@ class Fetcher(Connection):
         for place in quiet:
             stand = self._stands[place]
             stand.end = int(ends[TopicPartition(*place)])
+            self._heard(stand)
             if stand.end <= stand.next:
                 stand.still_s = _LOOK_S  # there is nothing: it is not stuck
             elif stand.still_s > self._stuck_after_s:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -116,12 +117,13 @@ class Partitions:
         *,
         run: str = LIVE,
         span: Span | None = None,
+        once: bool = False,
     ) -> None:
         self._config = config
         self._inputs = {one.topic: one for one in inputs}
         self._member, self._fetcher, self._outbox = member, fetcher, outbox
         self._metrics, self._clocks = metrics, clocks
-        self._run, self._span = run, span
+        self._run, self._span, self._once = run, span, once
         self._held: dict[Place, _Held] = {}
         self._counts: Counts | None = None
         self._state_partitions = 0
@@ -372,7 +374,9 @@ class Partitions:
 
     def _moment(self, held: _Held, worker: Worker[Any, Any]) -> Moment:
         over = held.end is not None and worker.next >= held.end
-        return Moment(self._clocks.now_ms(), over or self._fetcher.at_end(worker.place), None, over)
+        now_ms, at_end = self._clocks.now_ms(), over or self._fetcher.at_end(worker.place)
+        listened_s = math.inf if over or self._once else self._fetcher.listened_s(worker.place)
+        return Moment(now_ms, at_end, None, over, listened_s)
 
     def _put_off(self, held: _Held, why: str) -> None:
         held.trouble = why

@@ -50,6 +50,7 @@ class Running:
         *,
         run: str = LIVE,
         span: Span | None = None,
+        once: bool = False,
         version: str = "",
         notify: Notify | None = None,
         troubles: Callable[[], Sequence[str]] = tuple,
@@ -63,6 +64,7 @@ class Running:
             inputs: Kinds of workers.
             run: `live`, or the name of a re-run, which has a group and a state of its own.
             span: What a re-run works through.
+            once: It ends when all that is there is worked through: nobody can be waited for.
             version: Of the program.
             notify: systemd.
             troubles: What else is not well, one line each.
@@ -86,12 +88,12 @@ class Running:
             where.host, where.port, self.metrics.registry, self.health, lambda: unready(self.health.pulse)
         )
         unpacking.bound(config.kafka.decoded_mib << 20)
-        self._connect(Clocks(monotonic, now_ms), run, span)
+        self._connect(Clocks(monotonic, now_ms), run, span, once)
         self._rebuilds = (0, 0)
         self._committed: dict[Place, int] = {}
         self._committed_at = self._pulsed_at = monotonic()
 
-    def _connect(self, clocks: Clocks, run: str, span: Span | None) -> None:
+    def _connect(self, clocks: Clocks, run: str, span: Span | None, once: bool) -> None:
         config, topics, name = self.config, self.config.topics, self.config.detector.id
         group = config.kafka.group if run == LIVE else f"{config.kafka.group}-{run}"
         kafka = config.kafka.model_copy(update={"group": group})
@@ -101,13 +103,15 @@ class Running:
         self._member = Member(kafka, read, asked, client_id(name, "group"), clocks.monotonic, missing)
         self._fetcher = Fetcher(
             kafka, client_id(name, "fetch"), turn_records=config.limits.turn_records,
-            stuck_after_s=config.limits.stuck_after_s, clock=clocks.monotonic,
+            stuck_after_s=config.limits.stuck_after_s, patience_s=config.detector.heartbeat_s, clock=clocks.monotonic,
+            now_ms=clocks.now_ms,
         )  # fmt: skip
         written = (topics.correlate, topics.findings, topics.notices, topics.dead_letters)
         self._outbox = Outbox(Publisher(kafka, written, client_id=client_id(name, "send")), clocks.now_ms)
         self.partitions = Partitions(
-            config, self._inputs, self._member, self._fetcher, self._outbox, self.metrics, clocks, run=run, span=span
-        )
+            config, self._inputs, self._member, self._fetcher, self._outbox, self.metrics, clocks, run=run, span=span,
+            once=once,
+        )  # fmt: skip
 
     def turn(self) -> None:
         """Go on with everything once; waits a little if there is nothing to do."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -23,12 +24,14 @@ class Moment:
         at_end: All that Kafka has was taken.
         lost: Stretch of offsets (first, behind the last) that Kafka deleted before they were read; else None.
         ending: A re-run has read its last record: everything that is open is to be closed.
+        listened_s: For how long whoever spoke would have been heard (`Fetcher.listened_s`).
     """
 
     now_ms: int
     at_end: bool
     lost: tuple[int, int] | None = None
     ending: bool = False
+    listened_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

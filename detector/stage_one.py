@@ -125,9 +125,11 @@ class One(Generic[C]):
         if moment.lost is not None:
             decision["lost"] = list(moment.lost)
         clocks = watermark.hear(state.clocks, prepared.heard)
-        # In a backlog everybody would seem silent by the clock on the wall.
+        heartbeat_s = self._config.detector.heartbeat_s
+        # In a backlog everybody would seem silent by the clock on the wall; and while Kafka is away nobody can speak. Then each
+        # sends what it held up when it finds Kafka again, and what the last one brings must not be late for all the others.
         now_ms = moment.now_ms if moment.at_end else clocks.latest_ms
-        if left := watermark.silent(clocks, now_ms, self._config.detector.heartbeat_s):
+        if moment.listened_s >= heartbeat_s and (left := watermark.silent(clocks, now_ms, heartbeat_s)):
             decision["left"] = list(left)
         if moment.at_end and not clocks.inputs and not state.idle:
             decision["idle"] = True

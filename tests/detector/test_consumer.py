@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 
@@ -12,6 +13,7 @@ from detector.config import Kafka
 from detector.fetcher import Fetcher
 from detector.member import Member
 from detector.place import Place
+from tests.kafka.broker import Broker
 from tests.kafka.cluster import Cluster
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:kafka")
@@ -198,6 +200,73 @@ def test_a_partition_with_nothing_more_is_left_in_peace(kafka: Cluster, fetcher:
         assert fetcher.take(0.2) == {}
 
     assert fetcher.rebuilds == 0
+
+
+@pytest.fixture
+def listening(settings: Kafka) -> Iterator[tuple[Fetcher, Clock]]:
+    """What is to say for how long it has listened, by a clock of the test's; who hears nothing for a minute has not."""
+    clock = Clock()
+    made = Fetcher(
+        settings, "test", turn_records=10, stuck_after_s=60.0, patience_s=240.0, now_ms=lambda: int(clock.now * 1000)
+    )
+    yield made, clock
+    made.close()
+
+
+def test_who_reads_what_was_there_before_has_not_listened_yet_and_who_comes_to_its_end_begins_to(
+    kafka: Cluster, listening: tuple[Fetcher, Clock], topic: str
+):
+    fetcher, clock = listening
+    fill(kafka, topic, 0, 200)
+    place = Place(topic, 0)
+    fetcher.read(place, 0)
+    until(fetcher, lambda found: len(found[place]) > 0)
+    assert fetcher.listened_s(place) == math.inf
+    clock.now = 1000
+    until(fetcher, lambda _: fetcher.at_end(place))
+    assert fetcher.listened_s(place) == 0
+
+    listen_on(fetcher, clock, place, 1050)
+
+    assert fetcher.listened_s(place) == 50
+
+
+def test_who_was_asleep_begins_to_listen_anew(kafka: Cluster, listening: tuple[Fetcher, Clock], topic: str):
+    fetcher, clock = listening
+    place = read_to_the_end(kafka, fetcher, topic)
+    listen_on(fetcher, clock, place, 50)
+    clock.now = 3600
+    assert fetcher.listened_s(place) == 0  # at once, before Kafka was asked
+
+    fill(kafka, topic, 0, 1)
+    until(fetcher, lambda found: bool(found[place]))
+    listen_on(fetcher, clock, place, 3630)
+
+    assert fetcher.listened_s(place) == 30
+
+
+def test_nobody_is_listened_to_while_kafka_is_away(broker: Broker, listening: tuple[Fetcher, Clock]):
+    fetcher, clock = listening
+    place = read_to_the_end(broker, fetcher, broker.topic(1))
+    listen_on(fetcher, clock, place, 50)
+    broker.kill()
+    clock.now = 120
+    until(fetcher, lambda _: fetcher.trouble is not None)
+    assert fetcher.listened_s(place) == 0
+    broker.start()
+    clock.now = 200
+
+    listen_on(fetcher, clock, place, 200)
+
+    assert fetcher.listened_s(place) == 0
+    listen_on(fetcher, clock, place, 250)
+    assert fetcher.listened_s(place) == 50
+
+
+def listen_on(fetcher: Fetcher, clock: Clock, place: Place, until_s: float) -> None:
+    """Let the clock come to a moment, and Kafka be asked there, as it is now and then of who says nothing."""
+    clock.now = until_s
+    until(fetcher, lambda _: fetcher._stands[place].heard_ms == int(until_s * 1000))
 
 
 def test_what_kafka_deleted_is_told_and_not_jumped_over(kafka: Cluster, fetcher: Fetcher, topic: str):

@@ -223,6 +223,27 @@ def test_in_a_backlog_nobody_seems_silent_by_the_clock_on_the_wall():
     assert "left" not in turns.decisions[-1][1]
 
 
+def test_after_kafka_was_away_everybody_has_time_to_bring_what_was_held_up():
+    turns = Turns(one())
+    turns.take(records([event(1, START, agent="x"), event(2, START, agent="y")]), at_end=True)
+    over, held_up = START + 20 * MINUTE, [START + n * MINUTE for n in range(1, 20)]
+    turns.take([], now_ms=over, at_end=True, listened_s=0)
+    # One has brought everything before the other has begun, with Kafka's time of when it was written.
+    first = [event(100 + n, at, "a1", "x") for n, at in enumerate(held_up)]
+    turns.take(records(first, start=2), now_ms=over + 2_000, at_end=True, listened_s=2)
+    assert turns.texts() == []
+
+    second = [event(200 + n, at, "a1", "y") for n, at in enumerate(held_up)]
+    turns.take(records(second, start=21), now_ms=over + 8_000, at_end=True, listened_s=8)
+
+    assert [left for _, decision in turns.decisions if (left := decision.get("left"))] == []
+    assert turns.texts() == ['{"a1": 2}'] * 17  # a minute is allowed for what is late
+    # Who says nothing now that it could is waited for no longer.
+    late = records([event(300, START + 31 * MINUTE, agent="x")], start=40)
+    turns.take(late, now_ms=over + 11 * MINUTE, at_end=True, listened_s=660)
+    assert [decision for _, decision in turns.decisions][-1] == {"left": ["y"]}
+
+
 def test_a_partition_in_which_nobody_ever_spoke_holds_nobody_up():
     turns = Turns(one())
 
