@@ -24,8 +24,11 @@ def detect(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
     def run(options: argparse.Namespace) -> int:
-        # There are as many detectors as partitions: each is one core's.
+        # There are as many detectors as partitions: each is one core's. Memory is given back ten seconds after it was needed;
+        # after half a second, Polars' own choice, every turn would have to ask for it again, and the system clears each page.
+        # Both are read when Polars loads.
         os.environ.setdefault("POLARS_MAX_THREADS", "1")
+        os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:10000,muzzy_decay_ms:0,narenas:1")
         from commands import detect
 
         return detect.run(options)
