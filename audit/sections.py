@@ -183,7 +183,7 @@ def analysed(tables: Tables, words: Words) -> dict[str, Any]:
         "emergencies": _emergencies(tables, words),
         "problems": problems[:MOST_PROBLEMS],
         "more_problems": max(0, len(problems) - MOST_PROBLEMS),
-        "files_used": _hashes(tables.folder),
+        "files_used": hashes(tables.folder),
     }
 
 
@@ -209,7 +209,7 @@ def _emergencies(tables: Tables, words: Words) -> list[str]:
     return out
 
 
-def _hashes(folder: Path) -> list[tuple[str, int, str]]:
+def hashes(folder: Path) -> list[tuple[str, int, str]]:
     """Name, size and SHA-256 of the files that the report rests on; `summary.json` holds timings and is none of them."""
     out = []
     for name in ("findings.ndjson", "sessions.parquet", "rejected.ndjson", "runs.ndjson"):

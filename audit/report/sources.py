@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,7 @@ class Sources:
         sign_offs: Who signed this report, in order: `sha256`, `role` (`confirm`, `approve`), `by`, `at`.
         samples: What people found in this report's sample, in order: `event`, `verdict` (`proper`, `improper`, `unknown`), `by`, `at`, `text`.
         evidence: What the verifier says of the archive; None: it was not asked.
+        only: Assessments that were asked for; empty: all.
         kept: Whether there is an audit database; without one nothing is known of what people did.
     """
 
@@ -91,6 +92,7 @@ class Sources:
     sign_offs: tuple[Mapping[str, Any], ...]
     samples: tuple[Mapping[str, Any], ...]
     evidence: Evidence | None
+    only: tuple[str, ...]
     kept: bool
 
     @property
@@ -111,6 +113,7 @@ def gather(
     every_ms: int = 31 * DAY_MS,
     catalogue: Catalogue | None = None,
     evidence: Evidence | None = None,
+    only: Collection[str] = (),
 ) -> Sources:
     """Open everything that a report of a period is written from; events stay on disk.
 
@@ -125,6 +128,7 @@ def gather(
         every_ms: How far apart analyses may be.
         catalogue: Controls; None: those that ship.
         evidence: Of the archive.
+        only: Assessments that are asked for; empty: all.
 
     Raises:
         audit.tables.OutputError: The folder is no output of an analysis.
@@ -136,7 +140,7 @@ def gather(
     return Sources(
         words=Words(language, site.config.time_zone),
         site=site,
-        catalogue=catalogue or catalogues.load(),
+        catalogue=_chosen(catalogue or catalogues.load(), only),
         period=period,
         as_of=as_of,
         month=tables.read(results, site, (period.begin, period.end), found),
@@ -149,5 +153,12 @@ def gather(
         sign_offs=() if store is None else tuple(one for one in store.sign_offs(period.name) if one["at"] <= as_of),
         samples=() if store is None else tuple(one for one in store.sample_verdicts(period.name) if one["at"] <= as_of),
         evidence=evidence,
+        only=tuple(sorted(only)),
         kept=store is not None,
     )
+
+
+def _chosen(catalogue: Catalogue, only: Collection[str]) -> Catalogue:
+    if not only:
+        return catalogue
+    return replace(catalogue, assessments={pia: one for pia, one in catalogue.assessments.items() if pia in only})
