@@ -100,6 +100,11 @@ class Sources:
         """Rows of findings that were made in the period."""
         return tuple(row for row in self.rows if self.period.begin <= row.found["time"] < self.period.end)
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether the period holds not one event: where nothing was looked at, nothing that was not found is known."""
+        return not self.month.frames["usage"].select(pl.len()).collect().item()
+
 
 def gather(
     results: Path,

@@ -30,6 +30,11 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
         "対象期間に検知した事項と、それについて職員が行った確認を示します。件数は検知の数であり、人数でも、不正の数でもありません。",
         "What was found in the period, and what people did about it. Counts are of findings: neither of people nor of misuse.",
     ),
+    "silent": (
+        "対象期間の記録が1件もありません。検知がないことは、問題がなかったことを意味しません。",
+        "The period holds not one record. That nothing was found does not mean that nothing happened.",
+    ),
+    "silent_note": ("対象期間の記録がない", "the period holds no record"),
     "n_total": ("検知の総数", "Findings"),
     "n_total_note": ("説明済みとして控えたものを除く", "without those that were held back"),
     "n_alert": ("警報", "Alerts"),
@@ -72,6 +77,7 @@ def section(sources: Sources, draft: Draft) -> Section:
     actors = people.of_rows(rows, sources.month.findings.table, sources.site)
     blocks: list[Block] = [
         Paragraph(words["lead"]),
+        *([Notice(words["silent"], Tone.LACKING)] if sources.is_silent else []),
         _counted(sources, draft, words),
         _matrix(sources, draft, words),
         _over_time(sources, draft, words),
@@ -92,15 +98,15 @@ def _counted(sources: Sources, draft: Draft, words: Words) -> Figures:
     found = sources.month.findings
     shown = pl.col("status") != SUPPRESSED
     parts = {"total": shown} | {name: shown & (pl.col("queue") == name) for name in QUEUES} | {"suppressed": ~shown}
+    # Silence itself may be found; but where nothing was, nothing was looked at.
+    unknown = sources.is_silent and found.table.is_empty()
     figures = []
     for name, which in parts.items():
         uids = found.table.filter(which)["uid"]
         draft.events(f"findings.{name}", details.behind(found, uids))
-        figures.append(
-            Figure(
-                f"findings.{name}", words[f"n_{name}"], uids.len(), unit=words["items"], note=words[f"n_{name}_note"]
-            )
-        )
+        note = words["silent_note" if unknown else f"n_{name}_note"]
+        value, tone = (None, Tone.LACKING) if unknown else (uids.len(), Tone.PLAIN)
+        figures.append(Figure(f"findings.{name}", words[f"n_{name}"], value, unit=words["items"], note=note, tone=tone))
     return Figures(tuple(figures))
 
 

@@ -293,13 +293,22 @@ def test_a_month_with_nothing_in_it(tmp_path):
     said = section(gathered(tmp_path, office), Draft())
 
     found = figures(said)
-    assert [found[f"findings.{name}"].value for name in ("total", "alert", "open", "overdue")] == [0, 0, 0, 0]
+    assert [found[f"findings.{name}"].value for name in ("total", "alert", "suppressed")] == [None] * 3
+    assert [found[f"findings.{name}"].value for name in ("open", "overdue")] == [0, 0]
+    assert "対象期間の記録が1件もありません" in texts(said)
     assert found["findings.look_median"].value is None
     assert rows(said, "findings.matrix") == rows(said, "findings.open_cases") == []
     assert "分析した記録が1件もない" in texts(said)
     # On office days without any record nobody knows what would have been found.
     assert all((one["警報"] is None) == (date.fromisoformat(one["日"]) in {*WORKING, date(2026, 3, 30), date(2026, 3, 31)})
                for one in rows(said, "findings.over_time"))  # fmt: skip
+
+
+def test_a_month_of_work_in_which_nothing_was_found(tmp_path):
+    said = section(gathered(tmp_path, good()), Draft())
+
+    assert [figures(said)[f"findings.{name}"].value for name in ("total", "alert", "open")] == [0, 0, 0]
+    assert "記録が1件も" not in texts(said)
 
 
 def test_events_behind_what_is_said_are_those_of_its_findings(month):
