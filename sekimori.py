@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Final
 
-from commands.arguments import agent, analyze, case, detector, office, rulebook
+from commands.arguments import agent, analyze, case, detector, office, report, rulebook
 
 __version__ = "0.1.0"
 
@@ -29,6 +29,7 @@ _COMMANDS: Final[dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]
     "verify": (detector.verify, "was anything altered or lost between the agents and here?"),
     "archive": (detector.archive, "tables by day, made from the records that the detector archived"),
     "case": (case.case, "what people do about findings: claim, ask, close, allow"),
+    "report": (report.report, "the report of a month that is signed: html, pdf, xlsx"),
     "database": (case.database, "where cases, runs and sign-offs are kept: upgrade"),
     "bundle": (agent.bundle, "logs of a closed network in a signed file, carried to an agent by hand"),
     "vault": (agent.vault, "turn tokens back into ids, by the people who hold the keys together"),

@@ -15,7 +15,7 @@ from audit import cases
 from audit.database import engine
 from contract import topics as known
 from service import settings
-from service.options import Folder, Ground, SiteKeyFile, Topic
+from service.options import Folder, FreePath, Ground, SiteKeyFile, Topic
 from service.settings import Kafka, Section
 
 _HOUR_MS = 3_600_000
@@ -65,6 +65,27 @@ class Deadlines(Section):
         return cases.Deadlines(look, self.decide_days * cases.DAY_MS)
 
 
+class Reports(Section):
+    """The report of a month, and what it rests on."""
+
+    folder: FreePath = Field(
+        Path("reports"),
+        validate_default=True,
+        description="Where reports are written, a folder each; made if it is not there.",
+    )
+    analyse_every_days: int = Field(
+        31, ge=1, le=366, description="How far apart analyses may be; one that is overdue stands in the report."
+    )
+    archive: str | None = Field(
+        None,
+        description="The detectors' archive, a folder or an address of an object store: it is verified for the report.",
+    )
+    archive_keys: list[FreePath] = Field(
+        [],
+        description="Public keys of who signs the archive's digests (`*.pub`), and seal keys of the agents: files or folders.",
+    )
+
+
 class Topics(Section):
     """Names of the topics; as the detectors have them."""
 
@@ -76,6 +97,7 @@ class Config(Section):
 
     audit: Audit
     deadlines: Deadlines = Deadlines()
+    report: Reports = Reports()
     kafka: Kafka | None = None
     topics: Topics = Topics()
 

@@ -244,8 +244,8 @@ def act(options: argparse.Namespace) -> int:
         due = _until(due, office) or office.now + office.config.deadlines.explanation_days * cases.DAY_MS
     code = getattr(options, "code", None)
     entry = Entry(
-        uid, len(case.entries) + 1, office.now, office.by(options.by), login(), action, _masked(getattr(options, "text", None)),
-        Code(code) if code else None, _masked(getattr(options, "reference", None)), asked_of, due,
+        uid, len(case.entries) + 1, office.now, office.by(options.by), login(), action, masked(getattr(options, "text", None)),
+        Code(code) if code else None, masked(getattr(options, "reference", None)), asked_of, due,
     )  # fmt: skip
     concerned = office.desk.concerned(uid)
     problems = cases.problems(case, entry, concerned)
@@ -275,7 +275,7 @@ def allow(options: argparse.Namespace) -> int:
     until = _until(options.until, office)
     assert until is not None
     one = Exemption(
-        found["uid"], office.now, by, login(), _masked(options.text) or "", until, options.approver,
+        found["uid"], office.now, by, login(), masked(options.text) or "", until, options.approver,
         found["rule"] if options.analytic is True else options.analytic, found["actor"] if options.actor is True else options.actor,
         options.subject,
     )  # fmt: skip
@@ -335,7 +335,7 @@ def _until(text: str | None, office: Office) -> int | None:
     return read
 
 
-def _masked(text: str | None) -> str | None:
+def masked(text: str | None) -> str | None:
     """What somebody typed, without My Numbers: it is kept for years and printed."""
     if text is None:
         return None

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _verified(options: argparse.Namespace) -> Verdict:
-    keys = _keys([path for path in options.key if path.suffix != verify_archive.PUBLIC], options.folder is not None)
+    keys = seal_keys([path for path in options.key if path.suffix != verify_archive.PUBLIC], options.folder is not None)
     if options.folder is not None:
         return verify_archive.judged(options, keys)
     if public := verify_archive.public_keys([path for path in options.key if not path.is_dir()]):
@@ -90,7 +90,7 @@ def _judged(verifier: Verifier, records: Iterator[Taken | Damage]) -> Verdict:
     return verifier.verdict()
 
 
-def _keys(paths: Sequence[Path], for_archive: bool) -> list[SealKey]:
+def seal_keys(paths: Sequence[Path], for_archive: bool) -> list[SealKey]:
     """The seal keys in some files and folders; all problems at once. For an archive, a folder may hold its key only."""
     files = [file for path in paths for file in (sorted(path.glob("*.seal")) if path.is_dir() else [path])]
     empty = [path for path in paths if path.is_dir() and not any(path.glob("*.seal"))]

@@ -35,9 +35,6 @@ def judged(options: argparse.Namespace, seal_keys: Sequence[SealKey]) -> Verdict
     """
     if options.save is not None:
         raise Failure("--save: an archive is kept already: leave it out, or read from Kafka")
-    public = public_keys(options.key)
-    if not public:
-        raise Failure("--key: give the archive's public key too, which `sekimori keys archive` wrote (*.pub)")
     terms = Terms(
         options.topic or EVENTS.name,
         options.until if options.until is not None else time.time_ns() // 1_000_000 - _DUE_MS,
@@ -46,9 +43,22 @@ def judged(options: argparse.Namespace, seal_keys: Sequence[SealKey]) -> Verdict
         options.allow_unsealed,
         not options.without_agents,
     )
+    return verdict(options.folder, "--key", options.key, seal_keys, terms)
+
+
+def verdict(folder: str, option: str, keys: Sequence[Path], seal_keys: Sequence[SealKey], terms: Terms) -> Verdict:
+    """The verdict on an archive, with the public keys among some files and folders.
+
+    Raises:
+        Failure: It cannot be judged with these; says which option to look at.
+        OSError: It cannot be read.
+    """
+    public = public_keys(keys)
+    if not public:
+        raise Failure(f"{option}: give the archive's public key too, which `sekimori keys archive` wrote (*.pub)")
     try:
-        keys = Keys({str(path): path.read_bytes() for path in public})
-        return verify(place.opened(options.folder), keys, seal_keys, terms)
+        pems = Keys({str(path): path.read_bytes() for path in public})
+        return verify(place.opened(folder), pems, seal_keys, terms)
     except (KeyFileError, PlaceError) as error:
         raise Failure(str(error)) from None
 

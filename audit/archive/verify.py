@@ -57,6 +57,7 @@ def verify(place: Place, keys: Keys, seal_keys: Sequence[SealKey], terms: Terms)
     topics, files = place.inside(RECORDS)
     problems = [Problem(TAMPERED, "", f"{RECORDS}/{name}: does not belong here") for name in _strange(files)]
     notes: list[str] = []
+    newest: list[tuple[str, int, int, str]] = []
     if not topics:
         problems.append(Problem(CANNOT, "", "nothing to verify: here is no archive"))
     agents: Verdict | None = None
@@ -64,13 +65,14 @@ def verify(place: Place, keys: Keys, seal_keys: Sequence[SealKey], terms: Terms)
         judged = _Topic(place, topic, keys, seal_keys, terms)
         problems += judged.problems
         notes += judged.notes
+        newest += judged.newest
         if topic == terms.topic and terms.agents:
             agents = judged.agents()
     if terms.agents and topics and agents is None:
         problems.append(Problem(CANNOT, "", f"nothing of topic {terms.topic} is here, so no agent can be verified"))
     problems += agents.problems if agents else ()
     problems.sort(key=lambda problem: problem.status)
-    return Verdict(tuple(problems), agents.agents if agents else (), tuple(notes))
+    return Verdict(tuple(problems), agents.agents if agents else (), tuple(notes), tuple(newest))
 
 
 class _Topic:
@@ -78,6 +80,7 @@ class _Topic:
 
     def __init__(self, place: Place, topic: str, keys: Keys, seal_keys: Sequence[SealKey], terms: Terms) -> None:
         self.problems: list[Problem] = []
+        self.newest: list[tuple[str, int, int, str]] = []
         self.notes: list[str] = []
         self._name, self._terms = topic, terms
         self._parts: dict[int, Partition] = {}
@@ -108,6 +111,7 @@ class _Topic:
             return
         first, last = part.digests[0], part.digests[-1]
         span = f"from {_moment(first.from_ms)} to {_moment(last.to_ms)}"
+        self.newest.append((folder, first.from_ms, last.to_ms, part.newest_hash))
         counts = f"{part.records:,} records, {len(part.digests):,} digests"
         self.notes.append(f"{folder}: {counts}, {span}, the newest is {part.newest_hash}")
         if part.start:

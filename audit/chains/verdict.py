@@ -60,11 +60,14 @@ class Verdict:
         problems: The worst first: tampered, gap, cannot verify.
         agents: Sorted by id.
         notes: What else people should know, a line each; no fault.
+        newest: Of an archive, the newest digest of each partition: its folder, from and until when all its digests reach (UTC ms), and the
+            SHA-256 of the digest's file.
     """
 
     problems: tuple[Problem, ...]
     agents: tuple[Summary, ...]
     notes: tuple[str, ...] = ()
+    newest: tuple[tuple[str, int, int, str], ...] = ()
 
     @property
     def status(self) -> int:

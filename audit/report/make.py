@@ -7,7 +7,7 @@ from typing import Final
 
 from audit.report.draft import Draft
 from audit.report.model import Figure, Figures, Report, Section
-from audit.report.sections import certificate, drift, evidence, findings, promises, thresholds
+from audit.report.sections import certificate, drift, evidence, explained, findings, promises, thresholds
 from audit.report.sources import Sources
 from audit.wording import Words, percent
 
@@ -18,6 +18,7 @@ SECTIONS: Final[Mapping[str, Written]] = {
     "promises": promises.section,
     "certificate": certificate.section,
     "findings": findings.section,
+    "explained": explained.section,
     "thresholds": thresholds.section,
     "drift": drift.section,
     "evidence": evidence.section,
@@ -62,19 +63,21 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
-def make(sources: Sources, draft: Draft, version: str, chosen: Iterable[str] = SECTIONS) -> Report:
+def make(sources: Sources, draft: Draft, version: str, *, tell: Callable[[float], None] = lambda share: None) -> Report:
     """Write the report.
 
     Args:
         sources: What it is written from.
         draft: Remembers which events are behind which figure.
         version: Of Sekimori.
-        chosen: Names of `SECTIONS`; all unless some are named.
+        tell: Called after each section with the share of them that is done.
     """
     words = sources.words.extended(_PAIRS)
     period = sources.period
-    wanted = set(chosen)
-    written = tuple(section(sources, draft) for name, section in SECTIONS.items() if name in wanted)
+    written: tuple[Section, ...] = ()
+    for section in SECTIONS.values():
+        written += (section(sources, draft),)
+        tell(len(written) / len(SECTIONS))
     over = sources.as_of >= period.end
     return Report(
         title=words["title"],

@@ -43,12 +43,10 @@ class Evidence:
 
     Attributes:
         verdict: Of `sekimori verify`.
-        digests: Per partition: its name, from and until when the newest digest of the period reaches (UTC ms), its SHA-256.
         command: How to verify it, on one line.
     """
 
     verdict: Verdict
-    digests: tuple[tuple[str, int, int, str], ...]
     command: str
 
 
@@ -70,7 +68,6 @@ class Sources:
         exemptions: Exceptions that were decided until `as_of`, in order.
         runs: The ledger of runs until `as_of`, in order; empty where there is no database.
         every_ms: How far apart analyses may be.
-        sign_offs: Who signed this report, in order: `sha256`, `role` (`confirm`, `approve`), `by`, `at`.
         samples: What people found in this report's sample, in order: `event`, `verdict` (`proper`, `improper`, `unknown`), `by`, `at`, `text`.
         evidence: What the verifier says of the archive; None: it was not asked.
         only: Assessments that were asked for; empty: all.
@@ -89,7 +86,6 @@ class Sources:
     exemptions: tuple[Exemption, ...]
     runs: tuple[Run, ...]
     every_ms: int
-    sign_offs: tuple[Mapping[str, Any], ...]
     samples: tuple[Mapping[str, Any], ...]
     evidence: Evidence | None
     only: tuple[str, ...]
@@ -155,7 +151,6 @@ def gather(
         exemptions=() if store is None else tuple(one for one in store.exemptions() if one.at <= as_of),
         runs=() if store is None else tuple(ledger.fold(store.runs(), as_of)),
         every_ms=every_ms,
-        sign_offs=() if store is None else tuple(one for one in store.sign_offs(period.name) if one["at"] <= as_of),
         samples=() if store is None else tuple(one for one in store.sample_verdicts(period.name) if one["at"] <= as_of),
         evidence=evidence,
         only=tuple(sorted(only)),

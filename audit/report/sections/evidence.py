@@ -31,12 +31,12 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
     "cannot": ("検証できない", "cannot be verified"),
     "problems": ("検証で分かったこと", "What the verifier says"),
     "more": ("ほか {n} 件", "{n} more"),
-    "digests": ("期間末までの最新のダイジェスト", "The newest digest up to the period's end"),
+    "digests": ("最新のダイジェスト", "The newest digests"),
     "partition": ("区画", "Partition"),
     "from": ("から", "From"),
     "to": ("まで", "Until"),
     "sha": ("SHA-256", "SHA-256"),
-    "no_digest": ("期間末までのダイジェストがありません。", "There is no digest up to the period's end."),
+    "no_digest": ("ダイジェストがありません。", "There is no digest."),
     "how": ("検証のしかた：{command}", "To verify: {command}"),
     "files": ("この報告が基づくファイル", "Files that this report rests on"),
     "file": ("ファイル", "File"),
@@ -79,7 +79,7 @@ def _verified(evidence: Evidence, words: Words) -> list[Block]:
                 Column(words["to"], "moment", 3),
                 Column(words["sha"], "id", 5),
             ),
-            evidence.digests,
+            evidence.verdict.newest,
             words["no_digest"],
         )
     )
