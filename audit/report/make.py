@@ -7,7 +7,7 @@ from typing import Final
 
 from audit.report.draft import Draft
 from audit.report.model import Figure, Figures, Report, Section
-from audit.report.sections import certificate, drift, evidence, explained, findings, promises, thresholds
+from audit.report.sections import certificate, detection, drift, evidence, explained, findings, promises, thresholds
 from audit.report.sources import Sources
 from audit.wording import Words, percent
 
@@ -21,6 +21,7 @@ SECTIONS: Final[Mapping[str, Written]] = {
     "explained": explained.section,
     "thresholds": thresholds.section,
     "drift": drift.section,
+    "detection": detection.section,
     "evidence": evidence.section,
 }
 
