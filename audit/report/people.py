@@ -38,10 +38,10 @@ def of_rows(rows: Iterable[Row], systems: pl.DataFrame, site: Site) -> pl.DataFr
     frame = pl.DataFrame(named, {"uid": pl.String, "actor.id": pl.String, "at": pl.Int64}, orient="row")
     known = systems.select("uid", pl.col("system").alias("system.id")).unique("uid")
     frame = frame.join(known, on="uid", how="left", maintain_order="left").select(list(ACTORS))
-    return _behind(frame, site)
+    return behind(frame, site)
 
 
-def _behind(frame: pl.DataFrame, site: Site) -> pl.DataFrame:
+def behind(frame: pl.DataFrame, site: Site) -> pl.DataFrame:
     """Where a system is not known, an account still says whose it is if it is one person's in all systems."""
     accounts = site.tables["accounts"]
     alone = accounts.filter(pl.col("actor_id").n_unique().over("account") == 1)
