@@ -43,13 +43,14 @@ from kafka import KafkaConsumer, TopicPartition
 from usage import cpu_s, memory_mb
 
 from collector import memory, sources
-from collector.agent import TURN_BYTES
 from collector.parse import parse
-from collector.read import Limits, pieces
+from collector.portion import Portion
+from collector.read import Cutter
 from collector.seal import Sealer
 from contract.partition import partitions_of
 from contract.sealkey import SealKey
 from registers.tokens import SiteKey
+from service.settings import Kafka
 from simulator import office
 from tests.host import Host
 from tests.kafka.broker import Broker
@@ -255,27 +256,29 @@ def stages(folder: Path, log: Path, source: sources.Source) -> dict[str, float]:
     secret.touch(0o600)
     secret.write_text(SealKey.enrol("ag", b"s" * 32).text())
     sealer = Sealer(folder / f"state-{source.id}", "ag", secret)
+    portion, in_flight_bytes = Portion([source.id]), Kafka.model_fields["in_flight_mib"].default << 20
     spent = dict.fromkeys(("cut", "parse", "seal"), 0.0)
     clock, lines, state = time.process_time, 0, None
-    limits = Limits(piece_bytes=TURN_BYTES)
-    cut = pieces(log, log.name, source, limits)
-    while True:
-        begin = clock()
-        piece = next(cut, None)
-        spent["cut"] += clock() - begin
-        if piece is None:
-            break
-        begin = clock()
-        parsed = parse(piece, source, key, "Asia/Tokyo", state)
-        state = parsed.state
-        spent["parse"] += clock() - begin
-        if not lines:  # a start begins with a heartbeat
-            beat = parsed.events[:1].with_columns(pl.lit("heartbeat").alias("event.class"))
-            sealer.seal(beat, pl.Series([0]), 1_773_000_000_000)
-        lines += parsed.events.height
-        begin = clock()
-        sealer.seal(parsed.events, partitions_of(parsed.events["actor.id"], "ag", PARTITIONS), 1_773_000_000_000)
-        spent["seal"] += clock() - begin
+    cutter = Cutter(log.name, source)
+    with log.open("rb") as file:
+        while data := file.read(portion.most_bytes(in_flight_bytes)):
+            begin = clock()
+            (piece,) = (*cutter.feed(data), *cutter.flush())
+            spent["cut"] += clock() - begin
+            begin = clock()
+            parsed = parse(piece, source, key, "Asia/Tokyo", state)
+            state = parsed.state
+            spent["parse"] += clock() - begin
+            if not lines:  # a start begins with a heartbeat
+                beat = parsed.events[:1].with_columns(pl.lit("heartbeat").alias("event.class"))
+                sealer.seal(beat, pl.Series([0]), 1_773_000_000_000)
+            lines += parsed.events.height
+            begin = clock()
+            places = partitions_of(parsed.events["actor.id"], "ag", PARTITIONS)
+            records = sealer.seal(parsed.events, places, 1_773_000_000_000)
+            spent["seal"] += clock() - begin
+            portion.read(source.id, len(data), parsed.events.height)
+            portion.sealed(sum(len(record.value) for record in records))
     return {name: value / lines * 1e6 for name, value in spent.items()}
 
 

@@ -22,6 +22,7 @@ from collector.inputs import FILES, VAULT
 from collector.journal import JournalError
 from collector.metrics import Metrics
 from collector.parse import Parsed
+from collector.portion import Portion
 from collector.reading import Reader
 from collector.seal import Sealer
 from collector.tally import Counter
@@ -34,10 +35,6 @@ from service.publish import Publisher
 if TYPE_CHECKING:
     from collector.vault import Vault
 
-# Most that one turn reads: a piece as such has a price, and larger ones do not fit into 200 MB.
-TURN_BYTES: Final = 2 << 20
-# How many times its size a line takes up as a sealed event, roughly.
-_GROWTH: Final = 6
 _CHECKPOINT_S: Final = 1.0
 _IDLE_S: Final = 0.25
 _BUSY_S: Final = 2.0
@@ -124,6 +121,7 @@ class Agent:
     vault: Vault | None = None
     noted: Callable[[str, Lines | Ready], None] = lambda name, lines: None
     counter: Counter = field(init=False)
+    portion: Portion = field(init=False)
     exhausted: bool = False
     ticks: Ticks[dict[str, Any]] = field(default_factory=Ticks)
     _due: dict[str, Any] | None = None
@@ -137,6 +135,7 @@ class Agent:
 
     def __post_init__(self) -> None:
         self.counter = Counter(self.metrics, self.clocks.monotonic, lambda: self.clocks.utc().timestamp())
+        self.portion = Portion(self.config.source_ids)
 
     def turn(self, wait: bool = True) -> int:
         """Hear from Kafka, write the checkpoint, read, seal, send.
@@ -218,8 +217,8 @@ class Agent:
     @property
     def _budget(self) -> int:
         """Bytes to read in this turn; 0 while what they become would find no room."""
-        most = min(TURN_BYTES, (self.config.kafka.in_flight_mib << 20) * 3 // (4 * _GROWTH))
-        return most if self.publisher.room() >= most * _GROWTH else 0
+        most = self.portion.most_bytes(self.config.kafka.in_flight_mib << 20)
+        return most if self.publisher.room() >= most * self.portion.growth else 0
 
     def _is_busy(self, done: int) -> bool:
         return done >= _MANY and self._budget > 0
@@ -290,7 +289,8 @@ class Agent:
 
     def _parsed(self, name: str, part: Lines | Ready) -> Parsed:
         parsed = part.parsed if isinstance(part, Ready) else self.reader.events(part, self.clocks.utc())
-        self.counter.read(part, parsed)
+        size = self.counter.read(part, parsed)
+        self.portion.read(part.source.id, size, parsed.events.height)
         self.noted(name, part)
         if self.vault is not None and isinstance(part, Ready):
             self.vault.take_entries(part.entries)
@@ -304,6 +304,7 @@ class Agent:
         kafka = self.config.kafka
         with self.counter.stage("seal"):
             records = [record for events, places in sealed for record in self.sealer.seal(events, places, at_ms)]
+            self.portion.sealed(sum(len(record.value) for record in records))
             refused = [letter for letter in letters if letter.height]
             if refused:
                 count = self.publisher.partitions(kafka.dead_letter_topic) or 1

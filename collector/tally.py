@@ -42,8 +42,8 @@ class Counter:
         finally:
             self._metrics.busy.labels(name).inc(self._clock() - begun)
 
-    def read(self, part: Lines | Ready, parsed: Parsed) -> None:
-        """A piece was read and parsed, or messages that were parsed before."""
+    def read(self, part: Lines | Ready, parsed: Parsed) -> int:
+        """A piece was read and parsed, or messages that were parsed before; returns how many bytes they have."""
         source = part.source.id
         count, size = (part.lines, part.size) if isinstance(part, Ready) else _measure(part.piece)
         self._metrics.lines.labels(source).inc(count)
@@ -56,6 +56,7 @@ class Counter:
         self._files[parsed.name] = lines_before + count, bytes_before + size
         if count:
             self._metrics.last_read.labels(source).set(self._now())
+        return size
 
     def lost(self, gaps: Iterable[Gap]) -> None:
         """Bytes are missing."""

@@ -73,6 +73,11 @@ _CLOCK_DIRECTIVE: Final = re.compile(r"%[-_0]?[HIklTRcrXs+]")
 # Milliseconds per unit of a number.
 _EPOCHS: Final = {"epoch": 1000.0, "epoch_ms": 1.0}
 
+# By day and formats, its midnight in UTC milliseconds, None where it is no date.
+_read_days: Final[dict[tuple[str, tuple[str, ...]], int | None]] = {}
+_MOST_DAYS: Final = 10_000
+_UNREAD: Final = -1  # no midnight
+
 Reader = Callable[[pl.Series], pl.Series]
 
 
@@ -111,9 +116,16 @@ def _moments(text: pl.Series, time_zone: str, formats: tuple[str, ...], end_of_d
     return found.alias(text.name)
 
 
-@lru_cache(maxsize=256)
 def _midnights(days: tuple[str, ...], formats: tuple[str, ...]) -> pl.Series:
-    return _slowly(pl.Series(days, dtype=pl.String), "UTC", formats, False)
+    """The midnight of each day. A log goes on in the day of the piece before, so what was read is kept, day by day."""
+    known = {day: ms for day in days if (ms := _read_days.get((day, formats), _UNREAD)) != _UNREAD}
+    new = [day for day in days if day not in known]
+    if new:
+        known |= zip(new, _slowly(pl.Series(new, dtype=pl.String), "UTC", formats, False).to_list(), strict=True)
+        if len(_read_days) >= _MOST_DAYS:
+            _read_days.clear()
+        _read_days.update({(day, formats): known[day] for day in new})
+    return pl.Series([known[day] for day in days], dtype=pl.Int64)
 
 
 def _slowly(text: pl.Series, time_zone: str, formats: tuple[str, ...], end_of_day: bool) -> pl.Series:

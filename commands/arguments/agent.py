@@ -17,8 +17,9 @@ def collect(parser: argparse.ArgumentParser) -> None:
 
     def run(options: argparse.Namespace) -> int:
         # The agent is a guest on the host: one thread, and memory given back two seconds after it was needed; given back at
-        # once, every turn would have to ask for it again. Both are read when Polars loads.
+        # once, every turn would have to ask for it again. All are read when Polars and NumPy load.
         os.environ.setdefault("POLARS_MAX_THREADS", "1")
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:2000,muzzy_decay_ms:0,narenas:1")
         from commands import collect
 
