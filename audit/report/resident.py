@@ -112,7 +112,7 @@ def _about(token: str, audience: Audience, begin: int, end: int, words: Words) -
         "-",
     )
     rules = tuple(words[f"rule_{n}"] for n in range(1, 6)) if audience == "resident" else (words["rule_office"],)
-    return Section("about", words["about"], (table, Items(rules, words["rules"])))
+    return Section("about", words["about"], (table, Items(rules, words["rules"], ordered=len(rules) > 1)))
 
 
 def _accesses(sources: Sources, found: pl.DataFrame, audience: Audience, words: Words) -> Section:

@@ -129,7 +129,7 @@ def test_sections_are_counted_as_a_plain_loop_counts_them(known):
     assert {one["部署・職"]: one["操作"] for one in said} == expected
     assert [one["操作"] for one in said] == sorted(expected.values(), reverse=True)
     for one in said:
-        parts = ("理由の記録あり", "理由を確認する", "理由の記録なし", "判定していない")
+        parts = ("理由あり", "理由を確認", "理由なし", "判定なし")
         assert one["操作"] == sum(one[part] for part in parts)
 
 
@@ -175,7 +175,7 @@ def test_a_purpose_in_free_words_is_shown_if_it_was_stated_for_five_people(known
     for one in rows(section(resident(sources, TOKEN, BEGIN, END, version="0"), "accesses"), "accesses.all"):
         shown = {"reception": "窓口対応", "訪問調査": "訪問調査", None: "記録なし"}
         stated = by_time[one["日時"]]
-        assert one["利用目的"] == shown.get(stated, "記録あり（ほかの人の情報を含むおそれがあるため非開示）")
+        assert one["利用目的"] == shown.get(stated, "非開示（決まり3）")
     office_row = rows(section(resident(sources, TOKEN, BEGIN, END, "office", version="0"), "accesses"), "accesses.all")
     assert {one["利用目的"] for one in office_row} == {"窓口対応", "訪問調査", "記録なし", "佐藤花子様の件"}
 
@@ -206,7 +206,7 @@ def test_a_reference_is_shown_where_it_is_this_persons_own(known):
         if event.get("explained.by") == "basis":
             assert "本人の手続きの記録、申請 SEI-7" in one["業務上の根拠"]
         elif event.get("basis.ref"):
-            assert "番号の記録あり（本人のものと確かめられないため非開示）" in one["業務上の根拠"]
+            assert "番号は非開示（決まり2）" in one["業務上の根拠"]
         assert ("法令上の根拠 T42" in one["業務上の根拠"]) is (event.get("basis.law") == "T42")
         seen[event.get("explained.by") == "basis", event.get("basis.ref") is not None] += 1
     assert seen[True, True] > 5
