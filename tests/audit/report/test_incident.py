@@ -271,7 +271,7 @@ def test_contractors_are_named_as_companies(tmp_path):
 
 def test_what_the_verifier_found_is_told(known):
     verdict = Verdict((Problem(GAP, "ag", "missing"),), ())
-    sources = replace(known[1], evidence=Evidence(verdict, (), "sekimori verify"))
+    sources = replace(known[1], evidence=Evidence(verdict, command="sekimori verify"))
 
     assert fields(incident(sources, UID, KNOWN, version="0"))["その他", "証跡の検証"] == ("欠落あり", "ログ")
 
