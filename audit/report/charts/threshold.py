@@ -17,6 +17,8 @@ _LEFT: Final = 62
 _RIGHT: Final = WIDTH - 8
 _TOP: Final = 12
 _BOTTOM: Final = 182
+# Every so many months a name.
+_EVERY: Final = (1, 2, 3, 4, 6, 12, 24, 60, 120)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ def against_threshold(
     if projected:
         joints = " ".join(f"{drawing.number(scale.x(day))} {drawing.number(scale.y(n))}" for day, n in projected)
         out.append(drawing.line(f"M{joints}", ACCENT, 2, "5 4"))
+    out += _names(bands, scale)
     out += [_crossing(day, limit, scale) for day, limit in crossings]
     below = _BOTTOM + 36
     legend, deep = drawing.key(below, _samples(bands, projected, crossings, language))
@@ -85,7 +88,7 @@ def _scale(points: Points, bands: Sequence[Band], later: Points) -> _Scale:
 
 
 def _bands(bands: Sequence[Band], scale: _Scale) -> list[str]:
-    """Bands from below, each above its limit; a number or a name only where there is room for it."""
+    """Bands from below, each above its limit; a number only where there is room for it."""
     out, numbered = [], float(_BOTTOM)
     for band in bands:
         if band.least >= scale.most:
@@ -99,24 +102,32 @@ def _bands(bands: Sequence[Band], scale: _Scale) -> list[str]:
             if numbered - bottom >= 11:
                 out.append(drawing.text(_LEFT - 6, bottom + 3.5, f"{band.least:,}", anchor="end", size=9.5))
                 numbered = bottom
-        if bottom - top >= 14:
-            out.append(drawing.text(_LEFT + 6, bottom - 5, band.label, size=9.5, fill=SOFT))
+    return out
+
+
+def _names(bands: Sequence[Band], scale: _Scale) -> list[str]:
+    """Names of bands in their lower left corners, over what is drawn there, where there is room for them."""
+    out = []
+    for band in bands:
+        bottom = scale.y(band.least)
+        if bottom - scale.y(min(scale.most, band.below or scale.most)) >= 14:
+            ground = GROUND if band.declared else PAPER
+            out.append(drawing.text(_LEFT + 6, bottom - 5, band.label, size=9.5, fill=SOFT, halo=ground))
     return out
 
 
 def _axes(scale: _Scale, language: Language) -> list[str]:
     out = [drawing.line(f"M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}", SOFT)]
     out.append(drawing.text(_LEFT - 6, _BOTTOM + 3.5, "0", anchor="end", size=9.5, fill=SOFT))
-    free = 0.0
-    for day in _months(scale.first, scale.last):
-        x = scale.x(day)
-        words = f"{day.year}-{day.month:02}" if language == "en" else f"{day.year}年{day.month}月"
-        if x < free:
-            continue
+    months = _months(scale.first, scale.last)
+    names = [f"{day.year}-{day.month:02}" if language == "en" else f"{day.year}年{day.month}月" for day in months]
+    room = max(drawing.wide(name, 9.5) for name in names) + 8
+    every = next((n for n in _EVERY if (_RIGHT - _LEFT) * n / len(months) >= room), _EVERY[-1])
+    for place in range(0, len(months), every):
+        x = scale.x(months[place])
         out.append(drawing.line(f"M{drawing.number(x)} {_BOTTOM}v5", SOFT))
-        if x + drawing.wide(words, 9.5) <= WIDTH:
-            out.append(drawing.text(x, _BOTTOM + 17, words, size=9.5, fill=SOFT))
-        free = x + drawing.wide(words, 9.5) + 8
+        if x + room - 8 <= WIDTH:
+            out.append(drawing.text(x, _BOTTOM + 17, names[place], size=9.5, fill=SOFT))
     return out
 
 

@@ -22,9 +22,9 @@ CONTENTS: Final = "cover.contents"
 
 # Columns are between a least and a most width, measured by so many rows; one that is not set is as narrow as the least.
 NARROW: Final = 9
-_WIDE: Final = 40
+_WIDE: Final = 48
 _SAMPLE: Final = 2_000
-_WIDTHS: Final[dict[Kind, int]] = {"moment": 20, "day": 12}
+_MOMENT: Final = 22
 
 
 class TooLargeError(ValueError):
@@ -125,18 +125,21 @@ def _widths(tables: Sequence[Grid], language: Language) -> tuple[int, ...]:
     for grid in tables:
         for place, (column, head) in enumerate(zip(grid.columns, pieces.heads(grid.columns, language), strict=True)):
             # Beside a head stands the sign of its filter.
-            needs = [min(cells.wide(head) + 4, 24)]
+            needs = [min(cells.wide(head) + 5, 24)]
             needs += [_needs(row[place], column.kind) for row in grid.rows[:_SAMPLE]]
             widths[place] = min(_WIDE, max(widths[place], *needs))
     return tuple(widths)
 
 
 def _needs(cell: Cell | Typed, kind: Kind) -> int:
+    """Room for a cell; what is too narrow for a moment or a number is shown as ###."""
     if isinstance(cell, Typed):
         return _needs(cell.value, cell.kind)
-    if cell is None or kind in _WIDTHS:
-        return _WIDTHS.get(kind, 0)
-    return (cells.wide(cell) if isinstance(cell, str) else len(f"{cell:,.2f}")) + 2
+    if cell is None:
+        return 0
+    if kind == "moment" and isinstance(cell, int):
+        return _MOMENT + (4 if cell % 1_000 else 0)
+    return (cells.wide(cell) if isinstance(cell, str) else len(f"{cell:,.2f}")) + 3
 
 
 def contents(sheets: Sequence[Sheet], language: Language) -> Grid:

@@ -147,7 +147,9 @@ def _figures(block: Figures, section: str, language: Language) -> Grid:
         ("id", "id"),
     )
     rows = [row(place) for place in range(len(block.figures))]
-    return Grid(f"{section}.figures", say("figures", language), columns, rows, say("unknown", language))
+    first = block.figures[0].label if block.figures else "-"
+    title = say("figures", language).format(first=first)
+    return Grid(f"{section}.figures", title, columns, rows, say("unknown", language))
 
 
 def _promises(block: Promises, language: Language) -> Grid:

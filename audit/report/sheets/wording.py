@@ -51,7 +51,7 @@ _WORDS: Final = {
     "unknown": (UNKNOWN["ja"], UNKNOWN["en"]),
     "hours": ("（時間）", " (h)"),
     "unit_hours": ("時間", "h"),
-    "figures": ("数値", "Figures"),
+    "figures": ("数値（{first}など）", "Figures ({first}, …)"),
     "label": ("項目", "Item"),
     "value": ("値", "Value"),
     "unit": ("単位", "Unit"),

@@ -21,7 +21,7 @@ from audit.report.sheets.wording import Language, say
 _Look = str | int | bool
 
 # A text of its own goes over as many columns as give it so much room, in half-width characters.
-_BAND: Final = 100
+_BAND: Final = 120
 # A line of text and the highest row, in points.
 _ROW: Final = 16.0
 _HIGHEST: Final = 409.0
@@ -36,6 +36,7 @@ _INK: Final = {
     Tone.LACKING: "#555f69",
     Tone.URGENT: "#a3262a",
 }
+_LEFT: Final = frozenset({"text", "id", "moment", "day"})
 # After a number a little room, since a text may begin beside it.
 _NUMBERS: Final[dict[Kind, str]] = {
     "text": "@",
@@ -179,21 +180,29 @@ class _Writer:
             soft = self._format(font_color=_INK[Tone.LACKING], num_format="@")
             page.write_string(row + 1, 0, cells.text(grid.note, language), soft)
         top, last = row + grid.head, len(grid.columns) - 1
-        look = self._format(
-            bold=True, text_wrap=True, valign="top", bg_color="#eef1f3", bottom=1, bottom_color="#55626d"
-        )
-        names = heads(grid.columns, language)
+        named = [
+            {"header": head, "header_format": self._head(place, column.kind)}
+            for place, (head, column) in enumerate(zip(heads(grid.columns, language), grid.columns, strict=True))
+        ]
         if not grid.rows:
-            for place, head in enumerate(names):
-                page.write_string(top, place, head, look)
+            for place, head in enumerate(named):
+                page.write_string(top, place, head["header"], head["header_format"])
             self._put(page, top + 1, 0, grid.empty, "text", text_wrap=False)
             return
-        named = [{"header": head, "header_format": look} for head in names]
         options = {"name": name, "columns": named, "style": None}
         if page.add_table(top, 0, top + len(grid.rows), last, options):
             raise ValueError(f"table {name!r} was refused by the writer of the file")
         for place, row_of_grid in enumerate(grid.rows, start=top + 1):
             self._row(page, place, row_of_grid, grid.columns, widths)
+
+    def _head(self, place: int, kind: Kind) -> Format:
+        """A head stands over its cells; at its right end is the button of the filter."""
+        side: dict[str, _Look] = (
+            {"align": "left", "indent": int(place > 0)} if kind in _LEFT else {"align": "right", "indent": 2}
+        )
+        return self._format(
+            bold=True, text_wrap=True, valign="top", bg_color="#eef1f3", bottom=1, bottom_color="#55626d", **side
+        )
 
     def _row(
         self, page: Worksheet, row: int, grid: Sequence[Cell | Typed], columns: Sequence[Column], widths: Sequence[int]
@@ -211,9 +220,13 @@ class _Writer:
     def _put(self, page: Worksheet, row: int, column: int, cell: Cell, kind: Kind, **look: _Look) -> cells.Value:
         """Write a cell as what it is; what was written."""
         value = cells.value(cell, kind, self._report.time_zone, self._language)
-        left = kind in {"text", "id", "moment", "day"}
+        left = kind in _LEFT
         usual: dict[str, _Look] = {"valign": "top", "text_wrap": left, "align": "left" if left else "right"}
-        form = self._format(**{**usual, "num_format": _NUMBERS[kind], **look})
+        usual["indent"] = int(left and column > 0)
+        number = _NUMBERS[kind]
+        if isinstance(value, datetime) and value.microsecond:
+            number += ".000"  # shown as it is: Excel would round 23:59:59.999 to the next day
+        form = self._format(**{**usual, "num_format": number, **look})
         if value is None or value == "":  # an empty text would count as a value
             page.write_blank(row, column, None, form)
         elif isinstance(value, str):
@@ -233,7 +246,7 @@ class _Writer:
 
 def _lines(words: str, room: int) -> int:
     """How many lines a text takes in so much room, where lines break at any character."""
-    return sum(max(1, -(-cells.wide(part) // (room - 2))) for part in words.split("\n"))
+    return sum(max(1, -(-cells.wide(part) // (room - 3))) for part in words.split("\n"))
 
 
 def _band(widths: Sequence[int]) -> tuple[int, int]:

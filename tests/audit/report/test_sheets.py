@@ -150,6 +150,13 @@ def test_cells_look_like_what_they_are(kind, cell, form):
     assert one(cell, kind).number_format.removesuffix("_)") == form
 
 
+def test_the_last_moment_of_a_day_does_not_read_as_the_next():
+    cell = one(1_773_155_999_999, "moment")
+
+    assert cell.number_format.endswith("ss.000")
+    assert cell.value.replace(microsecond=0) == datetime(2026, 3, 11, 0, 19, 59)
+
+
 @pytest.mark.parametrize(
     ("kind", "cell", "value"),
     [
@@ -342,6 +349,19 @@ def test_widths_count_full_width_characters_twice():
     assert width("") >= 8
 
 
+def test_moments_and_numbers_have_room():
+    columns = (Column("a", "moment"), Column("b", "integer"), Column("c", "decimal"), Column("d", "day"))
+    section = Section("t", "T", (table(((1_773_155_999_999, 10**14, -1234.5, "2026-03-01"),), *columns),))
+
+    page = openpyxl.load_workbook(BytesIO(sheets.render(of(section)))).worksheets[1]
+
+    widths = [page.column_dimensions[name].width for name in "ABCD"]
+    for width, words in zip(
+        widths, ("2026-03-11 00:19:59.999", "100,000,000,000,000", "-1,234.50", "2026-03-01"), strict=True
+    ):
+        assert width >= len(words) + 1
+
+
 def test_a_row_is_as_high_as_its_text():
     section = Section("t", "T", (table((("関" * 90,), ("x",))),))
 
@@ -349,7 +369,7 @@ def test_a_row_is_as_high_as_its_text():
 
     [found] = page.tables.values()
     last = int(re.findall(r"\d+", found.ref)[1])
-    assert page.row_dimensions[last - 1].height >= 5 * 14
+    assert page.row_dimensions[last - 1].height >= 4 * 14
     assert page.row_dimensions[last].height is None
 
 
