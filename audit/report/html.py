@@ -256,7 +256,9 @@ class _Page:
 
     @property
     def example(self) -> str:
-        """The id of the first figure or table, to show what an id is."""
+        """The id of the first figure or table, to show what an id is; empty where there is nothing to show."""
+        if not self._report.traced:
+            return ""
         for section in self._report.sections:
             for block in section.blocks:
                 if block.block == "figures":

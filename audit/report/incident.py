@@ -84,6 +84,7 @@ def incident(
             _events(facts, sources, words),
         ),
         version=version,
+        traced=False,
     )
 
 

@@ -293,6 +293,7 @@ class Report:
         sections: In the order in which a privacy officer reads.
         version: Of Sekimori.
         schema: Of this model.
+        traced: Whether `sekimori report --explain` knows its ids; where it does not nobody needs to see them.
     """
 
     title: str
@@ -308,6 +309,7 @@ class Report:
     sections: tuple[Section, ...]
     version: str
     schema: int = SCHEMA
+    traced: bool = True
 
 
 _ADAPTER: Final = TypeAdapter(Report)

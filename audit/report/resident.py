@@ -84,6 +84,7 @@ def resident(
             _limits(sources, begin, end, audience, words),
         ),
         version=version,
+        traced=False,
     )
 
 

@@ -181,6 +181,15 @@ def test_a_finding_in_a_table_leads_to_its_card():
     assert "#f-0000000000000014" not in links
 
 
+def test_ids_are_shown_where_they_lead_to_events():
+    report = sample(rows=3, cards=1)
+
+    assert html.render(report).count(b'class="code"') > 20
+    untraced = html.render(dataclasses.replace(report, traced=False))
+    assert b'class="code"' not in untraced
+    assert "--explain" not in untraced.decode()
+
+
 def test_five_thousand_findings_stay_readable():
     data = html.render(sample(rows=5000, cards=5000))
 
