@@ -246,7 +246,7 @@ class _Writer:
 
 def _lines(words: str, room: int) -> int:
     """How many lines a text takes in so much room, where lines break at any character."""
-    return sum(max(1, -(-cells.wide(part) // (room - 3))) for part in words.split("\n"))
+    return sum(max(1, -(-cells.wide(part) // (room - 2))) for part in words.split("\n"))
 
 
 def _band(widths: Sequence[int]) -> tuple[int, int]:

@@ -10,10 +10,12 @@ from xml.etree import ElementTree
 
 import openpyxl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from audit.report import sheets
 from audit.report.model import Cards, Cell, Chart, Column, Kind, Paragraph, Report, Section, Table
-from audit.report.sheets import layout
+from audit.report.sheets import cells, layout
 from tests.audit.report.sample import CELLS, HOSTILE, LONG_NAME, RARE, sample
 
 JST = timezone(timedelta(hours=9))
@@ -216,6 +218,25 @@ def test_after_the_apostrophe_the_text_is_as_it_was(words):
 @pytest.mark.parametrize("words", ["﹦1+1", "\u200d=1+1", "\u00a0=1", "\r\n=1", "'=1", "＋８１", "--", "@x"])
 def test_other_beginnings_of_a_formula(words):
     assert one(words).value == "'" + words.replace("\r\n", "\n")
+
+
+STARTS = ("", " ", "　", "\t", "\n", "\r", "\u00a0", "\u200d", "\u202e", "\x00", "'", "\ufe0f", "\ufeff", "\u2028")
+SIGNS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "﹦", "﹢", "﹣", "﹫", "a", "関", "<r>", "_x003D_")
+
+
+@given(
+    st.lists(st.sampled_from(STARTS), max_size=4),
+    st.sampled_from(SIGNS),
+    st.text(st.characters(codec=None), max_size=9),
+)
+def test_any_text_stays_a_text(before, sign, rest):
+    written = cells.text("".join(before) + sign + rest, "ja")
+
+    assert not dangerous(written)
+    assert not (written.startswith("<r>") and written.endswith("</r>"))
+    assert not {unicodedata.category(one) for one in written if one not in "\n\t"} & {"Cc", "Cs"}
+    # A mark without width does not hide a sign from those who strip it.
+    assert not dangerous(written.lstrip("\u200c\u200d\ufe0f"))
 
 
 @pytest.mark.parametrize("words", ["-", "－", "a=1", "1-2", "(-1)", "・-1", "", "   ", "'quoted'"])
