@@ -1,6 +1,7 @@
 """The workbook is read back by openpyxl, which knows nothing of how it was written, and where that hides something as XML."""
 
 import dataclasses
+import itertools
 import re
 import unicodedata
 import zipfile
@@ -12,6 +13,7 @@ import openpyxl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openpyxl.worksheet.cell_range import CellRange
 
 from audit.report import sheets
 from audit.report.model import Cards, Cell, Chart, Column, Kind, Paragraph, Report, Section, Table
@@ -299,6 +301,19 @@ def test_heads_are_frozen_and_filters_are_there(book):
                 for cell in page[found.ref][0]
             ]
     assert book["3 検知事項"].freeze_panes == "A3"
+
+
+def test_nothing_lies_over_anything_else(book):
+    for page in book.worksheets:
+        spans = [CellRange(found.ref) for found in page.tables.values()] + list(page.merged_cells.ranges)
+        taken = sorted((span.min_row, span.max_row) for span in spans)
+        for (_, end), (begin, _) in itertools.pairwise(taken):
+            assert end < begin, page.title
+        # A title stands above each table, and an empty row below it.
+        for found in page.tables.values():
+            span = CellRange(found.ref)
+            assert page.cell(span.min_row - 1, 1).value
+            assert all(page.cell(span.max_row + 1, column).value is None for column in range(1, span.max_col + 1))
 
 
 def test_one_table_keeps_its_heads_in_sight():
