@@ -7,7 +7,18 @@ from typing import Final
 
 from audit.report.draft import Draft
 from audit.report.model import Figure, Figures, Report, Section
-from audit.report.sections import certificate, detection, drift, evidence, explained, findings, promises, thresholds
+from audit.report.sections import (
+    certificate,
+    detection,
+    drift,
+    evidence,
+    explained,
+    findings,
+    ledgers,
+    permissions,
+    promises,
+    thresholds,
+)
 from audit.report.sources import Sources
 from audit.wording import Words, percent
 
@@ -19,6 +30,8 @@ SECTIONS: Final[Mapping[str, Written]] = {
     "certificate": certificate.section,
     "findings": findings.section,
     "explained": explained.section,
+    "ledgers": ledgers.section,
+    "permissions": permissions.section,
     "thresholds": thresholds.section,
     "drift": drift.section,
     "detection": detection.section,
