@@ -9,11 +9,11 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from audit.report import glyphs, html, model, pdf
+from audit.report import glyphs, html, model, pdf, sheets
 from audit.report.model import Report
 
 MODEL: Final = "report.json"
-FACES: Final[Mapping[str, Callable[[Report], bytes]]] = {"html": html.render, "pdf": pdf.render}
+FACES: Final[Mapping[str, Callable[[Report], bytes]]] = {"html": html.render, "pdf": pdf.render, "xlsx": sheets.render}
 
 
 class NotThere(ValueError):

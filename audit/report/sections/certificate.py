@@ -72,6 +72,8 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
         "取得元 {sources} 件を {days} 日間について示す。休日を除き、記録のなかった日は延べ {gaps} 日。",
         "{sources} sources over {days} days; working days without a record: {gaps}.",
     ),
+    "spoken_days": ("記録のあった日", "Days with records"),
+    "which_days": ("途切れた日付", "Which"),
     "gaps": ("欠けと、その理由", "Gaps, and why"),
     "gap_what": ("内容", "What"),
     "from": ("から", "From"),
@@ -222,9 +224,8 @@ def _tone(n: int | None) -> Tone:
 
 
 def _partial(sources: Sources, coverage: pl.DataFrame, words: Words) -> list[Block]:
-    """Sources that began after the period did, or ended before."""
+    """Sources that began after the period did, or ended before; those of one day together."""
     begin, end = (sources.words.local(ms).date() for ms in (sources.period.begin, _until(sources)))
-    out: list[Block] = []
     spans = (
         coverage.filter(pl.col("first").is_not_null())
         .group_by("source.id")
@@ -232,13 +233,17 @@ def _partial(sources: Sources, coverage: pl.DataFrame, words: Words) -> list[Blo
         .sort("source.id")
     )
     working = coverage.filter(~pl.col("day_off").fill_null(False))["date"].unique().sort().to_list()
+    told: dict[tuple[str, date], list[str]] = {}
     for source, first, last in spans.iter_rows():
         begun, ended = sources.words.local(first).date(), sources.words.local(last).date()
         if any(begin <= day < begun for day in working):
-            out.append(Notice(words.say("began", source=source, at=words.day(begun)), Tone.LACKING))
+            told.setdefault(("began", begun), []).append(source)
         if any(ended < day <= end for day in working):
-            out.append(Notice(words.say("ended", source=source, at=words.day(ended)), Tone.LACKING))
-    return out
+            told.setdefault(("ended", ended), []).append(source)
+    return [
+        Notice(words.say(what, source=words.join(names), at=words.day(day)), Tone.LACKING)
+        for (what, day), names in sorted(told.items())
+    ]
 
 
 def _until(sources: Sources) -> int:
@@ -291,31 +296,45 @@ def _sources(sources: Sources, coverage: pl.DataFrame, words: Words) -> list[Blo
 def _calendar(coverage: pl.DataFrame, words: Words) -> Chart:
     days: list[date] = coverage["date"].unique().sort().to_list()
     off = coverage.filter(pl.col("day_off").fill_null(False))["date"].unique().sort().to_list()
-    drawn, rows = [], []
+    drawn: list[charts.Row] = []
+    rows: list[tuple[Cell, ...]] = []
     for (source,), part in coverage.sort("source.id", "date").group_by(["source.id"], maintain_order=True):
         spoken = part.filter(pl.col("lines") + pl.col("heartbeats") > 0)["date"]
-        cells = []
+        cells, silent = [], []
         for day, lines, gap in part.select("date", "lines", "gap").iter_rows():
             there = len(spoken) > 0 and spoken[0] <= day <= spoken[-1]
-            cells.append(
-                charts.Cell(lines, "gap" if gap and there else "absent" if gap else "" if lines else "off", "")
-            )
-            rows.append((str(source), day.isoformat(), lines, words["yes" if gap else "no"]))
-        drawn.append(charts.Row(str(source), cells, f"{sum(cell.value for cell in cells):,}"))
+            cells.append(charts.Cell(lines, "gap" if gap and there else "absent" if gap else "" if lines else "off", ""))
+            if gap:
+                silent.append(day)
+        total = sum(cell.value for cell in cells)
+        drawn.append(charts.Row(str(source), cells, f"{total:,}"))
+        rows.append((str(source), len(spoken), total, len(silent), words.join(_stretches(silent)) or None))
     gaps = int(coverage["gap"].sum() or 0)
+    columns = (
+        Column(words["source"], "id", 2),
+        Column(words["spoken_days"], "integer"),
+        Column(words["lines"], "integer"),
+        Column(words["silent_days"], "integer"),
+        Column(words["which_days"], "text", 4),
+    )
     return Chart(
         f"{ID}.calendar",
         words["calendar"],
         words.say("calendar_alt", sources=len(drawn), days=len(days), gaps=gaps),
         charts.calendar(drawn, days, words.language, off),
-        Table(
-            f"{ID}.calendar_days",
-            words["calendar"],
-            (Column(words["source"], "id", 2), Column(words["when"], "day", 2), Column(words["lines"], "integer"), Column(words["silent_days"])),
-            tuple(rows),
-            words["nothing"],
-        ),
-    )  # fmt: skip
+        Table(f"{ID}.calendar_days", words["calendar"], columns, tuple(rows), words["nothing"]),
+    )
+
+
+def _stretches(days: Sequence[date]) -> list[str]:
+    """Days in order, those that follow each other as one stretch: 03-02〜03-06, 03-09."""
+    out: list[list[date]] = []
+    for day in days:
+        if out and (day - out[-1][-1]).days == 1:
+            out[-1].append(day)
+        else:
+            out.append([day])
+    return [f"{one[0]:%m-%d}〜{one[-1]:%m-%d}" if len(one) > 1 else f"{one[0]:%m-%d}" for one in out]
 
 
 def _gaps(sources: Sources, words: Words, draft: Draft) -> Table:
