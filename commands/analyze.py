@@ -16,7 +16,7 @@ import polars as pl
 
 from audit import overview
 from audit.wording import Language
-from commands import archive, declared, disk, intake, show
+from commands import archive, declared, disk, intake, ledger, show
 from commands.declared import Declared
 from commands.spool import Spool
 from contract import event
@@ -94,13 +94,38 @@ def run(options: argparse.Namespace) -> int:
         seed=options.seed, year=options.year, piece=options.piece,
     )  # fmt: skip
     with show.Progress(quiet=options.json) as progress:
-        done = analyze(job, progress)
+        done = analyze(job, progress) if options.audit is None else _recorded(job, options.audit, progress)
     if options.json:
         show.aside(done)
         show.say(json.dumps(done.summary, ensure_ascii=False))
     else:
         show.summary(done, job.out)
     return done.status(options.max_refused)
+
+
+def _recorded(job: Job, audit: Path, progress: show.Progress) -> Done:
+    """The same, kept in the ledger of runs: also when it fails."""
+    from commands.case import login  # with a database, which an analysis alone can do without
+
+    with ledger.of(audit, {"by": login(), "inputs": ledger.inputs(job.paths)}) as came:
+        done = analyze(job, progress)
+        came |= told(done)
+    return done
+
+
+def told(done: Done) -> dict[str, Any]:
+    """What the ledger of runs says of an analysis."""
+    numbers = done.summary
+    raised = f"{numbers['alerts']} alerts, {numbers['review_items']} for review"
+    refused = f", {numbers['rejected']} lines refused" if numbers["rejected"] else ""
+    return {
+        "first": done.result.first,
+        "last": done.result.last,
+        "events": numbers["events"],
+        "findings": numbers["findings"],
+        "versions": dict(done.result.versions),
+        "result": f"{raised}{refused}",
+    }
 
 
 def analyze(job: Job, progress: show.Progress) -> Done:

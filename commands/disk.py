@@ -14,6 +14,7 @@ from commands.failure import Failure
 
 OUTPUTS: Final = (
     "findings.ndjson", "sessions.parquet", "rejected.ndjson", "runs.ndjson", "summary.json", "report.html",
+    "report.json", "report.pdf", "report.xlsx",
 )  # fmt: skip
 EVENTS: Final = "events"
 SPOOL: Final = ".spool-"

@@ -24,7 +24,7 @@ from audit.report.draft import Draft
 from audit.report.model import Notice, Report, Tone
 from audit.report.sources import Evidence, Period, Sources
 from audit.tables import OutputError
-from commands import verify, verify_archive
+from commands import ledger, verify, verify_archive
 from commands.case import Office, login, masked
 from commands.failure import Failure
 from commands.say import say
@@ -144,7 +144,7 @@ def _make(options: argparse.Namespace, office: Office) -> int:
     try:
         report = _made(options, wanted)
     except BaseException as error:
-        office.store.end_run(name, runs.REPORT, _now(), {"failed": True, "result": _why(error)})
+        office.store.end_run(name, runs.REPORT, _now(), {"failed": True, "result": ledger.why(error)})
         raise
     office.store.end_run(
         name, runs.REPORT, _now(),
@@ -176,10 +176,6 @@ def _made(options: argparse.Namespace, wanted: Wanted) -> Report:
             where = error.filename or wanted.folder
             raise Failure(f"{where}: {error.strerror or error}: free space there, or check its permissions") from error
     return report
-
-
-def _why(error: BaseException) -> str:
-    return printable(str(error).splitlines()[0] if str(error) else type(error).__name__)
 
 
 def _told(report: Report, wanted: Wanted) -> int:

@@ -130,7 +130,8 @@ def summary(done: Done, out: Path) -> None:
     _lines(console, "could not be read or used", done.problems, f"; all stand in {out / 'runs.ndjson'}")
     _lines(console, f"refused, kept in {out / 'rejected.ndjson'}", done.refused)
     _lines(console, "notes", done.notes)
-    console.print(f"\nreport: {out / 'report.html'}", soft_wrap=True)
+    made = [str(out / f"report.{face}") for face in ("html", "pdf", "xlsx") if (out / f"report.{face}").exists()]
+    console.print(f"\nreport: {', '.join(made)}", soft_wrap=True)
 
 
 def _by_severity(done: Done) -> dict[str, int]:

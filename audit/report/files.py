@@ -21,7 +21,15 @@ class NotThere(ValueError):
 
 
 class FaceError(ValueError):
-    """A face cannot be made; the message says why, and what to do."""
+    """A face cannot be made; the message says why, and what to do.
+
+    Attributes:
+        face: Which.
+    """
+
+    def __init__(self, face: str, why: Exception) -> None:
+        self.face = face
+        super().__init__(f"report.{face}: {why}")
 
 
 def write(
@@ -63,14 +71,28 @@ def write(
     return list(parts)
 
 
+def write_all(report: Report, folder: Path) -> list[str]:
+    """As `write`, with as many faces as can be made; returns why others cannot, a line each."""
+    problems: list[str] = []
+    faces = list(FACES)
+    while True:
+        try:
+            write(report, folder, faces)
+        except FaceError as error:
+            problems.append(str(error))
+            faces.remove(error.face)
+        else:
+            return problems
+
+
 def _made(report: Report, faces: Iterable[str], tell: Callable[[str], None]) -> Iterable[tuple[str, bytes]]:
     yield MODEL, model.dumped(report)
     for face in faces:
         tell(face)
         try:
             made = FACES[face](report)
-        except (pdf.PdfError, glyphs.FontError) as error:
-            raise FaceError(f"report.{face}: {error}") from error
+        except (pdf.PdfError, glyphs.FontError, sheets.TooLargeError) as error:
+            raise FaceError(face, error) from error
         yield f"report.{face}", made
 
 

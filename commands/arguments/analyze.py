@@ -34,6 +34,12 @@ def analyze(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--piece", type=values.count, default=50_000, metavar="N", help="events worked on at once (default 50000)"
     )
+    parser.add_argument(
+        "--audit",
+        type=Path,
+        metavar="FILE",
+        help="an audit.toml: keep in its ledger that and how this analysis was made",
+    )
     outputs(parser)
 
     def run(options: argparse.Namespace) -> int:

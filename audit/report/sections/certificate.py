@@ -303,7 +303,9 @@ def _calendar(coverage: pl.DataFrame, words: Words) -> Chart:
         cells, silent = [], []
         for day, lines, gap in part.select("date", "lines", "gap").iter_rows():
             there = len(spoken) > 0 and spoken[0] <= day <= spoken[-1]
-            cells.append(charts.Cell(lines, "gap" if gap and there else "absent" if gap else "" if lines else "off", ""))
+            cells.append(
+                charts.Cell(lines, "gap" if gap and there else "absent" if gap else "" if lines else "off", "")
+            )
             if gap:
                 silent.append(day)
         total = sum(cell.value for cell in cells)
