@@ -98,7 +98,9 @@ def wide(words: str, size: float = SIZE) -> float:
 def _room(sign: str) -> float:
     if combining(sign) or category(sign) in {"Mn", "Me", "Cf"}:
         return 0.0
-    return 1.0 if east_asian_width(sign) in "WFA" else 0.72 if sign.isupper() else 0.6
+    if east_asian_width(sign) in "WFA" or not sign.isascii():
+        return 1.0
+    return 0.95 if sign in "MW@%mw" else 0.77 if sign.isupper() or sign == "&" else 0.63
 
 
 def cut(words: str, room: float, size: float = SIZE) -> str:

@@ -1,6 +1,7 @@
 """Charts are read back as XML: what they say must be what was counted, and nothing in them may reach out of them."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from datetime import date, timedelta
 from xml.etree import ElementTree
@@ -8,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 import typst
 
-from audit.report import charts
+from audit.report import charts, glyphs
 from audit.report.charts import Band, Cell, Row, Series, Share, Wait, drawing, periods
 from tests.audit.report.sample import HOSTILE, LONG_OFFICE, RARE
 
@@ -297,6 +298,14 @@ def test_labels_fit_and_keep_both_ends(text):
         assert drawing.visible(text).startswith(head)
         assert drawing.visible(text).endswith(tail)
     assert not re.match("[\U000e0100\u0301-\u0304]", label.rpartition("…")[2])
+
+
+def test_no_text_is_wider_than_the_room_for_it():
+    font = glyphs.found()
+
+    for sign, width in font.widths.items():
+        if drawing.visible(sign) == sign and not unicodedata.combining(sign) and width <= 1:
+            assert drawing.wide(sign, 1) >= width or unicodedata.category(sign) in {"Mn", "Me", "Cf"}, sign
 
 
 def test_axes_have_round_numbers():
