@@ -30,6 +30,7 @@ _COMMANDS: Final[dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]
     "archive": (detector.archive, "tables by day, made from the records that the detector archived"),
     "case": (case.case, "what people do about findings: claim, ask, close, allow"),
     "report": (report.report, "the report of a month that is signed: html, pdf, xlsx"),
+    "token": (report.token, "the token of somebody's id, for who holds the site's key"),
     "database": (case.database, "where cases, runs and sign-offs are kept: upgrade"),
     "bundle": (agent.bundle, "logs of a closed network in a signed file, carried to an agent by hand"),
     "vault": (agent.vault, "turn tokens back into ids, by the people who hold the keys together"),

@@ -15,6 +15,7 @@ from audit.cases import DAY_MS
 ANALYSIS: Final = "analysis"
 REPORT: Final = "report"
 VERIFICATION: Final = "verification"
+TOKEN: Final = "token"  # somebody turned an id into its token
 
 # A run that has not ended after so long crashed, whatever is still said of it.
 LONGEST_MS: Final = DAY_MS
@@ -35,7 +36,7 @@ class Run:
 
     Attributes:
         run: Its name, unique.
-        kind: `analysis`, `report` or `verification`.
+        kind: `analysis`, `report`, `verification` or `token`.
         began, ended: UTC milliseconds; `ended` is None where it crashed or still runs.
         how: How it went.
         first, last: What it was over, UTC milliseconds; None: not said.

@@ -19,7 +19,8 @@ import polars as pl
 from audit import runs
 from audit.archive.verify import Terms
 from audit.database.engine import DatabaseError
-from audit.report import explain, files, make, signing, sources
+from audit.desk import NoSuchCase
+from audit.report import explain, files, incident, make, resident, signing, sources
 from audit.report.draft import Draft
 from audit.report.model import Notice, Report, Tone
 from audit.report.sources import Evidence, Period, Sources
@@ -76,6 +77,10 @@ def _act(options: argparse.Namespace) -> Callable[[argparse.Namespace, Office], 
         return _sign
     if options.judge is not None:
         return _judge
+    if options.resident is not None:
+        return _resident
+    if options.incident is not None:
+        return _incident
     return _make
 
 
@@ -168,13 +173,7 @@ def _made(options: argparse.Namespace, wanted: Wanted) -> Report:
         progress.start("report", 1.0)
         report = make.make(gathered(options, wanted), Draft(), options.version, tell=progress.reach)
         report = signing.signed(report, wanted.office.store.sign_offs(wanted.period.name))
-        try:
-            files.write(report, wanted.folder, options.format)
-        except files.FaceError as error:
-            raise Failure(str(error)) from error
-        except OSError as error:
-            where = error.filename or wanted.folder
-            raise Failure(f"{where}: {error.strerror or error}: free space there, or check its permissions") from error
+        _write(report, wanted.folder, options)
     return report
 
 
@@ -222,6 +221,61 @@ def _evidence(wanted: Wanted) -> Evidence | None:
     verdict = verify_archive.verdict(config.archive, "report.archive_keys", keys, seal_keys, terms)
     named = " ".join(f"--key {path}" for path in keys)
     return Evidence(verdict, f"sekimori verify {config.archive} {named}")
+
+
+def _resident(options: argparse.Namespace, office: Office) -> int:
+    """Who accessed one person's record."""
+    if options.begin is None or options.end is None:
+        raise Failure("--resident: say from which day to which: --from 2026-03-01 --to 2026-03-31")
+    options.period, options.month = (options.begin, options.end), None
+    wanted = _wanted(options, office)
+    period, token = wanted.period, options.resident
+    try:
+        report = resident.resident(
+            gathered(options, wanted), token, period.begin, period.end, options.audience, version=options.version
+        )
+    except ValueError as error:
+        raise Failure(f"--resident: {error}") from error
+    return _written(report, wanted.folder.parent / f"resident_{token}_{period.name}_{options.audience}", options)
+
+
+def _incident(options: argparse.Namespace, office: Office) -> int:
+    """The notification of a leak."""
+    if options.known_at is None:
+        raise Failure("--known-at: say when the office came to know of it: deadlines count from then")
+    as_of = office.now if options.as_of is None else _moment(options.as_of, office, "--as-of")
+    folder = options.out or office.config.report.folder
+    # Findings and events of all times until now are looked at; of the period's own tables nothing is needed.
+    wanted = Wanted(office, Period("incident", as_of - _DAY_MS, as_of + 1), as_of, folder)
+    wrongful = None if options.wrongful is None else options.wrongful == "yes"
+    try:
+        report = incident.incident(
+            gathered(options, wanted), options.incident, _moment(options.known_at, office, "--known-at"),
+            version=options.version, stage="final" if options.final else "preliminary", wrongful=wrongful,
+        )  # fmt: skip
+    except (NoSuchCase, ValueError) as error:
+        raise Failure(f"--incident: {error}") from error
+    return _written(report, folder / f"incident_{options.incident}", options)
+
+
+def _written(report: Report, folder: Path, options: argparse.Namespace) -> int:
+    """Write a document that is no report of a month; returns the exit status."""
+    _write(report, folder, options)
+    for line in report.summary:
+        say(printable(line))
+    for path in sorted(folder.glob("report.*")):
+        say(str(path))
+    return DONE if report.draft is None else INCOMPLETE
+
+
+def _write(report: Report, folder: Path, options: argparse.Namespace) -> None:
+    try:
+        files.write(report, folder, options.format)
+    except files.FaceError as error:
+        raise Failure(str(error)) from error
+    except OSError as error:
+        where = error.filename or folder
+        raise Failure(f"{where}: {error.strerror or error}: free space there, or check its permissions") from error
 
 
 def _explain(options: argparse.Namespace, office: Office) -> int:

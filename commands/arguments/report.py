@@ -54,6 +54,14 @@ def report(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--known-at", metavar="MOMENT", help="with --incident: when the office came to know of it")
     parser.add_argument(
+        "--final", action="store_true", help="with --incident: the full report (確報), not the first (速報)"
+    )
+    parser.add_argument(
+        "--wrongful",
+        choices=["yes", "no"],
+        help="with --incident: whether wrongful intent may be behind it (default: as the case was closed)",
+    )
+    parser.add_argument(
         "--by", metavar="ID", help="who acts, as staff.csv names them (default: SEKIMORI_USER, else the log-in name)"
     )
 
@@ -61,5 +69,26 @@ def report(parser: argparse.ArgumentParser) -> None:
         from commands import report
 
         return report.run(options)
+
+    parser.set_defaults(run=run)
+
+
+def token(parser: argparse.ArgumentParser) -> None:
+    """The token of somebody's id."""
+    parser.add_argument(
+        "-c", "--config", type=Path, default=Path("audit.toml"), metavar="FILE", help="default: audit.toml"
+    )
+    parser.add_argument(
+        "--reason", required=True, metavar="TEXT", help="why: a request's number; it is kept with your name"
+    )
+    parser.add_argument("--strip-zeros", action="store_true", help="leave leading zeros out, where the system does so")
+    parser.add_argument(
+        "--by", metavar="ID", help="who acts, as staff.csv names them (default: SEKIMORI_USER, else the log-in name)"
+    )
+
+    def run(options: argparse.Namespace) -> int:
+        from commands import token
+
+        return token.run(options)
 
     parser.set_defaults(run=run)

@@ -95,6 +95,7 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
     "analysis": ("分析", "analysis"),
     "report": ("報告", "report"),
     "verification": ("検証", "verification"),
+    "token": ("トークンの照会", "token asked for"),
     "done": ("完了", "done"),
     "failed": ("失敗", "failed"),
     "crashed": ("中断", "crashed"),
