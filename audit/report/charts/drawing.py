@@ -136,10 +136,10 @@ def rect(x: float, y: float, width: float, height: float, fill: Fill, edge: str 
     return f'<rect {place} fill="{fill.ground}"{stroke}/>{over}'
 
 
-def frame(x: float, y: float, width: float, height: float, edge: str) -> str:
+def frame(x: float, y: float, width: float, height: float, edge: str, thick: float = 1.8) -> str:
     """A line around what is there already."""
     place = f'x="{number(x)}" y="{number(y)}" width="{number(width)}" height="{number(height)}"'
-    return f'<rect {place} fill="none" stroke="{edge}" stroke-width="1.6"/>'
+    return f'<rect {place} fill="none" stroke="{edge}" stroke-width="{number(thick)}"/>'
 
 
 def line(path: str, stroke: str, width: float = 1, dash: str = "") -> str:

@@ -7,10 +7,13 @@ from itertools import groupby
 from typing import Final
 
 from audit.report.charts import drawing
-from audit.report.charts.drawing import INK, LEVELS, PAPER, SOFT, WIDTH, Fill
+from audit.report.charts.drawing import INK, PAPER, SOFT, WIDTH, Fill
 from audit.report.charts.wording import Language, say
 
 _WEEKDAYS: Final = {"ja": "月火水木金土日", "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")}
+# Numbers are read on the first three in dark ink and on the others in white, with a contrast of 4.5 or more.
+_SHADES: Final = ("#dbe7ee", "#b5cfdd", "#7fa9c0", "#2f6788", "#17435f")
+_DARK: Final = 3
 _LEFT: Final = 34
 _TOP: Final = 18
 _COLUMN: Final = 26.2
@@ -67,7 +70,7 @@ def _step(count: int, most: int) -> int:
 
 def _shade(count: int | None, most: int, weekday: int, hour: int) -> str:
     x, y = _LEFT + hour * _COLUMN, _TOP + weekday * _TALL
-    ground = LEVELS[_step(count, most)] if count else "#f5f7f8"
+    ground = _SHADES[_step(count, most)] if count else "#f5f7f8"
     return drawing.rect(x + 0.5, y + 0.5, _COLUMN - 1, _TALL - 1, Fill(ground))
 
 
@@ -77,8 +80,8 @@ def _number(count: int | None, most: int, weekday: int, hour: int, outside: bool
     if count is None:
         return drawing.text(middle, base, "–", anchor="middle", size=9.5, fill=SOFT)
     step = _step(count, most)
-    ink, base = PAPER if step > 1 else INK, base + (2.5 if outside else 0)
-    out = drawing.text(middle, base, _short(count), anchor="middle", size=8.5, fill=ink, halo=LEVELS[step])
+    ink, base = PAPER if step >= _DARK else INK, base + (2.5 if outside else 0)
+    out = drawing.text(middle, base, _short(count), anchor="middle", size=8.5, fill=ink, halo=_SHADES[step])
     if outside:
         out += drawing.rect(x + _COLUMN - 9, y + 1, 8.5, 8.5, Fill(PAPER))
         out += drawing.triangle(x + _COLUMN - 8, y + 8, 6)
@@ -95,7 +98,8 @@ def _short(count: int) -> str:
 
 def _frame(hours: tuple[int, int], weekday: int, count: int) -> str:
     begin, end = (_LEFT + minute / 60 * _COLUMN for minute in hours)
-    return drawing.frame(begin, _TOP + weekday * _TALL, end - begin, count * _TALL, INK)
+    place = (begin, _TOP + weekday * _TALL, end - begin, count * _TALL)
+    return drawing.frame(*place, PAPER, 4.4) + drawing.frame(*place, INK)
 
 
 def _samples(

@@ -244,6 +244,21 @@ def test_an_hour_outside_the_declared_ones_has_a_sign():
     assert signs(d6h9=3) == 2
 
 
+def test_numbers_can_be_read_on_every_shade():
+    def luminance(colour):
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    # WCAG 2.2, 1.4.3: each number in the ink and on the ground that it has in a drawing.
+    svg = charts.heat(matrix(d0h9=1, d0h10=10, d0h11=25, d0h12=50, d0h13=100), OFFICE, "ja")
+    numbers = [element for element in parsed(svg).iter() if element.get("paint-order")]
+    assert len(numbers) == 5
+    for element in numbers:
+        ink, ground = luminance(element.get("fill", drawing.INK)), luminance(element.get("stroke"))
+        assert (max(ink, ground) + 0.05) / (min(ink, ground) + 0.05) >= 4.5
+
+
 def test_a_count_that_is_not_shown_is_not_zero():
     assert "–" in texts(charts.heat(matrix(d0h9=None), OFFICE, "ja"))
     assert "–" not in texts(charts.heat(matrix(d0h9=1), OFFICE, "ja"))
