@@ -38,6 +38,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "all_cards": ("全{n}件は{link}にあります。", "All {n} are in {link}."),
     "rows": ("全{n}行のうち{first}〜{last}行目", "Rows {first} to {last} of {n}"),
     "cards": ("全{n}件のうち{first}〜{last}件目", "Items {first} to {last} of {n}"),
+    "data": ("数値", "Numbers"),
     "back": ("本文の該当箇所へ戻る", "Back to where it belongs"),
     "id": ("番号", "No."),
     "verdict": ("判定", "Verdict"),
@@ -75,6 +76,7 @@ _LEAST: Final[dict[str, float]] = {"id": 17, "moment": 11.5, "day": 11.5, "text"
 _LEAST_NUMBER: Final = 4.4
 _NARROW_SCREEN: Final = 22
 _LONG_ID: Final = 26
+_LARGER: Final = 1.35
 _SAFE_ANCHOR: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
 _VIEW_BOX: Final = re.compile(r'viewBox="[\d.\s,-]*?([\d.]+)[\s,]+([\d.]+)\s*"')
 
@@ -231,7 +233,9 @@ class _Page:
             return "n"
         if column.kind == "id":
             return "id long" if isinstance(value, str) and len(value) > _LONG_ID else "id"
-        return "when" if column.kind in ("moment", "day") else "text"
+        if column.kind in ("moment", "day"):
+            return "when"
+        return "text broad" if column.weight > 1 else "text"
 
     def widths(self, columns: Sequence[Column]) -> list[str]:
         """How wide columns are, in percent."""
@@ -242,8 +246,12 @@ class _Page:
         """A chart as a picture that can load and run nothing."""
         data = base64.b64encode(visible(chart.svg).encode()).decode()
         size = _VIEW_BOX.search(chart.svg)
+        # Charts are drawn small enough for paper: a screen may show them larger.
+        widest = Markup(' style="max-width: min(100%, {:.0f}px)"').format(_LARGER * float(size[1])) if size else ""
         measured = Markup(' width="{}" height="{}"').format(*size.groups()) if size else ""
-        return Markup('<img src="data:image/svg+xml;base64,{}" alt="{}"{}>').format(data, visible(chart.alt), measured)
+        return Markup('<img src="data:image/svg+xml;base64,{}" alt="{}"{}{}>').format(
+            data, visible(chart.alt), measured, widest
+        )
 
     @property
     def in_css(self) -> dict[str, Markup]:

@@ -13,9 +13,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from audit.report import html
+from audit.report import html, make
+from audit.report.draft import Draft
+from audit.report.incident import incident
+from audit.report.resident import resident
 from audit.report.writing import visible
+from tests.audit.office import finding, good
 from tests.audit.report.sample import HOSTILE, JIS_X_0213, LONG_NAME, RARE, sample
+from tests.audit.report.sections.month import MADE, MARCH, gathered
 
 A_MINUTE_MS = 60_000
 
@@ -228,3 +233,19 @@ def test_a_narrow_screen_needs_no_scrolling_sideways(opened):
     page = opened(html.render(sample(rows=30, cards=15)), width=320)
 
     assert page.evaluate("document.scrollingElement.scrollWidth") == 320
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_axe_finds_nothing_in_reports_of_a_real_month(language, opened, tmp_path):
+    office = good()
+    office.findings += [finding(n, controls=["kanagawa-9/P4"], severity=1 + n % 5) for n in range(30)]
+    sources = gathered(tmp_path, office, language=language)
+    uid = office.findings[0]["finding_info"]["uid"]
+    reports = [
+        make.make(sources, Draft(), "0"),
+        resident(sources, "s_00000000000000aa", MARCH.begin, MARCH.end, "office", version="0"),
+        incident(sources, uid, MADE, version="0"),
+    ]
+
+    for report in reports:
+        assert Axe().run(opened(html.render(report))).generate_snapshot() == "", report.title
