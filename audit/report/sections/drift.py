@@ -19,7 +19,7 @@ from audit.controls import Scope, shown
 from audit.report import bands, differences
 from audit.report.differences import Compared, Difference
 from audit.report.draft import Draft
-from audit.report.model import Block, Column, Figure, Figures, Notice, Paragraph, Section, Table, Tone
+from audit.report.model import Block, Column, Figure, Figures, Items, Notice, Paragraph, Section, Table, Tone
 from audit.report.sources import Sources
 from audit.wording import Words
 
@@ -49,6 +49,7 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
         "No system of the site names an assessment, so nothing can be said about drift from one.",
     ),
     "differences": ("{name}：申告との違い", "{name}: differences"),
+    "of_systems": ("対象システム：{names}", "Systems: {names}"),
     "all": ("違い", "Differences"),
     "before_n": ("うち事前", "before (事前)"),
     "after_n": ("うち事後", "after (事後)"),
@@ -186,7 +187,9 @@ def _assessment(assessment: Assessment, sources: Sources, words: Words, draft: D
     )  # fmt: skip
     title = words.say("differences", name=name)
     notices = [Notice(words.say("no_events", name=name), Tone.LACKING)] if is_silent else []
+    names = words.join([sources.month.system_name(one) or one for one in scope.systems])
     return [
+        Items((words.say("of_systems", names=names),), title=name),
         *notices,
         *_lacking(compared, name, words),
         figures,

@@ -93,7 +93,7 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
     "content": ("内容", "Content"),
     "target": ("対象", "Target"),
     "approved_by": ("承認者", "Approved by"),
-    "company": ("会社", "Company"),
+    "party": ("会社・持出先", "Company, destination"),
     "destination": ("持出先・送付先", "Destination"),
     "events": ("対応する記録", "Events"),
     "result": ("突合", "Result"),
@@ -260,18 +260,20 @@ def _rows(name: str, rows: pl.DataFrame, seen: set[str], part: _Part) -> Table:
             return words["exact" if row["exact"] else "likely"]
         return words["alone" if row["kind"] in seen and row["day"] is not None and not part.unwritten else "unknown"]
 
+    several = len(_LEDGERS[name]) > 1
     cells: tuple[tuple[Cell, ...], ...] = tuple(
         (
-            row["day"].isoformat() if row["day"] else None, _kind(row["kind"], words), row["actor_id"], row["content"], row["target"], row["approved_by"],
-            row["company"], row["destination"], row["events"] if row["events"] or result(row) == words["alone"] else None, result(row),
+            row["day"].isoformat() if row["day"] else None, *([_kind(row["kind"], words)] if several else []), row["actor_id"], row["content"],
+            row["target"], words.join([text for text in (row["company"], row["destination"]) if text]) or None, row["approved_by"],
+            row["events"] if row["events"] or result(row) == words["alone"] else None, result(row),
             words.join([words[f"p_{one}"] for one in row["poor"]]) or None,
         )
         for row in rows.iter_rows(named=True)
     )  # fmt: skip
     columns = (
-        part.column("day", "day", 2), part.column("kind"), part.column("by", "id"), part.column("content", weight=4), part.column("target", weight=2),
-        part.column("approved_by", "id"), part.column("company", weight=2), part.column("destination", weight=2), part.column("events", "integer"),
-        part.column("result", weight=2), part.column("poor", weight=2),
+        part.column("day", "day", 4), *([part.column("kind", weight=2)] if several else []), part.column("by", "id", 3), part.column("content", weight=5),
+        part.column("target", weight=3), part.column("party", weight=4), part.column("approved_by", "id", 3), part.column("events", "integer", 2),
+        part.column("result", weight=3), part.column("poor", weight=3),
     )  # fmt: skip
     note = words["use_note"] if name == "output" else ""
     return Table(

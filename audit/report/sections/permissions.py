@@ -316,8 +316,9 @@ def _gone(part: _Part) -> list[Block]:
         for row in table.iter_rows(named=True)
     )  # fmt: skip
     columns = (
-        part.column("person", "id", 2), part.column("kind"), part.column("hr", "day", 2), part.column("from_to", weight=3), part.column("disabled", "moment", 2),
-        part.column("lag", "duration"), part.column("open", "integer"), part.column("after", "integer"), part.column("refused", "integer"), part.column("last", "moment", 2),
+        part.column("person", "id", 3), part.column("kind", weight=2), part.column("hr", "day", 4), part.column("from_to", weight=4),
+        part.column("disabled", "moment", 4), part.column("lag", "duration", 2), part.column("open", "integer", 2), part.column("after", "integer", 2),
+        part.column("refused", "integer", 2), part.column("last", "moment", 4),
     )  # fmt: skip
     listed = Table(
         part.id("leavers"), words["gone_head"], columns, rows, words["gone_none"], words["gone_note"], HEAD_ROWS

@@ -14,7 +14,7 @@ from audit.report import bands, charts, headcount, judgement
 from audit.report.bands import Count
 from audit.report.draft import Draft
 from audit.report.judgement import Kind, Numbers
-from audit.report.model import Block, Chart, Column, Figure, Figures, Notice, Paragraph, Section, Table, Tone
+from audit.report.model import Block, Chart, Column, Figure, Figures, Items, Notice, Paragraph, Section, Table, Tone
 from audit.report.sources import Sources
 from audit.sections import LEAST_PEOPLE
 from audit.usage import DAY_MS
@@ -35,6 +35,7 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
         "人数の区分（thresholds）を持つ評価書が、このサイトのシステムに指定されていないため、比べるものがありません。",
         "No system of the site names an assessment that declares numbers of people (thresholds), so there is nothing to compare.",
     ),
+    "of_systems": ("対象システム：{names}", "Systems: {names}"),
     "numbers": ("{name}：人数と申告の区分", "{name}: numbers against what is declared"),
     "what": ("数えるもの", "What is counted"),
     "declared": ("評価書の申告", "Declared"),
@@ -193,7 +194,11 @@ def _assessment(scope: _Scope, draft: Draft) -> list[Block]:
         known["subjects on file"].now, known["handlers"].now, _serious(scope.sources, scope.systems, rule)
     )
     kind = judgement.judged(numbers, rule)
-    blocks: list[Block] = [_figures(scope, kind, numbers, draft)]
+    names = scope.words.join([scope.sources.month.system_name(one) or one for one in scope.systems])
+    blocks: list[Block] = [
+        Items((scope.words.say("of_systems", names=names),), title=scope.name),
+        _figures(scope, kind, numbers, draft),
+    ]
     blocks += _notices(scope, counts, kind, numbers)
     blocks.append(_numbers(scope, counts))
     blocks += [_chart(scope, one) for one in counts if one.band is not None and len(one.points) > 1]

@@ -123,7 +123,7 @@ def test_deletions_by_contractors_have_a_ledger_of_their_own_and_need_company_an
     row(office, "contractor disposal", WORKING[9], VENDORS[0], content="HDD")
     one = written(office, tmp_path)
 
-    assert [(r["Company"], r["Events"], r["Lacks"]) for r in one.rows("ledgers.contractor.ledger")] == [
+    assert [(r["Company, destination"], r["Events"], r["Lacks"]) for r in one.rows("ledgers.contractor.ledger")] == [
         ("架空システム保守", 1, None), (None, 1, "company, certificate"),
     ]  # fmt: skip
     assert (
