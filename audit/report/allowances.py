@@ -63,7 +63,7 @@ def blocks(sources: Sources, details: Details, draft: Draft, words: Words) -> li
         rows.append(_row(one, ended, len(mine), names, words))
     rows += _named_only(hidden, details, words)
     columns = (
-        Column(words["scope"], weight=4), Column(words["stands"]), Column(words["approver"]), Column(words["decided_at"], "moment", 2),
+        Column(words["scope"], weight=4), Column(words["stands"], weight=2), Column(words["approver"], weight=2), Column(words["decided_at"], "moment", 2),
         Column(words["until"], "moment", 2), Column(words["ended"], "moment", 2), Column(words["reason"], weight=4),
         Column(words["hidden_n"], "integer"), Column(words["about_finding"], "id", 2),
     )  # fmt: skip

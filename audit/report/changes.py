@@ -20,8 +20,8 @@ SHOWN: Final = 16  # characters of a hash that name it
 PAIRS: Final[dict[str, tuple[str, str]]] = {
     "versions_title": ("判定に用いた版", "Versions that decided"),
     "versions_note": (
-        "版はハッシュの先頭{n}桁。検知の日時は記録上のもの。警報などのしきい値は本体に、統計モデルのしきい値は較正に含まれ、それぞれの版とともに変わる。",
-        "Versions are the first {n} digits of hashes; moments are of events. Thresholds of queues are part of the code, those of the model of its calibration.",
+        "版はハッシュの先頭{n}桁。検知の日時は記録上のもの。警報などのしきい値は本体に、統計モデルのしきい値は較正に含まれ、それぞれの版とともに変わる。保存期間の設定は版に含まれず、その変更はここに現れない。",
+        "Versions are the first {n} digits of hashes; moments are of events. Thresholds of queues are part of the code, those of the model of its calibration. How long logs are kept is in no version, so its changes do not show here.",
     ),
     "versions_none": ("版の記録がありません。", "No version is on record."),
     "versions_unknown": (

@@ -89,7 +89,7 @@ def by_file(found: Findings, uids: Sequence[str]) -> Iterator[Mapping[str, Any]]
 
 def _row(one: Mapping[str, Any]) -> tuple[Any, ...]:
     more = one["unmapped"]
-    said = more.get("exception") or {}
+    said = more["exception"] if isinstance(more.get("exception"), Mapping) else {}
     return (
         one["finding_info"]["uid"],
         *(bool(more.get(flag)) for flag in _FLAGS),
@@ -98,5 +98,6 @@ def _row(one: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _versions(one: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-    for kind, version in (one["unmapped"].get("versions") or {}).items():
+    said = one["unmapped"].get("versions")
+    for kind, version in said.items() if isinstance(said, Mapping) else ():
         yield one["finding_info"]["uid"], one["time"], str(kind), str(version)

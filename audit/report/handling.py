@@ -11,7 +11,7 @@ from audit.cases import DAY_MS
 from audit.desk import Row
 from audit.report import casework, charts, details, people, waits
 from audit.report.draft import Draft
-from audit.report.model import Block, Cell, Chart, Column, Figure, Figures, Notice, Table, Tone
+from audit.report.model import Block, Cell, Chart, Column, Figure, Figures, Notice, Paragraph, Table, Tone
 from audit.report.sources import Sources
 from audit.wording import Words
 
@@ -23,6 +23,10 @@ PAIRS: Final[dict[str, tuple[str, str]]] = {
     "not_kept": (
         "監査データベース（audit.toml の audit.database）がないため、確認・判断・期限については何も分かりません。",
         "There is no audit database (audit.database in audit.toml), so nothing is known of who looked, what was decided, or what is late.",
+    ),
+    "handling_lead": (
+        "警報と要確認の検知について、{moment} までに行われた確認と判断は次のとおりです。",
+        "What was done about alerts and review items until {moment}:",
     ),
     "need_database": ("監査データベースがない", "there is no audit database"),
     "n_looked": ("確認に着手した検知", "Looked at"),
@@ -100,6 +104,7 @@ def blocks(sources: Sources, rows: Sequence[Row], actors: pl.DataFrame, draft: D
         draft.events(f"findings.{name}", details.behind(found, _uids(ours)))
     draft.events("findings.open_cases", details.behind(found, _uids(opened)))
     return [
+        Paragraph(words.say("handling_lead", moment=words.moment(sources.as_of))),
         _figures({name: len(some) for name, some in figures.items()}, ours, opened, sources, words),
         _chart(ours, sources, words),
         _times(ours, sources, words),

@@ -68,7 +68,7 @@ PAIRS: Final[dict[str, tuple[str, str]]] = {
     "operation": ("操作", "Operation"),
     "found": ("確認の結果", "Found"),
     "looked_by": ("確認者", "By"),
-    "looked_at": ("確認日時", "At"),
+    "looked": ("{by}（{moment}）", "{by} ({moment})"),
     "verdict_proper": ("適正", "proper"),
     "verdict_improper": ("不適正", "improper"),
     "verdict_unknown": ("判断できない", "could not be told"),
@@ -208,20 +208,25 @@ def _table(
         who = None if actor is None else people.shown(actor, row["person.id"], row["person.dept"], sources.site, words)
         rows.append(
             (
-                place, row["event.id"], row["time.occurred"], sources.month.system_name(row["system.id"]), who, _operation(row),
-                row["subject.token"], words.reason(row["explained"]) if row["explained"] else None,
-                *((None, None, None) if verdict is None else (words[f"verdict_{verdict['verdict']}"], verdict["by"], verdict["at"])),
+                place, row["event.id"], row["time.occurred"], _operation(row, sources), who, row["subject.token"],
+                words.reason(row["explained"]) if row["explained"] else None,
+                None if verdict is None else words[f"verdict_{verdict['verdict']}"], _looked(verdict, words),
             )
         )  # fmt: skip
     columns = (
-        Column(words["place"], "integer"), Column(words["event"], "id", 2), Column(words["when"], "moment", 2), Column(words["system"], weight=2),
-        Column(words["who"], weight=3), Column(words["operation"], weight=2), Column(words["subject"], "id", 2),
-        Column(words["explained_word"], weight=2), Column(words["found"]), Column(words["looked_by"]), Column(words["looked_at"], "moment", 2),
+        Column(words["place"], "integer"), Column(words["event"], "id", 2), Column(words["when"], "moment", 2), Column(words["operation"], weight=4),
+        Column(words["who"], weight=4), Column(words["subject"], "id", 2), Column(words["explained_word"], weight=2),
+        Column(words["found"], weight=2), Column(words["looked_by"], weight=2),
     )  # fmt: skip
     return Table("explained.sample", words["sample"], columns, tuple(rows), words["sample_none"], words["sample_note"])
 
 
-def _operation(row: Mapping[str, Any]) -> str | None:
-    """What was done, as the office calls it, else as the log does."""
+def _operation(row: Mapping[str, Any], sources: Sources) -> str:
+    """In which system what was done, as the office calls it, else as the log does."""
     names: Sequence[str | None] = (row["label"], row["op.name"], row["op.code"], row["event.action"])
-    return next((name for name in names if name), None)
+    what = next((name for name in names if name), None)
+    return " ".join(name for name in (sources.month.system_name(row["system.id"]), what) if name)
+
+
+def _looked(verdict: Mapping[str, Any] | None, words: Words) -> str | None:
+    return None if verdict is None else words.say("looked", by=verdict["by"], moment=words.short(verdict["at"]))

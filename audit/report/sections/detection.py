@@ -87,7 +87,8 @@ def _not_run(sources: Sources, words: Words) -> Block:
         found[str(item.get("check", name))] = name, needs
     rows = tuple((name, check, needs) for check, (name, needs) in sorted(found.items()))
     columns = (Column(words["rule"], weight=3), Column(words["id"], "id", 2), Column(words["needs"], weight=3))
-    return Table("detection.not_run", words["not_run_title"], columns, rows, words["not_run_none"], words["not_run_note"])  # fmt: skip
+    note = words["not_run_note"] if rows else ""
+    return Table("detection.not_run", words["not_run_title"], columns, rows, words["not_run_none"], note)
 
 
 def _kept(sources: Sources, more: Details, draft: Draft, words: Words) -> list[Block]:

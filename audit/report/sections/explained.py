@@ -41,6 +41,7 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
     "n_undecided": ("照合できなかった操作", "Not judged"),
     "n_undecided_note": ("本人が特定されているが、理由の有無を判定できなかったもの", "they name a person, but nothing could be said about reasons"),
     "shares": ("システムと部署ごとの説明できた割合", "Explained share by system and department"),
+    "shares_table": ("システムと部署ごとの内訳", "By system and department, in numbers"),
     "shares_note": (
         "部署は操作の時点のもの。利用者が5人未満となる区分は、個人が推測されないよう、5人以上になるまで人数の少ない区分とまとめた。"
         "「自動処理」は人によらないIDの操作。",
@@ -257,4 +258,4 @@ def _table(lines: Sequence[_Shown], words: Words) -> Table:
         Column(words["accesses"], "integer"), *(Column(words.reason(name), "integer") for name in KINDS),
         Column(words["explained_share"], "share"),
     )  # fmt: skip
-    return Table("explained.shares", words["shares"], columns, rows, words["shares_none"], words["shares_note"], HEAD_ROWS)  # fmt: skip
+    return Table("explained.shares", words["shares_table"], columns, rows, words["shares_none"], words["shares_note"], HEAD_ROWS)  # fmt: skip

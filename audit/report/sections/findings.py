@@ -57,10 +57,9 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
         "A dash: an office day without any record, of which nothing is known.",
     ),
     "day": ("日", "Day"),
-    "cards_title": ("重大な検知の内容と対応", "Serious findings, and what was done about them"),
-    "cards_lead": (
-        "警報、又は重要度「高」以上の検知を、重大な順に示します。",
-        "Alerts, and findings of severity high or critical, worst first.",
+    "cards_title": (
+        "重大な検知（警報、又は重要度「高」以上）の内容と対応",
+        "Serious findings (alerts, and severity high or critical), and what was done about them",
     ),
     "cards_cut": (
         "重大な検知が {n} 件あります。ここには重い方から {shown} 件を示し、残りは findings.ndjson と sekimori case list で確認できます。",
@@ -131,7 +130,9 @@ def _over_time(sources: Sources, draft: Draft, words: Words) -> Chart:
     counts = shown.group_by(day).agg((pl.col("queue") == name).sum().cast(pl.Int64).alias(name) for name in QUEUES)
     silent = ((pl.col("lines").sum() + pl.col("heartbeats").sum()) == 0) & ~pl.col("day_off").first().fill_null(False)
     days = sources.month.frames["coverage"].group_by("date").agg(silent.alias("silent"), pl.col("day_off").first())
-    table = days.collect().join(counts, on="date", how="full", coalesce=True).sort("date")
+    # Of a period that is not over, days to come hold nothing yet.
+    past = days.collect().filter(pl.col("date") <= words.local(sources.as_of).date())
+    table = past.join(counts, on="date", how="full", coalesce=True).sort("date")
     known = ~pl.col("silent").fill_null(False)
     table = table.with_columns(pl.when(known).then(pl.col(name).fill_null(0)).otherwise(name) for name in QUEUES)
     dates, off = table["date"].to_list(), table.filter(pl.col("day_off").fill_null(False))["date"].to_list()
@@ -179,8 +180,6 @@ def _cards(sources: Sources, rows: list[Row], actors: pl.DataFrame, draft: Draft
     out: list[Block] = [
         Cards("findings.cards", words["cards_title"], cards.cards(shown, context), words["cards_none"], HEAD_CARDS)
     ]
-    if grave:
-        out.insert(0, Paragraph(words["cards_lead"]))
     if len(shown) < len(grave):
-        out.insert(1, Notice(words.say("cards_cut", n=len(grave), shown=len(shown)), Tone.CHECK))
+        out.insert(0, Notice(words.say("cards_cut", n=len(grave), shown=len(shown)), Tone.CHECK))
     return out

@@ -246,6 +246,7 @@ def test_only_exceptions_in_force_in_the_period_count():
     # Withdrawn before, and within: `until` before `at` only withdraws.
     assert spans(allowed("f", 10, 300, actor="a"), allowed("f", 50, 49, actor="a")) == []
     assert spans(allowed("f", 10, 300, actor="a"), allowed("f", 150, 149, actor="a")) == [(10, 150)]
+    assert spans(allowed("f", 10, 300, actor="a"), allowed("f", 100, 99, actor="a")) == []
     # Replaced by one of the same scope, not by one of another.
     assert spans(allowed("f", 10, 300, actor="a"), allowed("f", 150, 400, actor="a")) == [(10, 150), (150, None)]
     assert spans(allowed("f", 10, 300, actor="a"), allowed("f", 150, 400, actor="b")) == [(10, None), (150, None)]

@@ -66,7 +66,7 @@ def month(tmp_path_factory):
     office.findings += [
         finding(0, events=[one["event.id"] for one in office.events[:40]]),
         finding(1, queue="digest", events=[one["event.id"] for one in office.events[40:60]]),
-        finding(2, queue="none", status=3, events=[one["event.id"] for one in office.events[60:90]]),
+        finding(2, queue="review", status=3, events=[one["event.id"] for one in office.events[60:90]]),
     ]
     sources = gathered(tmp_path_factory.mktemp("month"), office)
     draft = Draft()

@@ -13,8 +13,9 @@ from audit.report.draft import Draft
 from audit.report.model import Tone
 from audit.report.sections.findings import section
 from audit.wording import FAMILIES, SEVERITIES
-from tests.audit.office import VENDORS, WELFARE, WORKING, at, finding, good
+from tests.audit.office import DISASTER, VENDORS, WELFARE, WORKING, at, finding, good
 from tests.audit.report.sections.month import MADE, block, closed, entry, figures, gathered, rows, texts
+from tests.audit.report.sections.month import at as moment
 
 FAMILY = ("permission", "export", "relation")
 
@@ -233,6 +234,27 @@ def test_two_accounts_of_one_person_are_one_person(tmp_path):
     assert line["365日間"] == 2
 
 
+def test_an_account_of_one_system_is_known_where_the_system_is_not(tmp_path):
+    office = good()
+    for number, day in enumerate((date(2025, 11, 4), date(2026, 1, 15))):  # their events are not in the period's tables
+        office.findings.append(finding(number, actor=f"d.{DISASTER[0]}", first=at(day)))
+
+    [line] = rows(section(gathered(tmp_path, office), Draft()), "findings.repeats")
+
+    assert line["利用者"] == f"d.{DISASTER[0]}（{DISASTER[0]} 危機管理課）"
+
+
+def test_an_account_that_is_two_peoples_in_two_systems_is_nobodys_where_the_system_is_not_known(tmp_path):
+    office = good()
+    for system, actor in (("welfare", WELFARE[0]), ("disaster", DISASTER[0])):
+        office.registers["accounts"].append({"account": "shared", "system": system, "actor_id": actor})
+    office.findings += [finding(number, actor="shared", first=at(date(2026, 1, 15))) for number in range(2)]
+
+    [line] = rows(section(gathered(tmp_path, office), Draft()), "findings.repeats")
+
+    assert line["利用者"] == "shared"
+
+
 def test_a_transfer_after_the_finding_does_not_change_the_department(tmp_path):
     office = good()
     person = office.registers["staff"][0]
@@ -309,6 +331,15 @@ def test_a_month_of_work_in_which_nothing_was_found(tmp_path):
 
     assert [figures(said)[f"findings.{name}"].value for name in ("total", "alert", "open")] == [0, 0, 0]
     assert "記録が1件も" not in texts(said)
+
+
+def test_days_to_come_are_not_drawn(tmp_path):
+    office, now = busy(), moment("2026-03-18 12:00")
+    office.findings = [one for one in office.findings if one["time"] <= now]
+
+    said = section(gathered(tmp_path, office, as_of=now), Draft())
+
+    assert rows(said, "findings.over_time")[-1]["日"] == "2026-03-18"
 
 
 def test_events_behind_what_is_said_are_those_of_its_findings(month):
