@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from html import unescape
 from typing import Any, Final
+
+from pydantic import TypeAdapter
 
 from audit.report.glyphs import Font, code, visible
 from audit.report.grids import grid
@@ -39,9 +41,13 @@ _MARK: Final = 64  # signs of the draft's reason on every page; the first page h
 _LONG: Final = 700  # signs of a card or promise that may break over pages
 _PIXEL: Final = 0.75  # pt in a unit of a chart, so that its letters are as large as those of tables
 _TALLEST: Final = 600.0  # pt of a chart
+_NUMBERS: Final = 15  # rows of a chart's table that stand under it
+_SHORT_FACT: Final = 24.0  # em of a fact that stands beside another
 _LARGE: Final = 15.0  # pt of a number that stands out, if it fits in one line
 _REFERENCE: Final = re.compile(r"&#(?:x[0-9a-fA-F]+|[0-9]+);")
 _VIEW_BOX: Final = re.compile(r"""viewBox\s*=\s*["']\s*\S+?[\s,]+\S+?[\s,]+([0-9.]+)[\s,]+([0-9.]+)\s*["']""")
+
+_REPORT: Final = TypeAdapter(Report)
 
 Leaf = dict[str, Any]
 
@@ -54,8 +60,9 @@ def leaves(report: Report, font: Font, replaced: Counter[str]) -> Leaf:
         font: Measures texts, and knows which characters it has.
         replaced: Counts characters that are shown by their number.
     """
-    whole = _visible(_Writer(report, font).whole(), font, replaced)
-    assert isinstance(whole, dict)
+    # Before anything is measured, for a number is wider than what it stands for; and again for what charts hid from it.
+    shown_report = _REPORT.validate_python(_visible(_REPORT.dump_python(report), font, replaced))
+    whole: Leaf = _visible(_Writer(shown_report, font).whole(), font, replaced)
     if replaced:
         listed = "、".join(f"{code(sign)} {n}" for sign, n in sorted(replaced.items()))
         whole["replaced"] = Words(report.language, report.time_zone).extended(PAIRS)["replaced"] + listed
@@ -89,7 +96,7 @@ class _Writer:
         sections = []
         for number, section in enumerate(report.sections, start=1):
             self._section = number, section.title
-            blocks = [self._block(block) for block in section.blocks]
+            blocks = _together([self._block(block) for block in section.blocks])
             sections.append({"title": section.title, "anchor": f"s{number}", "blocks": blocks})
         return {
             "language": report.language,
@@ -125,7 +132,7 @@ class _Writer:
             case Paragraph():
                 return {"block": "paragraph", "text": block.text}
             case Notice():
-                return {"block": "notice", "text": block.text, "tone": block.tone, "word": self._tone(block)}
+                return {"block": "notice", "texts": [block.text], "tone": block.tone, "word": self._tone(block)}
             case Items():
                 return asdict(block)
             case Figures():
@@ -215,7 +222,7 @@ class _Writer:
         box = _VIEW_BOX.search(chart.svg)
         width, height = (float(box[1]), float(box[2])) if box else (PAGE / _PIXEL, PAGE / _PIXEL)
         scale = min(_PIXEL, PAGE / max(width, 1.0), _TALLEST / max(height, 1.0))
-        data = self._table(chart.data)
+        data = self._table(self._numbers(chart))
         return {
             "block": "chart",
             "title": chart.title,
@@ -225,6 +232,14 @@ class _Writer:
             "data": data if data["grid"] else None,
             "more": data["more"] if not data["grid"] else None,
         }
+
+    def _numbers(self, chart: Chart) -> Table:
+        """The table of a chart: under it if it is short, and without its title said twice; else in the appendix."""
+        table, count = chart.data, len(chart.data.rows)
+        head = count if table.head_rows is None else min(count, table.head_rows)
+        if head > _NUMBERS:
+            return replace(table, head_rows=0)
+        return replace(table, title="") if head == count and table.title == chart.title else table
 
     def _promises(self, block: Promises) -> Leaf:
         return {
@@ -264,7 +279,26 @@ class _Writer:
 
     def _card(self, card: Card) -> Leaf:
         signs = len(card.text) + sum(len(part) for pair in (*card.facts, *card.done) for part in pair)
-        return {**asdict(card), "sign": SIGNS[card.tone], "long": signs > _LONG}
+        facts = {"facts": self._facts(card.facts), "done": self._facts(card.done)}
+        return {**asdict(card), **facts, "sign": SIGNS[card.tone], "long": signs > _LONG}
+
+    def _facts(self, pairs: tuple[tuple[str, str], ...]) -> list[Leaf]:
+        return [
+            {"name": name, "value": value, "wide": self._font.width(name + value) > _SHORT_FACT or "\n" in value}
+            for name, value in pairs
+        ]
+
+
+def _together(blocks: list[Leaf]) -> list[Leaf]:
+    """Notices of one tone that follow each other, as one."""
+    out: list[Leaf] = []
+    for block in blocks:
+        last = out[-1] if out else block
+        if out and block["block"] == last["block"] == "notice" and block["tone"] == last["tone"]:
+            out[-1] = {**last, "texts": [*last["texts"], *block["texts"]]}
+        else:
+            out.append(block)
+    return out
 
 
 def _cut(text: str) -> str:

@@ -10,19 +10,58 @@ from typing import Final
 from audit.report.glyphs import Font
 from audit.report.model import Kind
 
-_UNBROKEN: Final = re.compile("[^\\s\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]+")
+# What is not broken: letters that are not Japanese, and signs before which no line may begin.
+_UNBROKEN: Final = re.compile(
+    "[^\\s\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]+|[\u3001-\u303f\u30fc\uff00-\uffef]+"
+)
 
 PAGE: Final = 493.0  # of the text on A4, pt
 PADDING: Final = 9.0  # left and right of a cell together, pt
 # Kinds that break between their pieces only: half a number is another number.
 _SOLID: Final = frozenset({"id", "integer", "decimal", "share", "moment", "day", "duration"})
-_LEAST: Final = 5.0  # em of a text, which breaks anywhere
-_WORD: Final = 11.0  # em of the longest word that a column of texts makes room for
-_ID: Final = 20.0  # em of the longest id that stays in one line
 _MOST: Final = 60.0  # em; more than that no column asks for
-_HEAD: Final = 8.0  # em of a head in one line
+_HEAD: Final = 14.0  # em of a head in one line
+_BOLD: Final = 1.06  # how much wider letters of heads are
 _SIGN: Final = 0.62  # em of a Latin letter or digit, about
+_SLACK: Final = 1.02  # letters are set a little wider than they are measured
 _ROOMY: Final = 1.3  # a table that fits so easily keeps its natural width
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Up to how many em a column is made wide for a text that breaks anywhere, a long word, an id, and its head."""
+
+    text: float
+    word: float
+    id: float
+    head: float
+
+
+# The second is for tables of so many columns that the first leaves no room.
+_LIMITS: Final = (_Limits(5.0, 11.0, 20.0, 5.0), _Limits(3.3, 6.0, 11.0, 2.2))
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """Widths in em: of its head and the head's longest word; of its cells' longest piece, line and word."""
+
+    head: float
+    head_word: float
+    piece: float
+    line: float
+    word: float
+    kind: Kind
+
+    def least(self, limits: _Limits) -> float:
+        """Without which it cannot be read."""
+        top = max(min(limits.head, self.head), min(limits.word, self.head_word))
+        if self.kind == "text":
+            return max(top, min(limits.text, self.line), min(limits.word, self.word), 2.0)
+        return max(top, min(self.piece, limits.id if self.kind == "id" else _LIMITS[0].word), 2.0)
+
+    def natural(self, least: float) -> float:
+        """With which nothing is broken, if that is not too much."""
+        return max(least, min(_HEAD, self.head), min(_MOST, self.line))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +72,16 @@ class Fit:
         size: Of its letters, pt.
         widths: Of its columns with their padding, pt; together at most `PAGE`.
         solid: Whether its cells break between their pieces only.
-        run: How many signs without a place to break fit into the narrowest of the other columns.
     """
 
     size: float
     widths: tuple[float, ...]
     solid: tuple[bool, ...]
-    run: int
+
+    def run(self, text: str, place: int, font: Font) -> int | None:
+        """After how many signs a text of that column has to be broken somewhere; None: it has places to break."""
+        room = (self.widths[place] - PADDING) / self.size
+        return max(3, int(room / _SIGN)) if _word(text, font) > room else None
 
 
 def pieces(text: str, kind: Kind) -> list[str]:
@@ -55,6 +97,7 @@ def fit(
     weights: Sequence[int],
     rows: Sequence[Sequence[Sequence[str]]],
     font: Font,
+    size: float | None = None,
 ) -> Fit:
     """Divide the page among columns.
 
@@ -62,35 +105,39 @@ def fit(
         heads, kinds, weights: Of the columns, at least one.
         rows: Cells as they are shown, in their `pieces`.
         font: To measure them with.
+        size: Of letters, pt; None: by the number of columns.
     """
-    size = 8.0 if len(heads) <= 7 else 7.5 if len(heads) <= 9 else 6.5
-    columns = [[row[place] for row in rows] for place in range(len(heads))]
-    least = [_least(*column, font) for column in zip(heads, kinds, columns, strict=True)]
-    natural = [
-        max(low, min(_HEAD, font.width(head)), min(_MOST, max((_line(cell, font) for cell in cells), default=0.0)))
-        for head, low, cells in zip(heads, least, columns, strict=True)
+    size = size or (8.0 if len(heads) <= 7 else 7.5 if len(heads) <= 9 else 6.7)
+    columns = [
+        _column(head, kind, [row[place] for row in rows], font)
+        for place, (head, kind) in enumerate(zip(heads, kinds, strict=True))
     ]
     room = (PAGE - PADDING * len(heads)) / size
-    widths = _divided(
-        least, natural, [0 if kind in _SOLID else weight for kind, weight in zip(kinds, weights, strict=True)], room
-    )
+    leasts = ([column.least(limits) for column in columns] for limits in _LIMITS)
+    least = next((tried for tried in leasts if sum(tried) < room), [column.least(_LIMITS[-1]) for column in columns])
+    natural = [column.natural(low) for column, low in zip(columns, least, strict=True)]
+    share = [0 if kind in _SOLID else weight for kind, weight in zip(kinds, weights, strict=True)]
+    widths = _divided(least, natural, share, room)
     solid = tuple(
-        kind in _SOLID and width >= max((_piece(cell, font) for cell in cells), default=0.0)
-        for kind, width, cells in zip(kinds, widths, columns, strict=True)
+        column.kind in _SOLID and width >= column.piece for width, column in zip(widths, columns, strict=True)
     )
-    narrowest = min((width for width, whole in zip(widths, solid, strict=True) if not whole), default=room)
-    return Fit(size, tuple(round(PADDING + width * size, 2) for width in widths), solid, max(3, int(narrowest / _SIGN)))
+    return Fit(size, tuple(round(PADDING + width * size, 2) for width in widths), solid)
 
 
-def _least(head: str, kind: Kind, cells: Sequence[Sequence[str]], font: Font) -> float:
-    """Without which a column cannot be read, em."""
-    top = max(min(_LEAST, font.width(head)), min(_WORD, _run(head, font)))
-    if kind == "text":
-        words = max((_run(cell[0], font) for cell in cells), default=0.0)
-        lines = max((_line(cell, font) for cell in cells), default=0.0)
-        return max(top, min(_LEAST, lines), min(_WORD, words), 2.0)
-    longest = max((_piece(cell, font) for cell in cells), default=0.0)
-    return max(top, min(longest, _ID if kind == "id" else _WORD), 2.0)
+def _column(head: str, kind: Kind, cells: Sequence[Sequence[str]], font: Font) -> _Column:
+    return _Column(
+        head=font.width(head) * _BOLD,
+        head_word=_word(head, font) * _BOLD,
+        piece=max((font.width(piece) for cell in cells for piece in cell), default=0.0),
+        line=max((font.width(line) for cell in cells for line in " ".join(cell).split("\n")), default=0.0),
+        word=max((_word(cell[0], font) for cell in cells), default=0.0) if kind == "text" else 0.0,
+        kind=kind,
+    )
+
+
+def _word(text: str, font: Font) -> float:
+    """The longest part that does not break by itself, such as a word in English, em."""
+    return max((font.width(run) for run in _UNBROKEN.findall(text)), default=0.0)
 
 
 def _divided(least: Sequence[float], natural: Sequence[float], weights: Sequence[int], room: float) -> list[float]:
@@ -98,7 +145,7 @@ def _divided(least: Sequence[float], natural: Sequence[float], weights: Sequence
     if sum(least) >= room:
         return [low * room / sum(least) for low in least]
     if sum(natural) * _ROOMY <= room:
-        return [full * 1.05 + 0.5 for full in natural]
+        return [full * _SLACK + 0.25 for full in natural]
     texts = [place for place, weight in enumerate(weights) if weight]
     widths = _grown(least, natural, weights, texts, room)
     widths = _grown(widths, natural, [1] * len(widths), range(len(widths)), room)
@@ -118,17 +165,3 @@ def _grown(
         for place in growing:
             grown[place] = min(grown[place] + left * weights[place] / whole, most[place])
     return grown
-
-
-def _line(cell: Sequence[str], font: Font) -> float:
-    """Its longest line if it is broken at line ends only."""
-    return max(font.width(line) for line in " ".join(cell).split("\n"))
-
-
-def _run(text: str, font: Font) -> float:
-    """The longest part of letters that do not break, such as a word in English."""
-    return max((font.width(run) for run in _UNBROKEN.findall(text)), default=0.0)
-
-
-def _piece(cell: Sequence[str], font: Font) -> float:
-    return max(font.width(piece) for piece in cell)

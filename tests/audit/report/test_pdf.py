@@ -18,7 +18,8 @@ import typst
 
 from audit.report import glyphs, pdf
 from audit.report.glyphs import FontError
-from audit.report.model import Chart, Column, Paragraph, Report, Section, Table
+from audit.report.leaves import leaves
+from audit.report.model import Chart, Column, Notice, Paragraph, Report, Section, Table, Tone
 from audit.report.pdf import PdfError
 from tests.audit.report.sample import HOSTILE, JIS_X_0213, LONG_NAME, RARE, sample
 from tests.verapdf.validate import PROFILES, broken
@@ -238,6 +239,30 @@ def test_what_is_too_long_is_in_the_appendix_with_references_both_ways(draft: Pa
     assert f"全70件のうち先頭の20件です。残りの50件は付録3（{page}ページ）にあります。" in text
     assert "本文第3章「検知事項」の続き21〜70件目（全70件）" in text
     assert text.index("f-0000000000000013") < text.index("付録3すべての検知") < text.index("f-0000000000000014")
+
+
+def test_notices_of_one_tone_are_told_together(font: glyphs.Font):
+    notices = (
+        Notice("一", Tone.CHECK),
+        Notice("二", Tone.CHECK),
+        Notice("三", Tone.GOOD),
+        Paragraph("四"),
+        Notice("五", Tone.GOOD),
+    )
+    [section] = leaves(_with(*notices), font, Counter())["sections"]
+    assert [block.get("texts") for block in section["blocks"]] == [["一", "二"], ["三"], None, ["五"]]
+
+
+def test_many_numbers_of_a_chart_stand_in_the_appendix_and_few_under_it(font: glyphs.Font):
+    def chart(rows: int) -> Chart:
+        data = Table("one.d", "図", (Column("数", "integer"),), tuple((n,) for n in range(rows)), "-")
+        return Chart("one.c", "図", "図", '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"/>', data)
+
+    few, many = leaves(_with(chart(5), chart(40)), font, Counter())["sections"][0]["blocks"]
+    assert few["data"]["title"] == ""
+    assert few["more"] is None
+    assert many["data"] is None
+    assert many["more"]["before"] == "40件の数値は"
 
 
 @pytest.mark.parametrize("language", ["ja", "en"])
