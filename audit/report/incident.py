@@ -196,14 +196,18 @@ def _fields(points: list[Point], words: Words) -> Section:
 
 
 def _reportable(facts: Facts, sources: Sources, wrongful: bool | None, words: Words) -> Section:
-    """What logs say of each situation; they never say that one is not there where something is not known."""
+    """What logs say of each situation; they never say that one is not there where something is not known.
+
+    In a system with an assessment My Numbers may be behind any record, whatever class the log gives it.
+    """
     classes = facts.touching["resource.class"]
     seen, whole = set(classes.drop_nulls()), bool(classes.len()) and not classes.null_count()
     assessed = {name for name, system in sources.site.config.systems.items() if system.pia is not None}
     many = True if facts.people > MANY_PEOPLE else None if facts.nameless or facts.gone or not facts.people else False
+    in_assessed = bool(assessed & set(facts.events["system.id"]))
     found: dict[str, bool | None] = {
-        "s_mynumber": True if "mynumber" in seen else False if whole and not facts.gone else None,
-        "s_system": True if assessed & set(facts.events["system.id"]) else None,
+        "s_mynumber": True if "mynumber" in seen else False if whole and not facts.gone and not in_assessed else None,
+        "s_system": in_assessed or None,
         "s_wrongful": wrongful,
         "s_many": many,
         "s_sensitive": True if "health" in seen else None,

@@ -151,7 +151,11 @@ def _outline(facts: Facts, sources: Sources, words: Words) -> list[Point]:
         _logs("outline", words["p_when"], words.span(found["first"], found["last"])),
         _logs("outline", words["p_found"], words.moment(found["time"])),
         _logs("outline", words["p_course"], _course(facts, words)),
-        _logs("outline", words["p_how"], words.say("how", rules=words.join(list(dict.fromkeys(rules))))),
+        _logs(
+            "outline",
+            words["p_how"],
+            words.say("how", title=found[f"title_{words.language}"], rules=words.join(list(dict.fromkeys(rules)))),
+        ),
         _logs("outline", words["p_where"], words.join(systems) if systems else None),
         _logs("outline", words["p_who"], _who(facts, sources, words)),
         _logs("outline", words["p_contractor"], _contractors(facts, words)),

@@ -79,7 +79,7 @@ PAIRS: Final[dict[str, tuple[str, str]]] = {
     "p_found": ("検知した時点", "When it was detected"),
     "p_course": ("事実の経過", "What happened"),
     "p_how": ("発覚の経緯", "How it came to light"),
-    "how": ("アクセスログの分析による検知（{rules}）", "found by analysing access logs ({rules})"),
+    "how": ("アクセスログの分析による検知：{title}（規則 {rules}）", "found by analysing access logs: {title} (rules {rules})"),
     "p_where": ("システム", "System"),
     "p_who": ("操作した者", "Who acted"),
     "who": ("{section} {n}人", "{section}: {n}"),

@@ -229,8 +229,7 @@ def _basis(row: Mapping[str, Any], office: bool, sources: Sources, words: Words)
     reason, reference, parts = row["explained.by"], row["basis.ref"], []
     if reason in _SHOWN_REASONS or (office and reason in REASONS):
         parts.append(REASONS[reason][words.language == "en"])
-    own = reason == "basis" and row["basis.kind"] is not None
-    if own:
+    if row["basis.kind"] is not None:
         kind = BASES.get(row["basis.kind"], (row["basis.kind"],) * 2)[words.language == "en"]
         parts.append(words.say("reference", kind=kind, reference=reference))
     elif reference is not None:

@@ -155,9 +155,23 @@ def test_more_than_a_hundred_people_are_told(people, said, tmp_path):
     report = incident(gathered_case(tmp_path, office), UID, KNOWN, version="0")
 
     assert situations(report) == {
-        "特定個人情報（個人番号）を含む": "いいえ", "評価書のあるシステムの情報である": "はい", "不正の目的をもって行われたおそれがある": "不明",
+        "特定個人情報（個人番号）を含む": "不明", "評価書のあるシステムの情報である": "はい", "不正の目的をもって行われたおそれがある": "不明",
         "本人の数が100人を超える": said, "要配慮個人情報を含む": "不明", "財産的被害のおそれがある": "不明",
     }  # fmt: skip
+
+
+def test_what_has_no_assessment_holds_my_numbers_only_where_the_log_says_so(tmp_path):
+    for number, (kind, said) in enumerate([("tax", "いいえ"), ("mynumber", "はい"), (None, "不明")]):
+        office = good()
+        ids = [office.event(FIRST, WELFARE[0], "tax", "read", subject_token="s_1", resource_class=kind)]
+        office.findings.append(finding(3, events=ids, first=FIRST, last=LAST))
+        folder = tmp_path / str(number)
+        folder.mkdir()
+
+        found = situations(incident(gathered_case(folder, office), UID, KNOWN, version="0"))
+
+        assert found["特定個人情報（個人番号）を含む"] == said
+        assert found["評価書のあるシステムの情報である"] == "不明"
 
 
 def test_events_that_are_gone_leave_what_they_would_say_open(tmp_path):
