@@ -22,7 +22,7 @@ class Hours:
         total: All events counted.
         outside: Those outside declared hours or on a day off; None: the site declares no hours.
         on_days_off: Of these, those on days off; None: the site declares no calendar.
-        behind: The events outside, with `event.id`; none where hours are not declared.
+        events: All of them, with `event.id`, `late` (outside declared hours), `off` (on a day off).
     """
 
     matrix: tuple[tuple[int, ...], ...]
@@ -30,7 +30,7 @@ class Hours:
     total: int
     outside: int | None
     on_days_off: int | None
-    behind: pl.LazyFrame
+    events: pl.LazyFrame
 
 
 def hours(tables: Tables) -> Hours:
@@ -72,5 +72,5 @@ def hours(tables: Tables) -> Hours:
         total=int(counted["len"].sum()),
         outside=None if office is None else int(counted.filter(is_off | pl.col("late"))["len"].sum()),
         on_days_off=int(counted.filter(is_off)["len"].sum()) if has_calendar else None,
-        behind=clocked.filter((is_off | pl.col("late")) if office is not None else pl.lit(False)).select("event.id"),
+        events=clocked.select("event.id", "late", is_off.alias("off")),
     )

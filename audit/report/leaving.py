@@ -32,7 +32,7 @@ class Gone:
             UTC ms), `from`, `to` (departments), `rights` (those concerned that the register knows of), `open` (of these, those that
             still hold at the period's end), `disabled` (when the last one ended, by register or log; null: not yet, or not known),
             `lag` (from `at` to that, or to the period's end, ms, not below 0; null: not known), `events` and `refused` (after `at`, in the
-            period; of movers in systems that their new department does not use), `last` (of `events`). The longest open first.
+            period; of movers in systems that their new department does not use). The longest open first.
         events: The events after, with `event.id`.
     """
 
@@ -55,7 +55,6 @@ def gone(events: pl.LazyFrame, used: pl.LazyFrame, history: pl.LazyFrame, site: 
     after = _after(left, events, used, site)
     counts = after.group_by("person", "kind").agg(
         pl.col("ok").sum().cast(pl.Int64).alias("events"), (~pl.col("ok")).sum().cast(pl.Int64).alias("refused"),
-        pl.col("time.occurred").filter("ok").max().alias("last"),
     ).collect(engine="streaming")  # fmt: skip
     rows = left.join(rights, on=["person", "kind"], how="left").join(counts, on=["person", "kind"], how="left")
     rows = rows.join(_taken(left, history, site), on="person", how="left")
@@ -72,7 +71,7 @@ def gone(events: pl.LazyFrame, used: pl.LazyFrame, history: pl.LazyFrame, site: 
     listed = rows.filter(
         recent | (is_open & pl.col("disabled").is_null()) | (pl.col("events") > 0) | (pl.col("refused") > 0)
     )
-    columns = ["person", "kind", "at", "from", "to", "rights", "open", "disabled", "lag", "events", "refused", "last"]
+    columns = ["person", "kind", "at", "from", "to", "rights", "open", "disabled", "lag", "events", "refused"]
     table = listed.select(columns).sort(
         "events", "open", "lag", "person", "kind", descending=[True, True, True, False, False], nulls_last=True
     )

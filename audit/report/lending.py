@@ -130,11 +130,13 @@ class Orders:
             `approved_by`, `sessions` (of the period, within it). In order of windows.
         strays: Sessions of contractors that no order covers: `session`, `actor.id`, `person.id`, `person.company`, `system.id`, `first`, `last`,
             `events`, `why` (`none`: no order for these people and system at all; `outside`: beyond the window of one). In order.
+        covered: Sessions that an order covers: `actor.id`, `system.id`, `first`, `last`.
         sessions: How many sessions contractors had.
     """
 
     orders: pl.DataFrame
     strays: pl.DataFrame
+    covered: pl.DataFrame
     sessions: int
 
 
@@ -175,4 +177,5 @@ def orders(tables: Tables, begin: int, end: int) -> Orders:
     near = strays["session"].is_in(pairs["session"].unique().implode())
     strays = strays.with_columns(pl.when(near).then(pl.lit("outside")).otherwise(pl.lit("none")).alias("why"))
     chosen = ["session", "actor.id", "person.id", "person.company", "system.id", "first", "last", "events", "why"]
-    return Orders(listed.sort("from", "order", nulls_last=False), strays.select(chosen), theirs.height)
+    inside_one = covered.select("actor.id", "system.id", "first", "last").unique(maintain_order=True)
+    return Orders(listed.sort("from", "order", nulls_last=False), strays.select(chosen), inside_one, theirs.height)

@@ -49,17 +49,25 @@ class Tied:
             that count as many as need approval), `written` (a row ties to it). In order.
         seen: Kinds of which the log shows anything at all, so that a row without events means something.
         events: The events of `doings`, with `kind` and `_DOING`.
+        pairs: Which rows speak of which doings: `kind` (of the row) and `doing`.
     """
 
     rows: pl.DataFrame
     doings: pl.DataFrame
     seen: frozenset[str]
     events: pl.LazyFrame
+    pairs: pl.DataFrame
 
     def unwritten(self, kind: str) -> pl.DataFrame:
         """What no row speaks of, by people; what programs do by themselves is left out."""
         people = ~pl.col("person.type").fill_null("unknown").is_in(MACHINES)
         return self.doings.filter((pl.col("kind") == kind) & ~pl.col("written") & people)
+
+    def written(self, kind: str) -> pl.DataFrame:
+        """What rows of a kind speak of, in the period."""
+        return self.doings.join(
+            self.pairs.filter(pl.col("kind") == kind), on="doing", how="semi", maintain_order="left"
+        )
 
     def events_of(self, doings: pl.DataFrame) -> pl.LazyFrame:
         """The events of some doings."""
@@ -105,7 +113,8 @@ def tied(history: pl.LazyFrame, site: Site, begin: int, end: int) -> Tied:
         within.select("kind", *_DOING).lazy(), on=list(_DOING), how="inner", nulls_equal=True
     )
     seen = frozenset(within["kind"].unique()) | ({"use"} if used.height or not _is_empty(near) else frozenset())
-    return Tied(_with_poor(rows), within, seen, events.select("event.id", "kind", *_DOING))
+    kinds = pairs.drop_nulls("doing").join(rows.select("row", "kind"), on="row").select("kind", "doing").unique()
+    return Tied(_with_poor(rows), within, seen, events.select("event.id", "kind", *_DOING), kinds)
 
 
 def _is_empty(events: pl.LazyFrame) -> bool:

@@ -174,7 +174,10 @@ def _assessment(assessment: Assessment, sources: Sources, words: Words, draft: D
     compared = differences.compared(scope, assessment.drift, counts)
     is_silent = not scope.rows("SELECT COUNT(*) FROM usage").item()
     times = [_time(one, assessment) for one in compared.differences]
-    draft.events(f"{at}.differences", compared.events)
+    # What the log shows is revised at one time throughout; numbers, which may differ in that, have no events.
+    shown_by_log = [time for one, time in zip(compared.differences, times, strict=True) if one.events is not None]
+    for of in ("differences", "all", *(time for time in ("before", "after") if time in shown_by_log)):
+        draft.events(f"{at}.{of}", compared.events)
     unknown = is_silent and not times
     figures = Figures(tuple(
         Figure(f"{at}.{key}", words[label], None if unknown else n, unit=words["items"], tone=Tone.CHECK if n else Tone.PLAIN)

@@ -22,6 +22,7 @@ from audit.report.model import Block, Cell, Chart, Column, Figure, Figures, Noti
 from audit.report.sources import Sources
 from audit.report.ties import Tied
 from audit.sections import LEAST_PEOPLE
+from audit.usage import HEARTBEAT
 from audit.wording import Words
 
 ID: Final = "ledgers"
@@ -212,7 +213,9 @@ def _ledger(name: str, part: _Part) -> list[Block]:
     cannot = part.unwritten or ("why_unseen" if rows.height and not told.height else "")
     logged = kinds[-1]
     unwritten = tied.unwritten(logged)
-    part.draft.events(f"{ID}.{name}.unwritten", tied.events_of(unwritten))
+    for of in ("unwritten", "log"):
+        part.draft.events(f"{ID}.{name}.{of}", tied.events_of(unwritten))
+    part.draft.events(f"{ID}.{name}.ledger", tied.events_of(tied.written(logged)))
     own = tied.doings.filter((pl.col("kind") == logged) & pl.col("person.type").is_in(MACHINES))
     machines = int(own["n"].sum() or 0)
     note = words.say("machines", n=machines) if machines else ""
@@ -323,16 +326,8 @@ def _access(part: _Part) -> list[Block]:
     people = used.filter(~pl.col("person.type").fill_null("unknown").is_in(MACHINES))
     logons = people.filter(pl.col("event.action") == "logon")
     clock = hours.hours(month)
-    events = month.frames["events"]
-    part.draft.events(f"{ID}.outside", clock.behind)
     silent = "why_silent" if used.is_empty() else ""
-    is_logon = pl.col("event.action") == "logon"
-    machines = (
-        pl.col("actor.id")
-        .is_in(used.filter(pl.col("person.type").is_in(MACHINES))["actor.id"].unique().sort().implode())
-        .fill_null(False)
-    )
-    part.draft.events(f"{ID}.failed", events.filter(is_logon & ~pl.col("ok") & ~machines).select("event.id"))
+    _remember(used, clock, part)
     figures = Figures((
         _plain(part, "logons", int(logons.filter("ok")["n"].sum() or 0), silent),
         _plain(part, "failed", int(logons.filter(~pl.col("ok"))["n"].sum() or 0), silent),
@@ -341,6 +336,22 @@ def _access(part: _Part) -> list[Block]:
         _plain(part, "off", clock.on_days_off or 0, silent or ("no_calendar" if clock.on_days_off is None else "")),
     ))  # fmt: skip
     return [figures, _systems(people, part), _heat(clock, part)]
+
+
+def _remember(used: pl.DataFrame, clock: hours.Hours, part: _Part) -> None:
+    """The events behind figures of the fifth ledger."""
+    machines = used.filter(pl.col("person.type").is_in(MACHINES))["actor.id"].unique().sort().implode()
+    people = part.sources.month.frames["events"].filter(
+        pl.col("event.class") != HEARTBEAT, ~pl.col("actor.id").is_in(machines).fill_null(False)
+    )
+    logons = people.filter(pl.col("event.action") == "logon")
+    is_late = (pl.col("late") | pl.col("off")) if clock.outside is not None else pl.lit(False)
+    behind = {
+        "logons": logons.filter("ok"), "failed": logons.filter(~pl.col("ok")), "accesses": clock.events, "outside": clock.events.filter(is_late),
+        "off": clock.events.filter("off"), "systems": people, "heat": clock.events,
+    }  # fmt: skip
+    for name, events in behind.items():
+        part.draft.events(f"{ID}.{name}", events.select("event.id"))
 
 
 def _plain(part: _Part, name: str, n: int, why: str, note: str = "") -> Figure:

@@ -174,6 +174,11 @@ class _Part:
         """Whether the period holds no log at all, so that nothing that is not in it is known not to have happened."""
         return bool(self.sources.month.frames["usage"].select(pl.len()).collect().item() == 0)
 
+    def remember(self, events: pl.LazyFrame, *names: str) -> None:
+        """The events behind a figure and the table of the same."""
+        for name in names:
+            self.draft.events(self.id(name), events.select("event.id"))
+
     def figure(self, name: str, label: str, n: int | None, unknown: str = "", unit: str = "items") -> Figure:
         """A count of what is to be looked at; `unknown` says why it is not known."""
         value = None if unknown else n
@@ -273,7 +278,7 @@ def _beyond(part: _Part) -> list[Block]:
         return []
     systems = sorted(site.tables["permissions"]["system"].drop_nulls().unique().to_list())
     rows = rights.beyond(part.sources.month.frames["usage"], site, systems)
-    part.draft.events(part.id("beyond"), rights.events_of(rows, part.sources.month.frames["events"]))
+    part.remember(rights.events_of(rows, part.sources.month.frames["events"]), "beyond", "beyond_rights")
     n = int(rows["n"].sum() or 0)
     by = ["person.id", "person.dept", "system.id", "op.code", "why"]
     counted = rows.group_by(by).agg(pl.col("n").sum(), pl.col("first").min(), pl.col("last").max())
@@ -301,7 +306,7 @@ def _gone(part: _Part) -> list[Block]:
     found = leaving.gone(
         month.frames["events"], month.frames["usage"], part.sources.history, site, period.begin, period.end
     )
-    part.draft.events(part.id("after"), found.events)
+    part.remember(found.events, "after", "leavers")
     table = found.table
     undone = table.filter((pl.col("open") > 0) & pl.col("disabled").is_null()).height
     after = int(table["events"].sum() or 0)
@@ -312,13 +317,13 @@ def _gone(part: _Part) -> list[Block]:
     known = site.has("permissions")
     rows = tuple(
         (row["person"], words[row["kind"]], words.local(row["at"]).date().isoformat(), _way(row, part), row["disabled"], row["lag"],
-         row["open"] if known else None, row["events"], row["refused"], row["last"])
+         row["open"] if known else None, row["events"], row["refused"])
         for row in table.iter_rows(named=True)
     )  # fmt: skip
     columns = (
         part.column("person", "id", 3), part.column("kind", weight=2), part.column("hr", "day", 4), part.column("from_to", weight=4),
         part.column("disabled", "moment", 4), part.column("lag", "duration", 2), part.column("open", "integer", 2), part.column("after", "integer", 2),
-        part.column("refused", "integer", 2), part.column("last", "moment", 4),
+        part.column("refused", "integer", 2),
     )  # fmt: skip
     listed = Table(
         part.id("leavers"), words["gone_head"], columns, rows, words["gone_none"], words["gone_note"], HEAD_ROWS
@@ -339,7 +344,7 @@ def _cards(part: _Part) -> list[Block]:
         return out
     found = lending.cards(part.sources.month.frames["events"], site, period.begin, period.end)
     part.draft.events(part.id("loans"), found.events)
-    part.draft.events(part.id("strays"), found.strays.lazy())
+    part.remember(found.strays.lazy(), "strays", "stray_cards")
     not_back = int(found.loans["out"].sum() or 0)
     named = part.sources.month.frames["events"].select(pl.col("auth.card").count()).collect(engine="streaming").item()
     unseen = "" if named else "silent" if part.is_silent else "no_cards"
@@ -387,9 +392,7 @@ def _shared(part: _Part) -> list[Block]:
     words, period, month = part.words, part.sources.period, part.sources.month
     found = lending.shared(month, period.begin, period.end)
     accounts = found["account"].implode()
-    part.draft.events(
-        part.id("shared"), month.frames["events"].filter(pl.col("actor.id").is_in(accounts)).select("event.id")
-    )
+    part.remember(month.frames["events"].filter(pl.col("actor.id").is_in(accounts)), "shared", "ids")
     rows = tuple(
         (account, words.join(people), overlaps, len(uids), words.join(uids[:3]))
         for account, people, overlaps, uids in found.select("account", "people", "overlaps", "findings").iter_rows()
@@ -414,13 +417,9 @@ def _orders(part: _Part) -> list[Block]:
         return out
     found = lending.orders(month, period.begin, period.end)
     known = part.sources.site.has("work_orders")
-    # An event names no session of ours: those of the same account and system, in its time.
-    keys = found.strays.select("actor.id", "system.id", "first", "last").lazy()
-    behind = month.frames["events"].join(keys, on=["actor.id", "system.id"], how="inner", nulls_equal=True)
-    behind = (
-        behind.filter(pl.col("time.occurred").is_between(pl.col("first"), pl.col("last"))).select("event.id").unique()
-    )
-    part.draft.events(part.id("no_order"), behind)
+    part.remember(_within(found.strays, part), "no_order", *(["unordered"] if known else []))
+    if known:
+        part.remember(_within(found.covered, part), "orders")
     has_sessions = month.frames["sessions"].select(pl.len()).collect().item() > 0
     unknown = "no_orders" if not known else "" if has_sessions else "no_sessions"
     figure = part.figure("no_order", "no_order_n", found.strays.height, unknown)
@@ -428,6 +427,15 @@ def _orders(part: _Part) -> list[Block]:
     if known:
         blocks += [_order_table(part, found), _stray_table(part, found)]
     return blocks
+
+
+def _within(sessions: pl.DataFrame, part: _Part) -> pl.LazyFrame:
+    """Events of sessions: an event names no session of ours, so those of the same account and system, in its time."""
+    keys = sessions.select("actor.id", "system.id", "first", "last").lazy()
+    joined = part.sources.month.frames["events"].join(keys, on=["actor.id", "system.id"], how="inner", nulls_equal=True)
+    return (
+        joined.filter(pl.col("time.occurred").is_between(pl.col("first"), pl.col("last"))).select("event.id").unique()
+    )
 
 
 def _order_table(part: _Part, found: lending.Orders) -> Table:

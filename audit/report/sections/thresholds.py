@@ -233,6 +233,7 @@ def _figures(scope: _Scope, kind: Kind | None, numbers: Numbers, draft: Draft) -
         pl.col("system.id").is_in(list(scope.systems)) & pl.col("ok") & ~machines
     )
     draft.events(f"{at}.seen", mine)
+    draft.events(f"{at}.vendors", _of_vendors(scope, mine))
     vendors = seen.filter(pl.col("type") == "vendor").height if scope.sources.site.has("staff", "type") else None
     return Figures((
         Figure(f"{at}.declared", words["kind_declared"], words[declared], kind="text"),
@@ -242,6 +243,12 @@ def _figures(scope: _Scope, kind: Kind | None, numbers: Numbers, draft: Draft) -
         _people(f"{at}.seen", words["seen_all"], seen.height, words["seen_none"], words),
         _people(f"{at}.vendors", words["seen_vendors"], vendors, words["type_none"], words),
     ))  # fmt: skip
+
+
+def _of_vendors(scope: _Scope, events: pl.LazyFrame) -> pl.LazyFrame:
+    keys = ["actor.id", "system.id", "date"]
+    theirs = scope.sources.month.frames["usage"].filter(pl.col("person.type") == "vendor").select(keys).unique()
+    return events.join(theirs, on=keys, how="semi", nulls_equal=True)
 
 
 def _people(name: str, label: str, n: int | None, lacking: str, words: Words) -> Figure:

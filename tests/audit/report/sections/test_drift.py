@@ -74,7 +74,7 @@ def test_imports_by_origin_and_by_way(tmp_path):
     assert sorted((row["Found"], row["Events"]) for row in rows) == sorted([(HOSTILE, 1), ("kenko", 1), ("usb", 2)])
     assert {row["Sentence of the assessment"].partition(":")[0] for row in rows} == {"P15"}
     assert {row["When"] for row in rows} == {"before (事前)"}
-    assert one.behind("drift.sakai-48.differences") == sorted(behind)
+    assert one.behind("drift.sakai-48.differences") == one.behind("drift.sakai-48.before") == sorted(behind)
     assert (one.value("drift.sakai-48.before"), one.value("drift.sakai-48.after")) == (3, 0)
 
 

@@ -61,7 +61,16 @@ def test_the_good_month_ties_in_both_directions(tmp_path):
             0,
             0,
         ], name
-    assert one.notices == [notice for notice in one.notices if "ledger" in notice.text]
+    taken = [event["event.id"] for event in good().events if event["event.action"] == "copy"]
+    assert one.behind("ledgers.take-out.ledger") == taken
+    assert one.behind("ledgers.disposal.ledger") == [
+        e["event.id"] for e in good().events if e["event.action"] == "delete"
+    ]
+    assert one.behind("ledgers.take-out.unwritten") == one.behind("ledgers.take-out.log") == []
+    assert [notice.text for notice in one.notices] == [
+        "column target of ledger.csv is not there, so part of the comparison cannot be made.",
+        "column company of ledger.csv is not there, so part of the comparison cannot be made.",
+    ]
 
 
 def test_rows_tie_to_the_same_person_within_a_day_and_to_nobody_else(tmp_path):
@@ -204,6 +213,9 @@ def test_log_ins_and_hours_are_those_of_the_log(tmp_path):
     assert one.value("ledgers.accesses") == len(mine)
     assert one.value("ledgers.logons") == sum(e["event.action"] == "logon" for e in mine)
     assert (one.value("ledgers.failed"), one.behind("ledgers.failed")) == (1, [refused])
+    assert one.behind("ledgers.accesses") == one.behind("ledgers.heat") == sorted(e["event.id"] for e in mine)
+    assert one.behind("ledgers.logons") == sorted(e["event.id"] for e in mine if e["event.action"] == "logon")
+    assert one.behind("ledgers.off") == sorted([off, holiday])
     early = [
         e["event.id"]
         for e in mine

@@ -305,7 +305,13 @@ def test_sessions_of_contractors_against_work_orders(tmp_path):
         (evening + hour, VENDORS[0], "被災者台帳システム", "outside the order's window"),
     ]
     assert one.value("permissions.no_order") == 2
-    assert one.behind("permissions.no_order") == [stray]
+    assert one.behind("permissions.no_order") == one.behind("permissions.unordered") == [stray]
+    within = [
+        e["event.id"]
+        for e in office.events
+        if e["actor.id"] == VENDORS[0] and evening <= e["time.occurred"] <= evening + hour
+    ]
+    assert one.behind("permissions.orders") == sorted(within)
 
 
 @pytest.mark.parametrize(("register", "told", "unknown"), [

@@ -62,6 +62,11 @@ def test_who_is_in_the_log_is_counted_and_few_people_are_not_shown(tmp_path):
     assert one.value("thresholds.sakai-48.seen") == len(seen)
     assert len(seen & set(VENDORS)) < LEAST_PEOPLE
     assert one.value("thresholds.sakai-48.vendors") == "5人未満のため示さない"
+    assert one.behind("thresholds.sakai-48.vendors") == sorted(
+        event["event.id"]
+        for event in office.events
+        if event["actor.id"] in VENDORS and event["system.id"] == "disaster"
+    )
     assert one.behind("thresholds.sakai-48.seen") == sorted(
         event["event.id"]
         for event in office.events
