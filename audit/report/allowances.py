@@ -33,10 +33,10 @@ PAIRS: Final[dict[str, tuple[str, str]]] = {
     "scope_subject": ("本人 {name}", "about {name}"),
     "scope_unknown": ("不明（検知に記されたもの）", "not known (named by findings)"),
     "stands": ("責任者", "Stands for it"),
-    "approver": ("承認者", "Approved by"),
+    "approved": ("{by}（承認 {approver}）", "{by} (approved by {approver})"),
     "decided_at": ("決定", "Decided"),
     "until": ("期限", "Until"),
-    "ended": ("取消・変更", "Ended early"),
+    "ended": ("{reason}（{moment} に取消・変更）", "{reason} (withdrawn or replaced on {moment})"),
     "reason": ("理由", "Reason"),
     "hidden_n": ("控えた検知", "Kept back"),
     "about_finding": ("もとの検知", "Decided about"),
@@ -63,8 +63,8 @@ def blocks(sources: Sources, details: Details, draft: Draft, words: Words) -> li
         rows.append(_row(one, ended, len(mine), names, words))
     rows += _named_only(hidden, details, words)
     columns = (
-        Column(words["scope"], weight=4), Column(words["stands"], weight=2), Column(words["approver"], weight=2), Column(words["decided_at"], "moment", 2),
-        Column(words["until"], "moment", 2), Column(words["ended"], "moment", 2), Column(words["reason"], weight=4),
+        Column(words["scope"], weight=4), Column(words["stands"], weight=3), Column(words["decided_at"], "moment", 2),
+        Column(words["until"], "moment", 2), Column(words["reason"], weight=4),
         Column(words["hidden_n"], "integer"), Column(words["about_finding"], "id", 2),
     )  # fmt: skip
     table = Table("detection.exceptions", words["exceptions"], columns, tuple(rows), words["exceptions_none"], words["exceptions_note"])  # fmt: skip
@@ -110,7 +110,14 @@ def _row(one: Exemption, ended: int | None, n: int, names: dict[str, str], words
         ("subject", one.subject),
     )
     scope = words.join([words.say(f"scope_{what}", name=name) for what, name in parts if name])
-    return scope, one.by, one.approver, one.at, one.until, ended, one.reason, n, one.finding
+    reason = one.reason
+    if ended is not None:
+        reason = words.say("ended", reason=reason, moment=words.moment(ended))
+    return scope, _stands(one.by, one.approver, words), one.at, one.until, reason, n, one.finding
+
+
+def _stands(by: str | None, approver: str | None, words: Words) -> str | None:
+    return words.say("approved", by=by or "-", approver=approver) if approver else by
 
 
 def _named_only(hidden: dict[tuple[str, int], list[str]], details: Details, words: Words) -> list[tuple[Cell, ...]]:
@@ -121,8 +128,8 @@ def _named_only(hidden: dict[tuple[str, int], list[str]], details: Details, word
         row = said[uids[0]]
         rows.append(
             (
-                words["scope_unknown"], row["exception.by"], row["exception.approver"], time, row["exception.until"], None,
-                row["exception.reason"], len(uids), finding,
+                words["scope_unknown"], _stands(row["exception.by"], row["exception.approver"], words), time,
+                row["exception.until"], row["exception.reason"], len(uids), finding,
             )
         )  # fmt: skip
     return rows

@@ -67,8 +67,10 @@ PAIRS: Final[dict[str, tuple[str, str]]] = {
     "subject": ("本人", "Subject"),
     "operation": ("操作", "Operation"),
     "found": ("確認の結果", "Found"),
-    "looked_by": ("確認者", "By"),
-    "looked": ("{by}（{moment}）", "{by} ({moment})"),
+    "looked": ("{verdict}（{by} {moment}）", "{verdict} ({by}, {moment})"),
+    "reason_explained": ("あり", "yes"),
+    "reason_to_check": ("要確認", "to check"),
+    "reason_unexplained": ("なし", "none"),
     "verdict_proper": ("適正", "proper"),
     "verdict_improper": ("不適正", "improper"),
     "verdict_unknown": ("判断できない", "could not be told"),
@@ -209,14 +211,12 @@ def _table(
         rows.append(
             (
                 place, row["event.id"], row["time.occurred"], _operation(row, sources), who, row["subject.token"],
-                words.reason(row["explained"]) if row["explained"] else None,
-                None if verdict is None else words[f"verdict_{verdict['verdict']}"], _looked(verdict, words),
+                _reason(row["explained"], words), _looked(verdict, words),
             )
         )  # fmt: skip
     columns = (
         Column(words["place"], "integer"), Column(words["event"], "id", 2), Column(words["when"], "moment", 2), Column(words["operation"], weight=4),
-        Column(words["who"], weight=4), Column(words["subject"], "id", 2), Column(words["explained_word"], weight=2),
-        Column(words["found"], weight=2), Column(words["looked_by"], weight=2),
+        Column(words["who"], weight=4), Column(words["subject"], "id", 2), Column(words["explained_word"]), Column(words["found"], weight=3),
     )  # fmt: skip
     return Table("explained.sample", words["sample"], columns, tuple(rows), words["sample_none"], words["sample_note"])
 
@@ -228,5 +228,12 @@ def _operation(row: Mapping[str, Any], sources: Sources) -> str:
     return " ".join(name for name in (sources.month.system_name(row["system.id"]), what) if name)
 
 
+def _reason(name: str | None, words: Words) -> str | None:
+    return words[f"reason_{name}"] if f"reason_{name}" in PAIRS else name
+
+
 def _looked(verdict: Mapping[str, Any] | None, words: Words) -> str | None:
-    return None if verdict is None else words.say("looked", by=verdict["by"], moment=words.short(verdict["at"]))
+    if verdict is None:
+        return None
+    told = words[f"verdict_{verdict['verdict']}"]
+    return words.say("looked", verdict=told, by=verdict["by"], moment=words.short(verdict["at"]))

@@ -228,10 +228,21 @@ def test_exceptions_name_who_stands_for_them_and_what_they_hid(tmp_path):
     said = section(gathered(tmp_path, office, exemptions=known), Draft())
 
     one, other = rows(said, "detection.exceptions")
-    assert (one["責任者"], one["承認者"], one["期限"], one["控えた検知"]) == ("100007", "100003", until, 3)
+    assert (one["責任者"], one["期限"], one["控えた検知"]) == ("100007（承認 100003）", until, 3)
     assert one["許した範囲"] == f"規則 規則0、利用者 {WELFARE[0]}"
     assert (other["責任者"], other["控えた検知"], other["もとの検知"]) == ("100009", 1, "f-00000000000000ff")
     assert figures(said)["detection.excepted"].value == 4
+
+
+def test_an_exception_that_was_withdrawn_says_when(tmp_path):
+    known = [
+        allowed("f-1", moment("2026-03-02"), moment("2026-05-01"), actor="x"),
+        allowed("f-1", moment("2026-03-09"), moment("2026-03-08"), actor="x"),
+    ]
+
+    [line] = rows(section(gathered(tmp_path, good(), exemptions=known), Draft()), "detection.exceptions")
+
+    assert line["理由"] == "応援業務（令和8年3月9日（月） 00:00 に取消・変更）"
 
 
 def test_only_exceptions_in_force_in_the_period_count():

@@ -284,9 +284,9 @@ def test_a_judged_sample_gives_the_rate_its_interval_and_what_it_comes_to(tmp_pa
     assert found["explained.missed"].value == round(2 / 29 * len(pool))
     assert found["explained.missed"].note == f"95%信頼区間 {int(low * len(pool)):,}〜{int(high * len(pool)) + 1:,}"
     assert found["explained.miss_rate"].tone is Tone.URGENT
-    assert [one["確認の結果"] for one in rows(said, "explained.sample")] == ["不適正"] * 2 + ["判断できない"] + [
-        "適正"
-    ] * 27
+    assert [one["確認の結果"].partition("（")[0] for one in rows(said, "explained.sample")] == ["不適正"] * 2 + [
+        "判断できない"
+    ] + ["適正"] * 27
 
 
 def test_what_was_judged_after_the_report_was_made_does_not_count(tmp_path):
