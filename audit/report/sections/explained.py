@@ -24,6 +24,7 @@ _PROGRAMS: Final = ("service", "system")
 
 _PAIRS: Final[dict[str, tuple[str, str]]] = {
     **misses.PAIRS,
+    "title": ("説明できた操作、できなかった操作", "What was explained, and what was not"),
     "lead": (
         "本人情報への操作（検索・閲覧・更新・出力など）の一件ごとに、担当・申請・訪問などの業務上の理由が台帳に記録されているかを照合した結果です。"
         "理由の記録がないことは、不正があったことを意味しません。",
@@ -55,6 +56,7 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
     "no_department": ("所属不明", "department not known"),
     "no_system": ("システム名なし", "no system named"),
     "together": ("{names}（合算）", "{names} (together)"),
+    "in_system": ("{dept}（{system}）", "{dept} ({system})"),
     "and_more": ("ほか{n}部署", "{n} more"),
     "small_systems": ("利用者が5人未満のシステム（{n}）", "systems with fewer than five people ({n})"),
     "hidden": (
@@ -98,13 +100,13 @@ def section(sources: Sources, draft: Draft) -> Section:
     """Write the section."""
     words = sources.words.extended(_PAIRS)
     if sources.is_silent:
-        return Section("explained", words["explained"], (Notice(words["silent"], Tone.LACKING),))
+        return Section("explained", words["title"], (Notice(words["silent"], Tone.LACKING),))
     blocks: list[Block] = [
         Paragraph(words["lead"]),
         *_shares(sources, draft, words),
         *misses.blocks(sources, draft, words),
     ]
-    return Section("explained", words["explained"], tuple(blocks))
+    return Section("explained", words["title"], tuple(blocks))
 
 
 def _shares(sources: Sources, draft: Draft, words: Words) -> list[Block]:
@@ -227,7 +229,7 @@ def _depts(names: Sequence[str | None], sources: Sources, words: Words) -> str:
 
 
 def _chart(lines: Sequence[_Shown], words: Words) -> Chart:
-    rows = [charts.Share(f"{line.dept or line.system}（{line.system}）" if line.dept else line.system, *line.cell.counts) for line in lines]  # fmt: skip
+    rows = [charts.Share(_label(line, words), *line.cell.counts) for line in lines]
     total = together([line.cell for line in lines]).counts
     lowest = min(range(len(lines)), key=lambda place: (_share(lines[place].cell), place))
     line = lines[lowest]
@@ -238,6 +240,10 @@ def _chart(lines: Sequence[_Shown], words: Words) -> Chart:
     data = tuple((row.label, row.explained, row.to_check, row.unexplained) for row in rows)
     table = Table("explained.chart_data", words["shares"], columns, data, words["shares_none"], head_rows=0)
     return Chart("explained.chart", words["shares"], alt, charts.shares(rows, words.language), table)
+
+
+def _label(line: _Shown, words: Words) -> str:
+    return words.say("in_system", dept=line.dept, system=line.system) if line.dept else line.system
 
 
 def _share(cell: Cell) -> float:
