@@ -15,6 +15,7 @@ from registers.site import Site
 
 ALL: Final = "*"
 SPANS_DAYS: Final = (90, 180)
+_OLDER_DAYS: Final = 31
 
 # What ends or guards a session is no use of a right.
 _ENDS: Final = ("logoff", "timeout", "lock")
@@ -29,7 +30,7 @@ class Held:
         table: One row per right: `person`, `dept`, `system`, `function`, `since` (UTC ms, null: not known), `last` (its last use within the longest
             span, UTC ms), `unused` (in the period), `unused_90`, `unused_180` (null: the log does not reach back so far; a right
             that was granted later counts as used). Sorted.
-        begins: First event of each system there is in the logs, UTC ms.
+        begins: First event of each system in the logs since a month before the longest span, UTC ms.
     """
 
     table: pl.DataFrame
@@ -44,12 +45,11 @@ def held(history: pl.LazyFrame, site: Site, begin: int, end: int) -> Held:
         site: For `permissions`, `staff` and `accounts`.
         begin, end: The period, UTC ms, `end` excluded.
     """
+    # Logs of which something is older than the longest span by up to a month cover it; all that is older need not be read.
+    oldest = end - (max(SPANS_DAYS) + _OLDER_DAYS) * DAY_MS
+    recent = history.filter(pl.col("time.occurred") >= oldest, pl.col("system.id").is_not_null())
     begins = dict(
-        history.filter(pl.col("system.id").is_not_null())
-        .group_by("system.id")
-        .agg(pl.col("time.occurred").min())
-        .collect(engine="streaming")
-        .iter_rows()
+        recent.group_by("system.id").agg(pl.col("time.occurred").min()).collect(engine="streaming").iter_rows()
     )
     rows = (
         valid(site.tables["permissions"], end - 1)

@@ -71,7 +71,7 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
     "type_none": ("staff.csv の type・company 列がない", "columns type or company of staff.csv are missing"),
     "kind_declared": ("公表している評価書", "Statement published"),
     "kind_now": ("期間末の人数による判断", "Judged by the present numbers"),
-    "serious": ("過去1年以内の重大事故", "Serious incidents within a year"),
+    "serious": ("過去1年以内の重大事故（組織全体）", "Serious incidents within a year, in the whole organisation"),
     "seen_all": ("期間中にログに現れた取扱者", "Handlers in the period's log"),
     "seen_vendors": ("うち委託先", "of these, contractors'"),
     "few": ("5人未満のため示さない", "fewer than five: not shown"),
@@ -190,9 +190,7 @@ def _assessment(scope: _Scope, draft: Draft) -> list[Block]:
     rule = scope.thresholds.judgement
     counts = bands.counts(scope.sources.site, scope.assessment, scope.systems, scope.last)
     known = {one.what: one for one in counts}
-    numbers = Numbers(
-        known["subjects on file"].now, known["handlers"].now, _serious(scope.sources, scope.systems, rule)
-    )
+    numbers = Numbers(known["subjects on file"].now, known["handlers"].now, _serious(scope.sources, rule))
     kind = judgement.judged(numbers, rule)
     names = scope.words.join([scope.sources.month.system_name(one) or one for one in scope.systems])
     blocks: list[Block] = [
@@ -211,13 +209,11 @@ def _within_a_year(sources: Sources, days: int) -> pl.DataFrame:
     return sources.site.tables["incidents"].filter(pl.col("date").is_between(last - days * DAY_MS, last))
 
 
-def _serious(sources: Sources, systems: Sequence[str], rule: Judgement) -> int | None:
-    """Serious incidents of the systems, or of no system in particular; None: nobody keeps a register of them."""
+def _serious(sources: Sources, rule: Judgement) -> int | None:
+    """Serious incidents of the whole organisation, which is what the judgement asks for; None: nobody keeps a register of them."""
     if not sources.site.has("incidents", "serious"):
         return None
-    recent = _within_a_year(sources, rule.incident_days)
-    mine = pl.col("system").is_null() | pl.col("system").is_in(list(systems))
-    return recent.filter(mine & pl.col("serious").fill_null(False)).height
+    return _within_a_year(sources, rule.incident_days).filter(pl.col("serious").fill_null(False)).height
 
 
 def _figures(scope: _Scope, kind: Kind | None, numbers: Numbers, draft: Draft) -> Figures:
@@ -339,7 +335,7 @@ def _basis(one: Count, words: Words) -> str:
         return (
             "counts.csv"
             if one.as_of is None
-            else words.say("counts_basis", day=words.local(one.as_of).date().isoformat())
+            else words.say("counts_basis", day=words.day(words.local(one.as_of).date()))
         )
     return words["rights_basis"] if one.now is not None else words["type_none" if one.is_permitted else "rights_none"]
 

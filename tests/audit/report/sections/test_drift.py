@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from audit import catalogue
 from audit.catalogue import Catalogue
+from audit.report.differences import DEDICATED
 from audit.report.draft import Draft
 from audit.report.model import Tone
 from audit.report.sections import drift
@@ -30,6 +32,13 @@ def differences(one: Written, pia: str) -> list[dict[str, Any]]:
 
 def event(office: Office, actor: str, action: str, system: str = "disaster", **more: Any) -> str:
     return office.event(at(WORKING[7], "11:11:00"), actor, system, action, **more)
+
+
+def test_a_dedicated_line_is_called_as_in_the_control_of_imports():
+    query = catalogue.load().assessments["sakai-48"].control("P15").query
+    [told] = re.findall(r"channel NOT IN \(([^)]*)\)", query)
+
+    assert tuple(word.strip().strip("'") for word in told.split(",")) == DEDICATED
 
 
 def test_a_month_as_declared_has_no_differences(tmp_path):
@@ -123,6 +132,18 @@ def test_contractors_that_are_not_as_declared(change, what, tmp_path):
     assert [row["What differs"] for row in rows] == [what]
     assert rows[0]["Events"] == sum(event["actor.id"] in VENDORS for event in office.events)
     assert rows[0]["Sentence of the assessment"].startswith("P9" if "sub-" in what else "P8")
+
+
+def test_a_system_that_lists_nobody_is_used_by_everybody_against_its_declaration(tmp_path):
+    office = good()
+    office.toml = office.toml.replace('departments = ["seikatsu"]', "departments = []").replace(
+        'import_from = ["zeimu", "shimin"]', "import_from = []"
+    )
+    one = written(office, tmp_path)
+
+    [row] = differences(one, "kanagawa-9")
+    assert (row["Declared"], row["Found"]) == ("(none)", "生活課")
+    assert [(row["Declared"], row["Found"]) for row in differences(one, "sakai-48")] == [("(none)", "税務課")]
 
 
 def test_numbers_outside_their_band_are_revised_afterwards(tmp_path):

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from audit.catalogue import CONTROLS
 from audit.report.draft import Draft
+from audit.report.lending import SHARING
 from audit.report.model import Tone
 from audit.report.sections import permissions
 from audit.report.sources import Period
@@ -21,6 +23,11 @@ def written(office: Office, folder, language="en", period: Period = MARCH) -> Wr
     one = Written(permissions.section(sources(office, folder, language, period), draft), draft)
     one.all_is_well_formed()
     return one
+
+
+def test_rules_that_speak_of_shared_ids_exist():
+    for rule in SHARING:
+        assert len(list(CONTROLS.parent.glob(f"*/{rule}/rule.yml"))) == 1, rule
 
 
 def session(office: Office, actor: str, system: str, device: str | None, first: int, last: int) -> None:
