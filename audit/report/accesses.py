@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import polars as pl
@@ -16,6 +17,8 @@ COLUMNS: Final = (
     "actor.dept", "actor.role", "src.device", "src.ip", "op.code", "op.name", "purpose.code", "basis.ref", "basis.law", "explained",
     "explained.by",
 )  # fmt: skip
+# Texts that people or systems put down as they like.
+FREE_WORDS: Final = ("purpose.code", "actor.dept", "actor.role", "op.name")
 # What shows or takes data of many people at once, often without saying of whom.
 OF_MANY: Final = ("list", "search", "print", "export", "copy", "send", "provide", "import")
 
@@ -30,7 +33,7 @@ def of_subject(sources: Sources, token: str, begin: int, end: int) -> pl.DataFra
 
     Returns:
         One row per event, sorted by time and id, in `COLUMNS`, with `person.id`, `person.type`, `person.dept`, `person.company`,
-        `person.role` (registers at the event's time, else as logged), `basis.kind` (of the stated reference, where `bases.csv` knows it as
+        `person.role` (as registers have them at the event's time), `basis.kind` (of the stated reference, where `bases.csv` knows it as
         this person's) and `op.label.ja`, `op.label.en` (of `labels.csv`).
     """
     site = sources.site
@@ -43,15 +46,11 @@ def of_subject(sources: Sources, token: str, begin: int, end: int) -> pl.DataFra
     )
     known = persons(found.with_columns(pl.col("time.occurred").alias("at")), site)
     known = as_of(known, site.tables["staff"], ["person.id"], ["actor_id"], "at", {"role": "person.role"})
-    logged = [
-        pl.coalesce(f"person.{name}", f"actor.{name}").alias(f"person.{name}") for name in ("type", "dept", "role")
-    ]
     bases = site.tables["bases"].filter(pl.col("subject.token") == token)
     kinds = bases.drop_nulls(["basis_ref", "kind"]).unique("basis_ref", keep="last", maintain_order=True)
     labels = site.tables["labels"].unique(["code", "system"], keep="last", maintain_order=True)
     return (
-        known.with_columns(logged)
-        .join(kinds.select("basis_ref", pl.col("kind").alias("basis.kind")), left_on="basis.ref", right_on="basis_ref",
+        known.join(kinds.select("basis_ref", pl.col("kind").alias("basis.kind")), left_on="basis.ref", right_on="basis_ref",
               how="left", maintain_order="left")
         .join(labels.select("code", "system", pl.col("ja").alias("op.label.ja"), pl.col("en").alias("op.label.en")),
               left_on=["op.code", "system.id"], right_on=["code", "system"], how="left", maintain_order="left")
@@ -59,16 +58,34 @@ def of_subject(sources: Sources, token: str, begin: int, end: int) -> pl.DataFra
     )  # fmt: skip
 
 
-def common_purposes(sources: Sources, stated: pl.Series) -> frozenset[str]:
-    """Those of the stated purposes that were stated for `LEAST_PEOPLE` people on file or more: they cannot be about one of them."""
+def without_rare_words(found: pl.DataFrame, sources: Sources, known: Iterable[str]) -> pl.DataFrame:
+    """Take out words as somebody logged them that were not logged with `LEAST_PEOPLE` people on file or more: they may be about one.
+
+    Args:
+        found: As `of_subject` gives it.
+        sources: The same.
+        known: Codes of purposes that are about nobody.
+
+    Returns:
+        The same rows with nulls in `FREE_WORDS`, and `withheld`: whether a purpose was taken out.
+    """
+    common = {column: _common(sources, column, found[column]) for column in FREE_WORDS}
+    common["purpose.code"] += known
+    kept = [pl.when(pl.col(name).is_in(words)).then(name).alias(name) for name, words in common.items()]
+    stated = pl.col("purpose.code")
+    withheld = (stated.is_not_null() & ~stated.is_in(common["purpose.code"])).alias("withheld")
+    return found.with_columns(withheld, *kept)
+
+
+def _common(sources: Sources, column: str, words: pl.Series) -> list[str]:
+    """Those of the words of a column that were logged with as many people; events that name nobody are not people."""
     counted = (
-        sources.history.filter(pl.col("purpose.code").is_in(stated.drop_nulls().unique().sort().implode()))
-        .group_by("purpose.code")
-        .agg(pl.col("subject.token").n_unique().alias("people"), pl.col("subject.token").null_count().alias("unnamed"))
+        sources.history.filter(pl.col(column).is_in(words.drop_nulls().unique().sort().implode()))
+        .group_by(column)
+        .agg(pl.col("subject.token").drop_nulls().n_unique().alias("people"))
         .collect(engine="streaming")
     )
-    people = pl.col("people") - (pl.col("unnamed") > 0).cast(pl.Int64)
-    return frozenset(counted.filter(people >= LEAST_PEOPLE)["purpose.code"])
+    return counted.filter(pl.col("people") >= LEAST_PEOPLE)[column].sort().to_list()
 
 
 def of_nobody_named(sources: Sources, begin: int, end: int) -> int:

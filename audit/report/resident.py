@@ -5,7 +5,8 @@ In the version for the resident third parties are redacted by rule, so that it i
 - who acted is shown as section and role, a contractor as its company; never an account, an id, a terminal or an address;
 - another person's case number is left out: a reference is shown only where the registers say that it is this person's;
 - that somebody who acted is a relative is left out, as is what findings and cases say of them;
-- a purpose stated in words of one's own may name somebody: it is shown only if it was stated for five people or more.
+- words as they were logged (a purpose, a function, a section, a role) may name somebody: they are shown only if they were logged with five
+  people on file or more.
 
 Other people on file appear in neither version.
 """
@@ -66,6 +67,8 @@ def resident(
         )
     words = sources.words.extended(PAIRS)
     found = accesses.of_subject(sources, token, begin, end)
+    if audience == "resident":
+        found = accesses.without_rare_words(found, sources, PURPOSES)
     over = end <= sources.as_of
     return Report(
         title=words[f"title_{audience}"],
@@ -163,7 +166,6 @@ def _by_section(sources: Sources, found: pl.DataFrame, words: Words) -> Table:
 
 
 def _table(sources: Sources, found: pl.DataFrame, audience: Audience, words: Words) -> Table:
-    common = accesses.common_purposes(sources, found["purpose.code"])
     office = audience == "office"
     findings = _findings(sources, found) if office else {}
     rows: list[tuple[Cell, ...]] = []
@@ -173,7 +175,7 @@ def _table(sources: Sources, found: pl.DataFrame, audience: Audience, words: Wor
             sources.month.system_name(row["system.id"]),
             _account(row, sources, words) if office else _who(row, sources, words),
             _what(row, words),
-            _purpose(row["purpose.code"], common, office, words),
+            _purpose(row, words),
             _basis(row, office, sources, words),
             words[f"n_{row['explained'] or 'unjudged'}"] if row["ok"] else words["refused"],
         )
@@ -189,16 +191,17 @@ def _table(sources: Sources, found: pl.DataFrame, audience: Audience, words: Wor
 
 def _section(row: Mapping[str, Any], sources: Sources, words: Words) -> str:
     """The section of somebody who acted, a contractor's company, or a service."""
-    if row["person.type"] in ("service", "system"):
+    kind = row["person.type"] or row["actor.type"]
+    if kind in ("service", "system"):
         return words["service"]
-    if row["person.type"] == "vendor":
+    if kind == "vendor":
         return words.say("vendor", company=row["person.company"] or words["unknown"])
-    dept = row["person.dept"]
+    dept = row["person.dept"] or row["actor.dept"]
     return words["unknown_section"] if dept is None else sources.site.config.departments.get(dept, dept)
 
 
 def _who(row: Mapping[str, Any], sources: Sources, words: Words) -> str:
-    section, role = _section(row, sources, words), row["person.role"]
+    section, role = _section(row, sources, words), row["person.role"] or row["actor.role"]
     return section if role is None else words.say("with_role", section=section, role=role)
 
 
@@ -215,13 +218,13 @@ def _what(row: Mapping[str, Any], words: Words) -> str:
     return action if label is None else words.say("with_label", action=action, label=label)
 
 
-def _purpose(stated: str | None, common: frozenset[str], office: bool, words: Words) -> str:
+def _purpose(row: Mapping[str, Any], words: Words) -> str:
+    if row.get("withheld"):
+        return words["withheld"]
+    stated: str | None = row["purpose.code"]
     if stated is None:
         return words["not_stated"]
-    known = PURPOSES.get(stated.lower())
-    if known is not None:
-        return known[words.language == "en"]
-    return stated if office or stated in common else words["withheld"]
+    return PURPOSES.get(stated.lower(), (stated, stated))[words.language == "en"]
 
 
 def _basis(row: Mapping[str, Any], office: bool, sources: Sources, words: Words) -> str:

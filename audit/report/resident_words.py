@@ -39,8 +39,8 @@ PAIRS: Final[dict[str, tuple[str, str]]] = {
         "Nothing of other people is shown; reference numbers only where the registers say that they are this person's.",
     ),
     "rule_3": (
-        "自由に記入された利用目的は、ほかの人の情報を含みうるため、5人以上の記録に共通して使われたものだけを示す。",
-        "Purposes in free words may name somebody: they are shown only if they were stated for five people or more.",
+        "ログに自由に記入された言葉（利用目的等）は、ほかの人の情報を含みうるため、5人以上の記録に共通して使われたものだけを示す。",
+        "Words as they were logged, such as a purpose, may name somebody: they are shown only if they were logged with five people or more.",
     ),
     "rule_4": (
         "「理由を確認」「理由なし」は、台帳で理由を確かめられなかったもので、不正と決まったものではない。",

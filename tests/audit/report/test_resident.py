@@ -180,20 +180,22 @@ def test_a_purpose_in_free_words_is_shown_if_it_was_stated_for_five_people(known
     assert {one["利用目的"] for one in office_row} == {"窓口対応", "訪問調査", "記録なし", "佐藤花子様の件"}
 
 
+@pytest.mark.parametrize("key", ["purpose_code", "actor_dept", "actor_role", "op_name"])
 @pytest.mark.parametrize(("others", "shown"), [(3, False), (4, True)])
-def test_the_fifth_person_makes_a_purpose_common(others, shown, tmp_path):
+def test_the_fifth_person_makes_a_word_common(others, shown, key, tmp_path):
     office = good()
     for number in range(others + 1):
         token = TOKEN if number == 0 else f"s_{number:016x}"
         office.event(
-            at("2026-03-10 10:00") + number, WELFARE[0], "welfare", "read", subject_token=token, purpose_code="特別調査"
+            at("2026-03-10 10:00") + number, "nobody", "welfare", "read", subject_token=token, **{key: "特別調査"}
         )
     # Events that name nobody are not people.
-    office.event(at("2026-03-10 11:00"), WELFARE[0], "welfare", "list", purpose_code="特別調査")
+    office.event(at("2026-03-10 11:00"), "nobody", "welfare", "list", **{key: "特別調査"})
 
-    report = resident(gathered(tmp_path, office), TOKEN, BEGIN, END, version="0")
+    sources = gathered(tmp_path, office)
 
-    assert ("特別調査" in everything(report)) is shown
+    assert ("特別調査" in everything(resident(sources, TOKEN, BEGIN, END, version="0"))) is shown
+    assert "特別調査" in everything(resident(sources, TOKEN, BEGIN, END, "office", version="0"))
 
 
 def test_a_reference_is_shown_where_it_is_this_persons_own(known):
