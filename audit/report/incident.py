@@ -52,12 +52,13 @@ def incident(
 
     Raises:
         audit.desk.NoSuchCase: None is meant, or several may be.
-        ValueError: It became known before it happened, or after the report is made.
+        ValueError: It became known before it happened, or after the day on which the report is made.
     """
     row = _row(sources, case)
-    if not row.found["first"] <= known_at <= sources.as_of:
-        raise ValueError("the moment at which it became known must lie between its first event and now")
     words = sources.words.extended({**casework.PAIRS, **PAIRS})
+    # Only the day counts, and somebody may give today's.
+    if known_at < row.found["first"] or words.local(known_at).date() > words.local(sources.as_of).date():
+        raise ValueError("the moment at which it became known must lie between its first event and today")
     [finding] = details.of_rows([row], sources.month.folder).in_full([row.found["uid"]])
     facts = incident_fields.facts(sources, row, finding)
     if wrongful is None:

@@ -13,6 +13,7 @@ Other people on file appear in neither version.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -37,6 +38,7 @@ from audit.report.resident_words import ACTIONS, BASES, EXPLAINED, PAIRS, PURPOS
 from audit.report.sources import Sources
 from audit.sections import called
 from audit.wording import Words
+from registers.tokens import TOKEN_PATTERN
 
 Audience = Literal["resident", "office"]
 
@@ -59,7 +61,7 @@ def resident(
     Raises:
         ValueError: This is no token, the stretch is empty, or it ends after what is known.
     """
-    if not token.startswith("s_"):
+    if not re.fullmatch(TOKEN_PATTERN, token) or not token.startswith("s_"):
         raise ValueError(f"{token!r} is no token of a person on file: sekimori token makes one from an id")
     if not begin < end <= sources.period.end:
         raise ValueError(

@@ -318,10 +318,16 @@ def test_the_beginning_of_a_uid_is_enough_if_it_means_one(tmp_path):
         incident(sources, "f-000", KNOWN, version="0")
 
 
-@pytest.mark.parametrize("moment", [FIRST - 1, at("2026-04-20 09:01")])
+@pytest.mark.parametrize("moment", [FIRST - 1, at("2026-04-21 00:00")])
 def test_nobody_knows_before_it_happens_or_after_now(moment, known):
-    with pytest.raises(ValueError, match="between its first event and now"):
+    with pytest.raises(ValueError, match="between its first event and today"):
         incident(known[1], UID, moment, version="0")
+
+
+def test_what_became_known_today_can_be_reported_today(known):
+    said = section(incident(known[1], UID, at("2026-04-20 23:59"), version="0"), "deadlines")
+
+    assert figures(said)["deadlines.first"].value == "2026-04-24"
 
 
 @pytest.mark.parametrize("language", ["ja", "en"])

@@ -296,6 +296,9 @@ def test_before_the_first_record_nothing_is_known(tmp_path):
     ("token", "begin", "end", "said"),
     [
         ("SEI0001", BEGIN, END, "is no token"),
+        ("s_/../../00000000", BEGIN, END, "is no token"),
+        ("h_00000000000000f1", BEGIN, END, "is no token"),
+        (f"{TOKEN}\n", BEGIN, END, "is no token"),
         (TOKEN, END, END, "must not be empty"),
         (TOKEN, BEGIN, MARCH.end + 1, "where the data ends"),
     ],
