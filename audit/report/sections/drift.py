@@ -76,6 +76,10 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
         "{name}: the period holds no log of these systems, so practice is not known.",
     ),
     "systems": ("申告のないシステム", "Systems that nobody declared"),
+    "systems_lacking": (
+        "devices.csv（device_id）がないため、端末やサーバの名前も申告のないシステムとして挙がっています。",
+        "There is no devices.csv (device_id), so names of terminals and servers are listed as systems, too.",
+    ),
     "systems_none": ("ログに現れたシステムは、すべて申告されているか、登録された端末・サーバです。", "Every system in the log is declared or a registered device."),
     "systems_note": (
         "評価書の対象事務に使うものであれば、site.toml に加え、評価書のシステムの記載を確かめてください。",
@@ -159,6 +163,8 @@ def section(sources: Sources, draft: Draft) -> Section:
     blocks += parts or [Notice(words["none_declared"], Tone.LACKING)]
     found, events = differences.undeclared(sources.month)
     draft.events(f"{ID}.systems", events)
+    if not sources.site.has("devices", "device_id"):
+        blocks.append(Notice(words["systems_lacking"], Tone.LACKING))
     blocks.append(_systems(found, words))
     if parts:
         blocks.append(Paragraph(words["rule"]))

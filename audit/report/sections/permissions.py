@@ -98,6 +98,7 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
         "Disabled: the earliest of the end of rights, of accounts, and of what the log shows. Where rights are open the lag runs to the period's end; blank: neither register nor log says. Of movers only rights in "
         "systems count that the new department does not use. Listed are those who went in the period or up to 31 days before, or whose rights are open or were used.",
     ),
+    "handover": ("異動後 {n} 日の引継ぎは認められている（limits.handover_days）。", "After a move {n} days of handover are allowed (limits.handover_days)."),
     "gone_none": ("該当する退職・異動はありませんでした。", "Nobody left or moved."),
     # cards
     "loans_head": ("臨時カードの貸出し", "Temporary cards lent"),
@@ -325,9 +326,10 @@ def _gone(part: _Part) -> list[Block]:
         part.column("disabled", "moment", 4), part.column("lag", "duration", 2), part.column("open", "integer", 2), part.column("after", "integer", 2),
         part.column("refused", "integer", 2),
     )  # fmt: skip
-    listed = Table(
-        part.id("leavers"), words["gone_head"], columns, rows, words["gone_none"], words["gone_note"], HEAD_ROWS
-    )
+    days = site.config.limits.handover_days
+    handover = "" if days is None else words.say("handover", n=days)
+    note = words["gone_note"] + ("" if words.language == "ja" else " ") + handover
+    listed = Table(part.id("leavers"), words["gone_head"], columns, rows, words["gone_none"], note.strip(), HEAD_ROWS)
     return [*out, figures, listed]
 
 

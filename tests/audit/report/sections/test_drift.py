@@ -52,6 +52,15 @@ def test_a_month_as_declared_has_no_differences(tmp_path):
     ]
 
 
+def test_without_devices_terminals_look_like_systems_and_that_is_said(tmp_path):
+    office = good()
+    del office.registers["devices"]
+    one = written(office, tmp_path)
+
+    assert [row["System"] for row in one.rows("drift.systems")] == ["dis-ap01", "media"]
+    assert any("names of terminals and servers are listed" in notice.text for notice in one.notices)
+
+
 def test_departments_that_are_not_listed_are_named_with_their_events(tmp_path):
     office = good()
     for row in office.registers["staff"]:

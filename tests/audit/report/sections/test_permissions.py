@@ -236,6 +236,12 @@ def test_movers_keep_no_rights_that_their_new_department_does_not_use(tmp_path):
     after = [e for e in office.events if e["actor.id"] == WELFARE[1] and e["time.occurred"] >= moved]
     assert (row["Kind"], row["Departments"], row["Left or moved on"]) == ("moved", "生活課 → 税務課", "2026-03-15")
     assert (row["Rights open"], row["Uses after"]) == (5, len(after))
+    assert "handover" not in one.tables["permissions.leavers"].note
+    office.toml = office.toml.replace("[limits]\n", "[limits]\nhandover_days = 5\n")
+    assert (
+        "After a move 5 days of handover are allowed"
+        in written(office, tmp_path / "b").tables["permissions.leavers"].note
+    )
 
 
 def test_temporary_cards_out_and_used_without_a_loan(tmp_path):
