@@ -37,7 +37,11 @@ Schedule = tuple[tuple[int, Loaded], ...]
 
 
 class Core(Protocol[C]):
-    """What decides. Pure: same state, events and schedule, same effects."""
+    """What decides. Pure: same state, events and schedule, same effects.
+
+    Time moves no further in a turn than the core `reaches`, so that turns stay short. While it is held, as many events
+    may wait as the core can take (`is_full`).
+    """
 
     def begin(self) -> C: ...
     def advance(
@@ -46,6 +50,8 @@ class Core(Protocol[C]):
     def dump(self, state: C) -> bytes: ...
     def load(self, data: bytes) -> C: ...
     def open_sessions(self, state: C) -> int: ...
+    def reaches(self, state: C, watermark: int, schedule: Schedule) -> int: ...
+    def is_full(self, state: C) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,9 @@ class State(Generic[C]):
         idle: What stage two was told: `relay.IDLE`: not to wait for this partition, `relay.OVER`: nothing more will come.
         closed: A re-run has come to its end.
         exceptions: Those that findings name.
+        closing: Event time to which a re-run that has read its last record moves on, to close what is open; −1 before.
+        is_held: Time has not moved on as far as it could, and goes on with the next turn, whether anything comes or not.
+        is_full: Nothing more should be taken until then.
     """
 
     core: C
@@ -75,6 +84,9 @@ class State(Generic[C]):
     idle: int = 0
     closed: bool = False
     exceptions: InForce = field(default_factory=InForce)
+    closing: int = -1
+    is_held: bool = False
+    is_full: bool = False
 
 
 class One(Generic[C]):
@@ -133,8 +145,10 @@ class One(Generic[C]):
             decision["left"] = list(left)
         if moment.at_end and not clocks.inputs and not state.idle:
             decision["idle"] = True
-        if moment.ending and not state.closed:
+        if moment.ending and not state.closed and state.closing < 0:
             decision["close"] = max(clocks.reached or 0, 0) + _CLOSING_MS
+        if self._aim(state.clocks, state.closing) > state.watermark >= 0:
+            decision["on"] = True  # time was held, and is moved on although nothing may have come
         decision |= state.exceptions.decide(self._cases)
         return decision | self._deployment.decide(state.pinned, state.watermark)
 
@@ -142,11 +156,11 @@ class One(Generic[C]):
         """Work events out."""
         counts = state.counts or Counts(**decision["counts"])
         clocks = watermark.leave(watermark.hear(state.clocks, prepared.heard), decision.get("left", ()))
-        reached = watermark.watermark(clocks, self._config.detector.lateness_s * 1000)
-        whole = -1 if reached is None else watermark.in_steps(reached)
-        mark = max(state.watermark, whole, decision.get("close", -1))
+        closing = decision.get("close", state.closing)
         pinned = pins.extended(state.pinned, decision, state.watermark)
         schedule = tuple((pin.since, self._deployment.load(pin)) for pin in pinned)
+        aim = max(state.watermark, self._aim(clocks, closing))
+        mark = max(state.watermark, self._core.reaches(state.core, aim, schedule))
         # As it stood before: what one turn brings may reach over more time than ids are kept for.
         seen, new, again = admission.admit(state.seen, prepared.events, state.watermark)
         core, effects = self._core.advance(state.core, new, again, mark, schedule)
@@ -154,7 +168,8 @@ class One(Generic[C]):
         found = exceptions.named([*self._lost(state, decision, schedule), *effects.findings])
         after = replace(
             state, core=core, clocks=clocks, seen=seen, pinned=pinned, counts=counts, watermark=mark,
-            closed=state.closed or "close" in decision, exceptions=exceptions,
+            closed=state.closed or 0 <= closing <= mark, exceptions=exceptions, closing=closing,
+            is_held=mark < aim, is_full=self._core.is_full(core),
         )  # fmt: skip
         after, relays = self._relayed(after, effects, decision)
         topics = self._config.topics
@@ -167,6 +182,11 @@ class One(Generic[C]):
         counted |= {name: float(count) for name, count in effects.counts.items()}
         counted |= published.counts(found) | letters.counts(prepared.rejected)
         return after, Sent(records, counted)
+
+    def _aim(self, clocks: Clocks, closing: int) -> int:
+        """Up to where time is to move, UTC ms; −1 before the first record."""
+        reached = watermark.watermark(clocks, self._config.detector.lateness_s * 1000)
+        return max(-1 if reached is None else watermark.in_steps(reached), closing)
 
     def _lost(self, state: State[C], decision: Mapping[str, Any], schedule: Schedule) -> list[dict[str, Any]]:
         if "lost" not in decision:
@@ -198,7 +218,7 @@ class One(Generic[C]):
             "clocks": state.clocks.to_json(), "pins": pins.as_json(state.pinned),
             "counts": None if state.counts is None else asdict(state.counts), "watermark": state.watermark,
             "relayed": state.relayed, "idle": state.idle, "closed": state.closed,
-            "exceptions": state.exceptions.as_json(),
+            "exceptions": state.exceptions.as_json(), "closing": state.closing,
         }  # fmt: skip
         return parcel.pack(
             _KIND, _VERSION, header, {}, {"core": self._core.dump(state.core), "seen": state.seen.dump()}
@@ -216,7 +236,7 @@ class One(Generic[C]):
         return State(
             self._core.load(blobs["core"]), Clocks.from_json(header["clocks"]), Seen.load(blobs["seen"]),
             pins.from_json(header["pins"]), counts, header["watermark"], header["relayed"], header["idle"],
-            header["closed"], InForce.from_json(header.get("exceptions")),
+            header["closed"], InForce.from_json(header.get("exceptions")), header.get("closing", -1),
         )  # fmt: skip
 
     def is_over(self, state: State[C]) -> bool:

@@ -7,8 +7,8 @@ how actors are spread over several stage ones, does not change what comes out in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cache, lru_cache
 from typing import Final
@@ -201,8 +201,14 @@ def prepare(events: pl.DataFrame, context: Context) -> pl.DataFrame:
     return explain(context.enricher(events))
 
 
-def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Context) -> tuple[State, Output]:
-    """`step` with events that were prepared."""
+# What is to be remembered of days that are over, the days, and the hits in them.
+Ended = tuple[history.Noted | None, pl.DataFrame, pl.DataFrame]
+
+
+def advance(
+    state: State, prepared: pl.DataFrame, watermark: int, context: Context, days_ended: Sequence[Ended] | None = None
+) -> tuple[State, Output]:
+    """`step` with events that were prepared, and perhaps with all that `sum_days` says of the days that are over then."""
     remembered, tails, heard = _followed(state, sessionise.in_order(prepared), context)
     found, single, windows, candidates = _event_hits(heard, state.windows, context)
 
@@ -218,7 +224,7 @@ def advance(state: State, prepared: pl.DataFrame, watermark: int, context: Conte
     )
     found = pl.concat([state.open_hits, found])
     ended = pl.col("unit").is_in(gone.implode())
-    remembered, days, day_hits = _days_over(remembered, rows, state, watermark, context)
+    remembered, days, day_hits = _days_over(remembered, replace(state, rows=rows), watermark, context, days_ended)
     rows, packed = _left(rows, state, watermark, tails, context)
 
     output = Output(
@@ -261,14 +267,33 @@ def _followed(state: State, new: pl.DataFrame, context: Context) -> tuple[histor
     return remembered, tails, new.with_columns(told)
 
 
+def sum_days(
+    state: State, watermark: int, context: Context, most: int = stowed.MOST_ROWS
+) -> Iterator[tuple[int, Ended]]:
+    """Sum up the days that are over when the watermark has come so far and no event comes any more, some actors at a time.
+
+    Args:
+        state: With all events of these days.
+        watermark: UTC ms.
+        context: Registers and rules.
+        most: How many events are worked on at a time, or little more.
+
+    Yields:
+        How many events these were, and what is said of them.
+    """
+    first, today = (local_date(at + 1, context.site) for at in (state.watermark, watermark))
+    for over in stowed.days(state.stowed, state.rows, first, today, most):
+        yield over.height, _days(state.history, over, context)
+
+
 def _days_over(
-    remembered: history.History, rows: held.Held, state: State, watermark: int, context: Context
+    remembered: history.History, state: State, watermark: int, context: Context, ended: Sequence[Ended] | None
 ) -> tuple[history.History, pl.DataFrame, pl.DataFrame]:
     """Sum up the days that are over since the watermark of the state."""
     first, today = (local_date(at + 1, context.site) for at in (state.watermark, watermark))
     if first >= today:
-        return remembered, *_days(remembered, rows.fresh.clear(), context)[1:]
-    parts = [_days(remembered, over, context) for over in stowed.days(state.stowed, rows, first, today)]
+        return remembered, *_days(remembered, state.rows.fresh.clear(), context)[1:]
+    parts = [part for _, part in sum_days(state, watermark, context)] if ended is None else ended
     noted = [one for one, _, _ in parts if one is not None]
     days = [some for _, some, _ in parts]
     whole = days[0] if len(days) == 1 else pl.concat([one for one in days if one.height] or days[:1]).sort(_DAY)

@@ -152,7 +152,8 @@ class Worker(Generic[S, P]):
         """Whether more records may be given."""
         if self._save_is_due and not self._again:
             return False  # what is on its way is waited for, so that the state can be written down
-        return self._pending is None and not self._unkept and not self._outbox.is_full
+        is_full = getattr(self.state, "is_full", False)  # of stage one, which may hold time
+        return self._pending is None and not self._unkept and not self._outbox.is_full and not is_full
 
     @property
     def reached(self) -> int:
@@ -165,7 +166,7 @@ class Worker(Generic[S, P]):
         """Whether nothing is on its way."""
         self._settle()
         idle = self._pending is None and not (self._unsaid or self._unkept or self._again or self._waiting)
-        return idle and self.next == self._behind
+        return idle and self.next == self._behind and not getattr(self.state, "is_held", False)
 
     def take(self, taken: Taken, moment: Moment) -> None:
         """Take what came, in order and without a hole since the last time, and work on it.

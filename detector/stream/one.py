@@ -10,12 +10,14 @@ from typing import Final
 
 import polars as pl
 
+from contract import event
 from detector import correlate, relay, repeats, step
 from detector.stage_one import Schedule
 from detector.step import Output
-from detector.stream import amend, caps, snapshot, telling, waiting
+from detector.stream import amend, caps, ended, snapshot, telling, waiting
 from detector.stream.amend import Kept
 from detector.stream.effects import Effects
+from detector.stream.ended import Ending
 from detector.stream.plan import Plan, Plans
 from detector.stream.telling import Moments
 from detector.stream.waiting import Waiting
@@ -23,6 +25,8 @@ from detector.witness.summary import SUMMARY, summary
 
 # Looking through all that is remembered takes time, so it is done once in so much event time.
 _TIDY_MS: Final = 60_000
+# So many events may wait while a day is summed up.
+_MOST_WAITING: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,10 @@ class State:
         moments: What was told, and what is known of it.
         said: What was raised before (`repeats.SAID`).
         kept: Sessions that closed lately, for what comes late.
+        ended: How many parts of the day, all of which was taken in, are summed up (`detector.stream.ended`).
+        is_ended: Whether all are.
+        behind: What came late meanwhile, and has to wait until the day is over.
+        ending: The parts, if they are at hand: they follow from `core`.
     """
 
     core: step.State = field(default_factory=step.State)
@@ -42,6 +50,10 @@ class State:
     moments: Moments = field(default_factory=Moments)
     said: pl.DataFrame = field(default_factory=repeats.nothing)
     kept: Kept = field(default_factory=Kept)
+    ended: int = 0
+    is_ended: bool = False
+    behind: pl.DataFrame = field(default_factory=event.empty)
+    ending: Ending | None = field(default=None, compare=False)
 
 
 class Core:
@@ -49,10 +61,11 @@ class Core:
 
     Args:
         plans: Made ready once for both cores.
+        most_rows: A day of more events is summed up over several turns, about so many in each.
     """
 
-    def __init__(self, plans: Plans) -> None:
-        self._plans = plans
+    def __init__(self, plans: Plans, most_rows: int = ended.MOST_ROWS) -> None:
+        self._plans, self._most_rows = plans, most_rows
 
     def begin(self) -> State:
         """Nothing is known."""
@@ -67,11 +80,17 @@ class Core:
             state: What the call before returned.
             new: Events in `contract.event` columns, any order, none of which came before.
             again: Events that came before, under other numbers.
-            watermark: UTC ms; what comes later and is not newer counts as late.
+            watermark: UTC ms, as `reaches` says; what comes later and is not newer counts as late.
             schedule: Which versions decide from when.
         """
         plans, before = self._plans.of(schedule), state.core.watermark
         watermark, effects = max(watermark, before), Effects()
+        present = plans.at(before)
+        held = ended.held_at(state.core, present.context.site, self._most_rows)
+        if held == before:
+            state, new = self._ending(state, new, watermark, present)
+        # Where time is held, all of the last millisecond is taken in, for the day to be summed up.
+        taken = watermark + 1 if held == watermark else watermark
         late = new["time.occurred"] <= before
         notes = [_renumbered(again)] if again.height else []
         single: list[pl.DataFrame] = []
@@ -80,12 +99,12 @@ class Core:
             notes.append(noted)
             single.append(told)
             new = new.filter(~late)
-        pieces = waiting.come(new, plans, before, watermark)
-        soon = telling.arriving(pieces, watermark)
+        pieces = waiting.come(new, plans, before, taken)
+        soon = telling.arriving(pieces, taken)
         state = replace(state, waiting=(*state.waiting, *pieces))
         candidates = []
         for _, upto, plan in plans.stretches(before, watermark):
-            state, output, decided = _decided(state, upto, plan, effects)
+            state, output, decided = _decided(state, upto, taken if upto == watermark else upto, plan, effects)
             candidates.append(output.candidates)
             notes.append(output.notes)
             single.append(decided)
@@ -98,9 +117,40 @@ class Core:
             state = _tidy(state, plans.at(watermark), effects)
         return state, effects
 
+    def _ending(self, state: State, new: pl.DataFrame, watermark: int, plan: Plan) -> tuple[State, pl.DataFrame]:
+        """Sum up some more of the day at whose end time is held, or be done with it; also returns the events to be taken now."""
+        held = state.core.watermark
+        ending = state.ending or Ending(state.core, held + 1, plan.context, self._most_rows)
+        if watermark > held:
+            return replace(state, behind=event.empty(), ending=ending), pl.concat([state.behind, new])
+        late = pl.col("time.occurred") <= held
+        parts, is_ended = ending.turn(state.ended)
+        behind = pl.concat([state.behind, new.filter(late)])
+        state = replace(state, ended=parts, is_ended=is_ended, behind=behind, ending=ending)
+        return state, new.filter(~late)
+
+    def reaches(self, state: State, watermark: int, schedule: Schedule) -> int:
+        """How far time may move in one turn, which is to stay short.
+
+        Args:
+            state: What the call before returned.
+            watermark: UTC ms up to where it could move.
+            schedule: Which versions decide from when.
+        """
+        plans, before = self._plans.of(schedule), state.core.watermark
+        held = ended.held_at(state.core, plans.at(before).context.site, self._most_rows)
+        if held is None or watermark <= held:
+            return watermark
+        return held + 1 if state.is_ended else held
+
+    def is_full(self, state: State) -> bool:
+        """Whether more events wait than should, as time is held."""
+        return bool(state.ended) and sum(piece.rows.height for piece in state.waiting) > _MOST_WAITING
+
     def dump(self, state: State) -> bytes:
         """The state as bytes."""
-        return snapshot.dump_one(state.core, state.waiting, state.moments, state.said, state.kept)
+        day = snapshot.Day(state.ended, state.is_ended, state.behind)
+        return snapshot.dump_one(state.core, state.waiting, state.moments, state.said, state.kept, day)
 
     def load(self, data: bytes) -> State:
         """The reverse of `dump`.
@@ -108,20 +158,21 @@ class Core:
         Raises:
             ValueError: Damaged, or of a version that is not known.
         """
-        return State(*snapshot.load_one(data))
+        core, waits, moments, said, kept, day = snapshot.load_one(data)
+        return State(core, waits, moments, said, kept, *day)
 
     def open_sessions(self, state: State) -> int:
         """How many sessions may go on."""
         return state.core.tails.height
 
 
-def _decided(state: State, upto: int, plan: Plan, effects: Effects) -> tuple[State, Output, pl.DataFrame]:
-    """Decide a stretch during which the same plan holds; also returns the moments in it that page."""
-    due, left = waiting.due(state.waiting, upto, plan)
+def _decided(state: State, upto: int, taken: int, plan: Plan, effects: Effects) -> tuple[State, Output, pl.DataFrame]:
+    """Decide a stretch during which the same plan holds, with the events up to `taken`; also returns the moments that page."""
+    due, left = waiting.due(state.waiting, taken, plan)
     after = state.core.watermark
-    core, output = step.advance(state.core, due, upto, plan.context)
+    core, output = step.advance(state.core, due, upto, plan.context, state.ending.all if state.ending else None)
     decided = telling.weighed(output.moments, plan)
-    known, changed = telling.reconsider(state.moments, telling.settle(state.moments, decided, upto), upto, plan)
+    known, changed = telling.reconsider(state.moments, telling.settle(state.moments, decided, taken), taken, plan)
     over = telling.due(known, after, upto, plan.zone)
     found: list[telling.Finding] = []
     said = state.said

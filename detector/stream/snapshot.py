@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
+from contract import event
 from detector import narrow, parcel, step, witness
 from detector.held import Held
 from detector.history import History
@@ -23,16 +24,30 @@ _TWO: Final = "core two"
 _CORE: Final = ("tails", "open_hits")
 _HISTORY: Final = ("actors", "ops", "pairs", "days")
 _WINDOW: Final = "window "
-# Core, waiting events, moments, what was said, sessions that closed lately.
-One = tuple[step.State, Waiting, Moments, pl.DataFrame, Kept]
 
 
-def dump_one(core: step.State, waiting: Waiting, moments: Moments, said: pl.DataFrame, kept: Kept) -> bytes:
+_NONE: Final = event.empty()
+
+
+class Day(NamedTuple):
+    """How far a day is summed up: the parts done, whether these are all, and events that came late meanwhile."""
+
+    ended: int = 0
+    is_ended: bool = False
+    behind: pl.DataFrame = _NONE
+
+
+# Core, waiting events, moments, what was said, sessions that closed lately, the day.
+One = tuple[step.State, Waiting, Moments, pl.DataFrame, Kept, Day]
+
+
+def dump_one(core: step.State, waiting: Waiting, moments: Moments, said: pl.DataFrame, kept: Kept, day: Day) -> bytes:
     """Stage one's state, part by part (`One`). What is said of waiting events by registers can be said again."""
     header: dict[str, Any] = {
         "watermark": core.watermark, "declared": list(core.declared),
         "told": {unit: list(one) for unit, one in moments.told.items()},
         "stowed": [[one.rows, one.last.isoformat(), one.share] for one in core.stowed],
+        "day": [day.ended, day.is_ended],
     }  # fmt: skip
     frames = {name: getattr(core, name) for name in _CORE} | {"rows": core.rows.fresh}
     header["rows"] = [_piece(f"rows {n}", one, frames) for n, one in enumerate(core.rows.pieces)]
@@ -42,7 +57,7 @@ def dump_one(core: step.State, waiting: Waiting, moments: Moments, said: pl.Data
     frames |= {
         "waiting": plain(waiting), "said": said,
         "moments": moments.known, "early": moments.early,
-        "kept rows": kept.rows, "kept hits": kept.hits, "kept tails": kept.tails,
+        "kept rows": kept.rows, "kept hits": kept.hits, "kept tails": kept.tails, "behind": day.behind,
     }  # fmt: skip
     return parcel.pack(_ONE, VERSION, header, frames, {f"stowed {n:06}": one.data for n, one in enumerate(core.stowed)})
 
@@ -69,7 +84,10 @@ def load_one(data: bytes) -> One:
     told = {unit: Told(*one) for unit, one in header["told"].items()}
     waiting = again(frames["waiting"], _pieces("waiting", header, frames))
     kept = Kept(frames["kept rows"], frames["kept hits"], frames["kept tails"])
-    return core, waiting, Moments(frames["moments"], frames["early"], told), frames["said"], kept
+    # Who wrote the state may have summed days up in one turn.
+    ended, is_ended = header.get("day", (0, False))
+    day = Day(ended, is_ended, frames.get("behind", _NONE))
+    return core, waiting, Moments(frames["moments"], frames["early"], told), frames["said"], kept, day
 
 
 def dump_two(groups: step.Groups, candidates: pl.DataFrame, notes: pl.DataFrame) -> bytes:

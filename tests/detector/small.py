@@ -73,6 +73,12 @@ class CountActors:
     def open_sessions(self, state: dict[str, Any]) -> int:
         return len(state["waiting"])
 
+    def reaches(self, state: dict[str, Any], watermark: int, schedule: Schedule) -> int:
+        return watermark
+
+    def is_full(self, state: dict[str, Any]) -> bool:
+        return False
+
 
 class CountEverybody:
     """Stage two: a finding for each actor and minute that is over, with its number of events."""

@@ -144,6 +144,24 @@ def test_a_backlog_is_gathered_for_longer_than_what_is_new(make: Any, age_ms: in
     assert taken_by[turns_after_s] == turns_after_s + 2
 
 
+class Holding(int):
+    """What a stage knows that holds time, and has as much as it can take."""
+
+    is_held = is_full = True
+
+
+def test_nothing_more_is_taken_of_a_stage_that_is_full_and_it_is_not_done_as_long_as_it_holds_time(make: Any):
+    worker, outbox, _ = make()
+    worker.take(taken(0, 1), moment())
+    until_settled(worker, outbox)
+    assert worker.wants
+
+    worker.state = Holding(worker.state)
+
+    assert not worker.wants
+    assert not worker.settled
+
+
 def test_a_backlog_is_gathered_no_further_than_the_bytes_of_a_turn(make: Any):
     worker, _, _ = make(turn_s=1.0, turn_bytes=1000, monotonic=lambda: 100.0)
     when = Moment(61_000, False)

@@ -14,7 +14,7 @@ from contract.partition import partition_of
 from detector import core
 from detector.rulebook import RuleBook
 from detector.schedule import Pins, Schedule
-from detector.stream import one, two
+from detector.stream import ended, one, two
 from detector.stream.plan import Plans
 from detector.versions import Loaded
 from registers.site import Site
@@ -54,35 +54,44 @@ class Stream:
     versions: Versions
     partitions: int
     reload: bool = False  # every state goes through its bytes after every turn
+    most_rows: int = ended.MOST_ROWS  # a day of more events is summed up over several turns
     findings: list[Finding] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         plans = Plans("live")
-        self.one, self.two = one.Core(plans), two.Core(plans)
+        self.one, self.two = one.Core(plans, self.most_rows), two.Core(plans)
         self.states = [self.one.begin() for _ in range(self.partitions)]
         self.groups = self.two.begin()
         self.marks = [-1] * self.partitions
-        self.late = 0
+        self._rows: list[tuple[str, pl.DataFrame]] = []
+        self.late = self.held = 0
 
     def turn(self, events: Sequence[pl.DataFrame], watermark: int, heard: int | None = None) -> None:
         """Give each partition its events, and move time on; `heard`: up to which agents could be heard."""
         for place, new in enumerate(events):
-            self.states[place], effects = self.one.advance(
-                self.states[place], new, event.empty(), watermark, self.versions.loaded
-            )
-            if self.reload:
-                self.states[place] = self.one.load(self.one.dump(self.states[place]))
-            self.findings += [dict(found) for found in effects.findings]
-            self.late += effects.counts["late"]
-            self.marks[place] = max(self.marks[place], watermark)
-            rows = [(part.kind, part.frame) for part in effects.relays]
+            while self._one(place, new, watermark) < watermark:
+                new = event.empty()
+                self.held += 1
             reached = min(self.marks)
             self.groups, effects = self.two.advance(
-                self.groups, rows, reached, reached if heard is None else heard, self.versions.loaded
+                self.groups, self._rows, reached, reached if heard is None else heard, self.versions.loaded
             )
+            self._rows = []
             self.findings += [dict(found) for found in effects.findings]
         if self.reload:
             self.groups = self.two.load(self.two.dump(self.groups))
+
+    def _one(self, place: int, new: pl.DataFrame, watermark: int) -> int:
+        """A turn of a stage one; returns how far it has come."""
+        state, loaded = self.states[place], self.versions.loaded
+        mark = max(self.marks[place], self.one.reaches(state, watermark, loaded))
+        state, effects = self.one.advance(state, new, event.empty(), mark, loaded)
+        self.states[place] = self.one.load(self.one.dump(state)) if self.reload else state
+        self.findings += [dict(found) for found in effects.findings]
+        self.late += effects.counts["late"]
+        self.marks[place] = mark
+        self._rows += [(part.kind, part.frame) for part in effects.relays]
+        return mark
 
     def run(self, events: pl.DataFrame, turns: int, shuffle_ms: int = 0, seed: int = 0) -> None:
         """All events of a period, in the order of time but for a disorder of so many ms, in so many turns."""

@@ -60,6 +60,18 @@ def test_a_stream_finds_what_analyze_finds(partitions: int, turns: int, shuffle_
     assert found == wanted
 
 
+@pytest.mark.parametrize(("partitions", "turns", "reload"), [(1, 9, False), (1, 40, True), (2, 60, False)])
+def test_it_does_where_days_are_summed_up_over_several_turns(partitions: int, turns: int, reload: bool):
+    versions, events, wanted = pinned()
+    stream = Stream(versions, partitions, reload=reload, most_rows=20)
+
+    stream.run(events.unique("event.id"), turns, 50_000)
+
+    assert stream.held > 3 * turns // 4
+    assert not stream.late
+    assert plain(stream.last) == wanted
+
+
 def test_it_does_with_rules_that_change_in_the_middle():
     events = month(3)
     middle = int(events["time.occurred"].median() or 0) // 60_000 * 60_000  # type: ignore[arg-type]

@@ -119,9 +119,9 @@ def test_what_waits_in_little_memory_is_due_as_if_it_had_waited_otherwise():
         other, small = waiting.due(small, upto, old)
         small = waiting.kept(small, 100, 150)
         assert_frame_equal(one, other)
-        data = snapshot.dump_one(step.State(), small, Moments(), repeats.nothing(), Kept())
+        data = snapshot.dump_one(step.State(), small, Moments(), repeats.nothing(), Kept(), snapshot.Day())
         small = snapshot.load_one(data)[1]
-        assert snapshot.dump_one(step.State(), small, Moments(), repeats.nothing(), Kept()) == data
+        assert snapshot.dump_one(step.State(), small, Moments(), repeats.nothing(), Kept(), snapshot.Day()) == data
     one, plain = waiting.due(plain, event.MAX_TIME, new)
     other, small = waiting.due(small, event.MAX_TIME, new)
     assert_frame_equal(one, other)
