@@ -339,14 +339,16 @@ def _ids(raw: pl.DataFrame, tokenised: pl.DataFrame) -> pl.DataFrame:
 
 def _identified(frame: pl.DataFrame, lines: pl.DataFrame, piece: Piece, source: Source, key: SiteKey) -> pl.DataFrame:
     """All columns of the contract, with what the collector writes itself; the ones without a value are null."""
-    raws, offsets = lines.get_column("raw").to_list(), lines.get_column("offset")
+    ids, macs = tokens.ids_and_macs(
+        source.id, piece.generation, lines.get_column("offset"), lines.get_column("raw"), key
+    )
     position = (pl.lit(f"{piece.name}:") + pl.col("offset").cast(pl.String)).alias("source.position")
     fixed = (pl.Series("event.schema", [SCHEMA_VERSION], dtype=pl.Int64), pl.Series("source.id", [source.id]))
     own = (
-        tokens.event_ids(source.id, piece.generation, offsets, raws, key),
+        ids,
         *(one.new_from_index(0, lines.height) for one in fixed),
         lines.select(position).to_series(),
-        tokens.raw_macs(raws, key),
+        macs,
     )
     known = {column.name: column for column in (*frame, *own)}
     return pl.DataFrame(

@@ -9,23 +9,32 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import add
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from registers.text import normalise_id
 
 _ENOUGH_BYTES: Final = 16
 _MOST_KNOWN: Final = 1 << 16
+_AT_ONCE: Final = 2000
 _TOKEN: Final = re.compile(r"[shrp]_[0-9a-f]{16}")
 TOKEN_PATTERN: Final = rf"^{_TOKEN.pattern}$"
+
+
+class _State(Protocol):
+    """A hash that goes on."""
+
+    def update(self, data: bytes, /) -> None: ...
+    def digest(self) -> bytes: ...
 
 
 class KeyFileError(ValueError):
@@ -113,20 +122,24 @@ def payee_tokens(raw: pl.Series, key: SiteKey, *, already: bool = False, strip_z
     return _tokens(raw, key, "payee", "p_", already, strip_zeros)
 
 
-def _macs(key: bytes, messages: Iterable[bytes], head: bytes = b"") -> list[bytes]:
-    """HMAC-SHA256 of many messages under one key, 32 bytes each.
+def _states(key: bytes, head: bytes = b"") -> tuple[Callable[[], _State], Callable[[], _State]]:
+    """What gives HMAC-SHA256's inner and outer hash state, with the key in them (RFC 2104, section 4).
 
-    With both hash states prepared it takes half the time of `hmac.digest` (RFC 2104, section 4).
+    With both prepared a message takes half the time of `hmac.digest`.
 
     Args:
         key: A sub-key; those have 32 bytes, so none needs to be hashed first.
-        messages: The messages, without what all begin with.
         head: What every message begins with.
     """
     block = key.ljust(64, b"\0")
     inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + head)
     outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
-    begin, end = inner.copy, outer.copy
+    return inner.copy, outer.copy
+
+
+def _macs(key: bytes, messages: Iterable[bytes], head: bytes = b"") -> list[bytes]:
+    """HMAC-SHA256 of many messages under one key, 32 bytes each; arguments as in `_states`, messages without the head."""
+    begin, end = _states(key, head)
     digests = []
     for message in messages:
         # One state at a time under one name: the memory of the former is at hand for the next.
@@ -220,16 +233,71 @@ def event_ids(
     Raises:
         ValueError: The series differ in length.
     """
-    if len(offsets) != len(lines):
-        raise ValueError(f"{len(offsets)} offsets for {len(lines)} lines")
-    head = b"".join(len(part).to_bytes(4, "big") + part for part in (source_id.encode(), generation.encode()))
     raws = lines if isinstance(lines, list) else lines.cast(pl.Binary).to_list()
-    sizes = np.empty(len(raws), dtype=[("eight", ">u4"), ("offset", ">u8"), ("size", ">u4")])
-    sizes["eight"], sizes["offset"] = 8, offsets.to_numpy()
-    sizes["size"] = np.fromiter(map(len, raws), dtype=np.int64, count=len(raws))
-    macs = _macs(key.derive("event"), map(add, sizes.view("V16").tolist(), raws), head)
-    whole = pl.Series("event.id", macs, dtype=pl.Binary).to_frame()
-    return whole.select(pl.col("event.id").bin.head(8).bin.encode("hex")).to_series()
+    sizes = pl.Series(np.fromiter(map(len, raws), dtype=np.int64, count=len(raws)))
+    begins = _begins(offsets, sizes).tolist()
+    macs = _macs(key.derive("event"), map(add, begins, raws), _head(source_id, generation))
+    return _ids_of(pl.Series("event.id", macs, dtype=pl.Binary))
+
+
+def _head(source_id: str, generation: str) -> bytes:
+    return b"".join(len(part).to_bytes(4, "big") + part for part in (source_id.encode(), generation.encode()))
+
+
+def _begins(offsets: pl.Series, sizes: pl.Series) -> NDArray[np.void]:
+    """What stands before each line where its id is made: its offset, and its size."""
+    if len(offsets) != len(sizes):
+        raise ValueError(f"{len(offsets)} offsets for {len(sizes)} lines")
+    begins = np.empty(len(sizes), dtype=[("eight", ">u4"), ("offset", ">u8"), ("size", ">u4")])
+    begins["eight"], begins["offset"], begins["size"] = 8, offsets.to_numpy(), sizes.to_numpy()
+    return begins.view("V16")
+
+
+def _ids_of(macs: pl.Series) -> pl.Series:
+    return macs.to_frame().select(pl.all().bin.head(8).bin.encode("hex")).to_series()
+
+
+def ids_and_macs(
+    source_id: str, generation: str, offsets: pl.Series, lines: pl.Series, key: SiteKey
+) -> tuple[pl.Series, pl.Series]:
+    """`event_ids` and `raw_macs` of the same lines at once, which takes a fifth less: both are made while a line is at hand.
+
+    Args:
+        source_id, generation, offsets, key: As in `event_ids`.
+        lines: Binary series, none null.
+
+    Returns:
+        String series `event.id` and `raw.mac`.
+
+    Raises:
+        ValueError: The series differ in length.
+    """
+    begin_id, end_id = _states(key.derive("event"), _head(source_id, generation))
+    begin_mac, end_mac = _states(key.derive("raw"))
+    begins = _begins(offsets, lines.bin.size())
+    ids, macs = [pl.Series("event.id", [], dtype=pl.Binary)], [pl.Series("raw.mac", [], dtype=pl.Binary)]
+    # Lists of a few lines stay in the processor's cache, and their memory is at hand for the next.
+    for first in range(0, len(lines), _AT_ONCE):
+        some_ids, some_macs = [], []
+        for begin, line in zip(
+            begins[first : first + _AT_ONCE].tolist(), lines[first : first + _AT_ONCE].to_list(), strict=True
+        ):
+            state = begin_id()
+            state.update(begin)
+            state.update(line)
+            hashed = state.digest()
+            state = end_id()
+            state.update(hashed)
+            some_ids.append(state.digest())
+            state = begin_mac()
+            state.update(line)
+            hashed = state.digest()
+            state = end_mac()
+            state.update(hashed)
+            some_macs.append(state.digest())
+        ids.append(pl.Series("event.id", some_ids, dtype=pl.Binary))
+        macs.append(pl.Series("raw.mac", some_macs, dtype=pl.Binary))
+    return _ids_of(pl.concat(ids, rechunk=True)), pl.concat(macs, rechunk=True).bin.encode("hex")
 
 
 def raw_macs(lines: pl.Series | list[bytes], key: SiteKey) -> pl.Series:
