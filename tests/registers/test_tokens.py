@@ -14,6 +14,7 @@ from registers.tokens import (
     SiteKey,
     event_ids,
     household_tokens,
+    ids_and_macs,
     payee_tokens,
     raw_macs,
     record_tokens,
@@ -114,6 +115,18 @@ def test_equal_lines_at_different_places_are_different_events(lines):
 def test_offsets_and_lines_must_pair():
     with pytest.raises(ValueError, match="1 offsets for 2 lines"):
         event_ids("ops", "g", pl.Series([0]), _ids("a", "b"), KEY)
+
+
+@given(st.lists(st.binary(max_size=100), max_size=20), st.integers(1, 5))
+def test_ids_and_macs_made_at_once_are_those_made_one_after_the_other(lines, at_once):
+    raw = pl.Series(lines, dtype=pl.Binary)
+    offsets = pl.Series(range(7, 7 + len(lines)), dtype=pl.Int64)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokens, "_AT_ONCE", at_once)
+        ids, macs = ids_and_macs("ops", "g", offsets, raw, KEY)
+    assert ids.equals(event_ids("ops", "g", offsets, raw, KEY))
+    assert macs.to_list() == raw_macs(raw, KEY).to_list()
+    assert (ids.name, macs.name) == ("event.id", "raw.mac")
 
 
 def test_a_key_file_holds_hex_or_raw_bytes(tmp_path):
