@@ -11,11 +11,11 @@ from audit.report.widths import PAGE, Fit, fit, pieces
 from audit.report.writing import shown
 
 _RIGHT: Final = frozenset({"integer", "decimal", "share", "duration"})
-_LONG: Final = 700  # signs of a cell whose row may break over pages
+_LONG: Final = 36  # lines of a row that may break over pages, and of a table that may not
 _GUTTER: Final = 14.0  # pt between parts of a table that stand side by side
 _SIDE_ROWS: Final = 46  # rows one below the other that surely fit on a page
 _SMALL: Final = 7.0  # pt of letters where that lets twice as many rows stand on a page
-_FEW: Final = 8  # rows that do not stand side by side, and stay on one page
+_FEW: Final = 8  # rows that do not stand side by side
 
 
 def grid(table: Table, rows: Sequence[Sequence[Cell]], report: Report, font: Font) -> dict[str, Any]:
@@ -40,23 +40,27 @@ def grid(table: Table, rows: Sequence[Sequence[Cell]], report: Report, font: Fon
     side = _side_by_side(fitted, len(rows))
     if side == 1 and _side_by_side(smaller := fit(heads, kinds, weights, cut, font, _SMALL), len(rows)) > 1:
         fitted, side = smaller, 2
-    made = [_row(row, parts, fitted, font) for row, parts in zip(texts, cut, strict=True)]
+    lines = [max(fitted.lines(text, place, font) for place, text in enumerate(row)) for row in texts]
+    made = [
+        {"cells": _cells(row, parts, fitted, font), "long": high > _LONG}
+        for row, parts, high in zip(texts, cut, lines, strict=True)
+    ]
     return {
         "heads": [_cell(head, [head], False, fitted, place, font) for place, head in enumerate(heads)],
         "right": [kind in _RIGHT for kind in kinds],
         "widths": list(fitted.widths),
         "size": fitted.size,
-        "whole": side > 1 or (len(made) <= _FEW and not any(row["long"] for row in made)),
+        "padding": fitted.padding,
+        "whole": sum(lines) <= (_SIDE_ROWS * side if side > 1 else _LONG),
         "groups": _groups(made, side),
     }
 
 
-def _row(texts: Sequence[str], cut: Sequence[list[str]], fitted: Fit, font: Font) -> dict[str, Any]:
-    cells = [
+def _cells(texts: Sequence[str], cut: Sequence[list[str]], fitted: Fit, font: Font) -> list[object]:
+    return [
         _cell(text, parts, solid, fitted, place, font)
         for place, (text, parts, solid) in enumerate(zip(texts, cut, fitted.solid, strict=True))
     ]
-    return {"cells": cells, "long": any(len(text) > _LONG for text in texts)}
 
 
 def _cell(text: str, parts: list[str], solid: bool, fitted: Fit, place: int, font: Font) -> object:

@@ -38,7 +38,8 @@ from audit.report.writing import UNKNOWN, figure, shown
 from audit.wording import Words
 
 _MARK: Final = 64  # signs of the draft's reason on every page; the first page has all of them
-_LONG: Final = 700  # signs of a card or promise that may break over pages
+_LONG: Final = 900  # signs of what may break over pages; a line end counts as a line
+_LINE: Final = 40  # signs
 _PIXEL: Final = 0.75  # pt in a unit of a chart, so that its letters are as large as those of tables
 _TALLEST: Final = 600.0  # pt of a chart
 _NUMBERS: Final = 15  # rows of a chart's table that stand under it
@@ -132,7 +133,13 @@ class _Writer:
             case Paragraph():
                 return {"block": "paragraph", "text": block.text}
             case Notice():
-                return {"block": "notice", "texts": [block.text], "tone": block.tone, "word": self._tone(block)}
+                return {
+                    "block": "notice",
+                    "texts": [block.text],
+                    "tone": block.tone,
+                    "word": self._tone(block),
+                    "long": _long(block.text),
+                }
             case Items():
                 return asdict(block)
             case Figures():
@@ -172,12 +179,13 @@ class _Writer:
         size = max(9.0, min(_LARGE, room / wide if wide else _LARGE))
         return {
             "label": one.label,
-            "pieces": cut,
+            "value": cut if wide * size <= room + 1 else value,
             "unit": unit,
             "size": round(size, 1),
             "note": one.note,
             "tone": one.tone,
             "sign": SIGNS[one.tone],
+            "long": _long(one.label, value, unit, one.note),
         }
 
     def _table(self, table: Table) -> Leaf:
@@ -252,12 +260,13 @@ class _Writer:
     def _promise(self, one: Promise) -> Leaf:
         blank = " " if one.unit and self._report.language == "en" else ""
         number = figure(one.number, "integer", blank + one.unit, self._report)
-        signs = len(one.quote) + len(one.reason) + sum(map(len, (*one.evidence, *one.references)))
         return {
             **asdict(one),
             "number": number,
             "sign": SIGNS[one.tone],
-            "long": signs > _LONG,
+            "long": _long(
+                *(part for part in asdict(one).values() if isinstance(part, str)), *one.evidence, *one.references
+            ),
         }
 
     def _cards(self, block: Cards) -> Leaf:
@@ -278,9 +287,9 @@ class _Writer:
         }
 
     def _card(self, card: Card) -> Leaf:
-        signs = len(card.text) + sum(len(part) for pair in (*card.facts, *card.done) for part in pair)
+        texts = (part for pair in (*card.facts, *card.done) for part in pair)
         facts = {"facts": self._facts(card.facts), "done": self._facts(card.done)}
-        return {**asdict(card), **facts, "sign": SIGNS[card.tone], "long": signs > _LONG}
+        return {**asdict(card), **facts, "sign": SIGNS[card.tone], "long": _long(card.title, card.text, *texts)}
 
     def _facts(self, pairs: tuple[tuple[str, str], ...]) -> list[Leaf]:
         return [
@@ -295,10 +304,15 @@ def _together(blocks: list[Leaf]) -> list[Leaf]:
     for block in blocks:
         last = out[-1] if out else block
         if out and block["block"] == last["block"] == "notice" and block["tone"] == last["tone"]:
-            out[-1] = {**last, "texts": [*last["texts"], *block["texts"]]}
+            texts = [*last["texts"], *block["texts"]]
+            out[-1] = {**last, "texts": texts, "long": _long(*texts)}
         else:
             out.append(block)
     return out
+
+
+def _long(*texts: str) -> bool:
+    return sum(len(text) + _LINE * text.count("\n") for text in texts) > _LONG
 
 
 def _cut(text: str) -> str:

@@ -16,7 +16,8 @@ _UNBROKEN: Final = re.compile(
 )
 
 PAGE: Final = 493.0  # of the text on A4, pt
-PADDING: Final = 9.0  # left and right of a cell together, pt
+# Up to so many columns: letters, and what is left and right of a cell together, pt.
+_SIZES: Final = ((7, 8.0, 9.0), (9, 7.5, 9.0), (12, 6.7, 9.0), (16, 6.5, 5.0), (1_000, 6.0, 3.0))
 # Kinds that break between their pieces only: half a number is another number.
 _SOLID: Final = frozenset({"id", "integer", "decimal", "share", "moment", "day", "duration"})
 _MOST: Final = 60.0  # em; more than that no column asks for
@@ -70,18 +71,29 @@ class Fit:
 
     Attributes:
         size: Of its letters, pt.
+        padding: Left and right of a cell together, pt.
         widths: Of its columns with their padding, pt; together at most `PAGE`.
         solid: Whether its cells break between their pieces only.
     """
 
     size: float
+    padding: float
     widths: tuple[float, ...]
     solid: tuple[bool, ...]
 
+    def room(self, place: int) -> float:
+        """Of a line in that column, em."""
+        return (self.widths[place] - self.padding) / self.size
+
     def run(self, text: str, place: int, font: Font) -> int | None:
         """After how many signs a text of that column has to be broken somewhere; None: it has places to break."""
-        room = (self.widths[place] - PADDING) / self.size
+        room = self.room(place)
         return max(3, int(room / _SIGN)) if _word(text, font) > room else None
+
+    def lines(self, text: str, place: int, font: Font) -> int:
+        """About how many lines a text takes in that column, rather more than fewer."""
+        room = max(1.0, self.room(place) - 1.0)
+        return sum(1 + int(font.width(line) / room) for line in text.split("\n"))
 
 
 def pieces(text: str, kind: Kind) -> list[str]:
@@ -107,12 +119,13 @@ def fit(
         font: To measure them with.
         size: Of letters, pt; None: by the number of columns.
     """
-    size = size or (8.0 if len(heads) <= 7 else 7.5 if len(heads) <= 9 else 6.7)
+    usual, padding = next(sizes for most, *sizes in _SIZES if len(heads) <= most)
+    size = size or usual
     columns = [
         _column(head, kind, [row[place] for row in rows], font)
         for place, (head, kind) in enumerate(zip(heads, kinds, strict=True))
     ]
-    room = (PAGE - PADDING * len(heads)) / size
+    room = (PAGE - padding * len(heads)) / size
     leasts = ([column.least(limits) for column in columns] for limits in _LIMITS)
     least = next((tried for tried in leasts if sum(tried) < room), [column.least(_LIMITS[-1]) for column in columns])
     natural = [column.natural(low) for column, low in zip(columns, least, strict=True)]
@@ -121,7 +134,7 @@ def fit(
     solid = tuple(
         column.kind in _SOLID and width >= column.piece for width, column in zip(widths, columns, strict=True)
     )
-    return Fit(size, tuple(round(PADDING + width * size, 2) for width in widths), solid)
+    return Fit(size, padding, tuple(round(padding + width * size, 2) for width in widths), solid)
 
 
 def _column(head: str, kind: Kind, cells: Sequence[Sequence[str]], font: Font) -> _Column:

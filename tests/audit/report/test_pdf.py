@@ -19,7 +19,25 @@ import typst
 from audit.report import glyphs, pdf
 from audit.report.glyphs import FontError
 from audit.report.leaves import leaves
-from audit.report.model import Chart, Column, Notice, Paragraph, Report, Section, Table, Tone
+from audit.report.model import (
+    Card,
+    Cards,
+    Chart,
+    Column,
+    Figure,
+    Figures,
+    Items,
+    Notice,
+    Paragraph,
+    Promise,
+    Promises,
+    Report,
+    Section,
+    Signature,
+    Signatures,
+    Table,
+    Tone,
+)
 from audit.report.pdf import PdfError
 from tests.audit.report.sample import HOSTILE, JIS_X_0213, LONG_NAME, RARE, sample
 from tests.verapdf.validate import PROFILES, broken
@@ -280,6 +298,37 @@ def test_nothing_leaves_the_page_or_lies_over_something_else(language: str, draf
         over = (wide > 5) & (high > 0.6 * np.minimum((bottom - top)[:, None], bottom - top))
         np.fill_diagonal(over, False)
         assert not over.any(), boxes[np.argwhere(over)[0]]
+
+
+def test_no_text_is_too_long_for_paper(paper: Callable[[Report], Paper]):
+    # Twice a page in the widest column; a block that is held together would run off its page and lose its end.
+    long = "関" * 4000 + "終"
+    lines = "行\n" * 150 + "終"
+    columns = (
+        Column("番号", "integer"),
+        Column("内容", "text", 2),
+        Column("番号", "id"),
+        *(Column(f"{n}") for n in range(6)),
+    )
+    cells = (1, long, lines, *"abcdef")
+    promise = Promise(
+        "a/P1", long, long, lines, True, "要確認", Tone.CHECK, 1, "件", long, "0", lines, (long,), (lines,)
+    )
+    card = Card("f-1", long, lines, Tone.URGENT, ("高",), ((long, lines), ("a", "b")), (("c", long),))
+    blocks = (
+        *(Paragraph(long), Notice(long, Tone.CHECK), Notice(lines, Tone.CHECK), Items((long, lines), "題")),
+        Figures((Figure("one.a", long, lines, "text", note=long), Figure("one.b", "b", long, "id"))),
+        Table("one.t", "表", columns, (cells, cells), "-", note=long),
+        Promises("one.p", "約束", (promise,)),
+        Cards("one.k", "検知", (card, card), "-", head_cards=1),
+        Signatures("決裁", (Signature("確認者", "関" * 100 + "終", 0, "a" * 64),), long),
+    )
+    made = paper(replace(_with(*blocks), summary=(long,), draft=long))
+    # The name of who signed stands on the first page as well; the reason of a draft at the top of each page is cut.
+    assert made.text.count("終") == 1 + 1 + 3 + 2 + 4 + 2 * 2 + 1 + 7 + 2 * 5 + 2 + 1
+    for boxes in made.words():
+        assert boxes[:, 3].max() <= A4[1] - 10
+        assert boxes[:, 2].max() <= A4[0] - MARGIN + 6
 
 
 def test_the_same_report_gives_the_same_bytes(draft: Paper, tmp_path: Path):
