@@ -24,7 +24,7 @@ PAIRS: Final[dict[str, tuple[str, str]]] = {
     "made_at": ("{western}年{day}（{era}） {time}", "{day} {time}"),
     "maker": ("作成", "Made by"),
     "signatures": ("決裁欄", "Sign-off"),
-    "draft": ("速報", "Draft"),
+    "draft": ("未確定", "Not final"),
     "unsigned": ("未署名", "not signed"),
     "role": ("役割", "Role"),
     "by": ("署名者", "Signed by"),
