@@ -52,6 +52,7 @@ class Office:
 
     def __init__(self, path: Path) -> None:
         self.config: Config = configured(path, config.load)
+        self.folder = path.absolute().parent
         key = SiteKey.read(self.config.audit.site_key) if self.config.audit.site_key else None
         try:
             self.site = sites.load(self.config.audit.site, key)

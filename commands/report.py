@@ -95,9 +95,11 @@ def _wanted(options: argparse.Namespace, office: Office) -> Wanted:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
             raise Failure(f"--pia: {name!r} is no name of an assessment, such as kanagawa-9")
     name = "_".join([period.name, *sorted(options.pia)])
-    return Wanted(
-        office, Period(name, period.begin, period.end), as_of, (options.out or office.config.report.folder) / name
-    )
+    return Wanted(office, Period(name, period.begin, period.end), as_of, _reports(options, office) / name)
+
+
+def _reports(options: argparse.Namespace, office: Office) -> Path:
+    return options.out or office.folder / office.config.report.folder
 
 
 def _period(options: argparse.Namespace, zone: ZoneInfo) -> Period:
@@ -215,12 +217,13 @@ def _evidence(wanted: Wanted) -> Evidence | None:
     if config.archive is None:
         return None
     keys = config.archive_keys
+    where = config.archive if "://" in config.archive else str(wanted.office.folder / config.archive)
     until = min(wanted.period.end, wanted.as_of - _DUE_MS)
     terms = Terms(EVENTS.name, until, wanted.period.begin)
     seal_keys = verify.seal_keys([path for path in keys if path.suffix != verify_archive.PUBLIC], for_archive=True)
-    verdict = verify_archive.verdict(config.archive, "report.archive_keys", keys, seal_keys, terms)
+    verdict = verify_archive.verdict(where, "report.archive_keys", keys, seal_keys, terms)
     named = " ".join(f"--key {path}" for path in keys)
-    return Evidence(verdict, f"sekimori verify {config.archive} {named}")
+    return Evidence(verdict, f"sekimori verify {where} {named}")
 
 
 def _resident(options: argparse.Namespace, office: Office) -> int:
@@ -244,7 +247,7 @@ def _incident(options: argparse.Namespace, office: Office) -> int:
     if options.known_at is None:
         raise Failure("--known-at: say when the office came to know of it: deadlines count from then")
     as_of = office.now if options.as_of is None else _moment(options.as_of, office, "--as-of")
-    folder = options.out or office.config.report.folder
+    folder = _reports(options, office)
     # Findings and events of all times until now are looked at; of the period's own tables nothing is needed.
     wanted = Wanted(office, Period("incident", as_of - _DAY_MS, as_of + 1), as_of, folder)
     wrongful = None if options.wrongful is None else options.wrongful == "yes"
