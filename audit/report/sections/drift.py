@@ -66,6 +66,7 @@ _PAIRS: Final[dict[str, tuple[str, str]]] = {
     "after": ("事後", "after (事後)"),
     "open": ("要確認", "to be decided"),
     "no_promise": ("（該当する約束は管理策にない）", "(no control speaks of it)"),
+    "none_known": ("実態が分からないため、比べられません。", "Practice is not known, so nothing can be compared."),
     "none": ("申告との違いは見つかりませんでした。", "No difference was found."),
     "lacking": (
         "{name}：{need} がないため、{kinds}は比べられないシステムがあります。",
@@ -202,7 +203,7 @@ def _assessment(assessment: Assessment, sources: Sources, words: Words, draft: D
         *notices,
         *_lacking(compared, name, words),
         figures,
-        Table(f"{at}.differences", title, columns, tuple(rows), words["none"]),
+        Table(f"{at}.differences", title, columns, tuple(rows), words["none_known" if unknown else "none"]),
     ]
 
 

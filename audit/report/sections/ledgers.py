@@ -227,7 +227,7 @@ def _ledger(name: str, part: _Part) -> list[Block]:
         _figure(part, f"{name}.unwritten", words["unwritten_n"], int(unwritten["n"].sum() or 0), no_log, note),
         *([_large(part, unwritten, no_log)] if name == "output" else []),
     ))  # fmt: skip
-    return [figures, _rows(name, rows, seen, part), _unwritten(name, unwritten, part)]
+    return [figures, _rows(name, rows, seen, part), _unwritten(name, unwritten, no_log, part)]
 
 
 def _large(part: _Part, unwritten: pl.DataFrame, no_log: str) -> Figure:
@@ -294,7 +294,7 @@ def _kind(kind: str | None, words: Words) -> str:
     return words[f"k_{kind}"] if f"k_{kind}" in _PAIRS else kind or ""
 
 
-def _unwritten(name: str, found: pl.DataFrame, part: _Part) -> Table:
+def _unwritten(name: str, found: pl.DataFrame, no_log: str, part: _Part) -> Table:
     words, sources = part.words, part.sources
     by = ["date", "person.id", "system.id", "event.action", "media.id", "destination"]
     counted = found.group_by(by).agg(
@@ -316,7 +316,7 @@ def _unwritten(name: str, found: pl.DataFrame, part: _Part) -> Table:
     more = counted.height - MOST_ROWS
     note = words.say("unwritten_more", shown=MOST_ROWS, more=more) if more > 0 else ""
     title = words.say("unwritten_head", name=words[name])
-    return Table(f"{ID}.{name}.log", title, columns, cells, words["unwritten_none"], note, HEAD_ROWS)
+    return Table(f"{ID}.{name}.log", title, columns, cells, words[no_log or "unwritten_none"], note, HEAD_ROWS)
 
 
 def _access(part: _Part) -> list[Block]:

@@ -250,7 +250,7 @@ def _unused(part: _Part) -> list[Block]:
         words["unused_head"],
         columns,
         tuple(rows),
-        words["unused_none"],
+        words["no_log" if table.height and not found.begins else "unused_none"],
         words["unused_note"],
         HEAD_ROWS,
     )
@@ -293,7 +293,12 @@ def _beyond(part: _Part) -> list[Block]:
         part.column("n", "integer"), part.column("first", "moment", 2), part.column("last", "moment", 2),
     )  # fmt: skip
     table = Table(
-        part.id("beyond_rights"), words["beyond_head"], columns, cells, words["beyond_none"], head_rows=HEAD_ROWS
+        part.id("beyond_rights"),
+        words["beyond_head"],
+        columns,
+        cells,
+        words["silent" if part.is_silent else "beyond_none"],
+        head_rows=HEAD_ROWS,
     )
     return [Figures((part.figure("beyond", "beyond_n", n, "silent" if part.is_silent else ""),)), table]
 
@@ -315,10 +320,10 @@ def _gone(part: _Part) -> list[Block]:
         part.figure("open", "gone_open", undone, "" if site.has("permissions") else "no_rights", "people"),
         part.figure("after", "gone_after", after, "silent" if part.is_silent else ""),
     ))  # fmt: skip
-    known = site.has("permissions")
+    known, silent = site.has("permissions"), part.is_silent
     rows = tuple(
         (row["person"], words[row["kind"]], words.local(row["at"]).date().isoformat(), _way(row, part), row["disabled"], row["lag"],
-         row["open"] if known else None, row["events"], row["refused"])
+         row["open"] if known else None, None if silent else row["events"], None if silent else row["refused"])
         for row in table.iter_rows(named=True)
     )  # fmt: skip
     columns = (
@@ -340,7 +345,7 @@ def _way(row: dict[str, str | None], part: _Part) -> str | None:
 
 def _cards(part: _Part) -> list[Block]:
     """Temporary cards."""
-    words, period, site = part.words, part.sources.period, part.sources.site
+    period, site = part.sources.period, part.sources.site
     out = part.lacking("what_cards", "devices", "devices.kind", "devices.actor_id")
     if out:
         return out
@@ -354,35 +359,34 @@ def _cards(part: _Part) -> list[Block]:
         part.figure("out", "out", not_back),
         part.figure("strays", "strays_n", found.strays.height, unseen),
     ))  # fmt: skip
-    loans = tuple(
-        (
-            card,
-            person,
-            _day(begin, words),
-            None if out else _day(end, words),
-            words["state_out" if out else "state_back"],
-            None if unseen else uses,
-        )
-        for card, person, begin, end, out, uses in found.loans.iter_rows()
+    return [figures, _loans(part, found, unseen), _strays(part, found, unseen)]
+
+
+def _loans(part: _Part, found: lending.Cards, unseen: str) -> Table:
+    words = part.words
+    rows = tuple(
+        (card, person, _day(begin, words), None if is_out else _day(end, words), words["state_out" if is_out else "state_back"], None if unseen else uses)
+        for card, person, begin, end, is_out, uses in found.loans.iter_rows()
+    )  # fmt: skip
+    columns = (
+        part.column("card", "id", 2), part.column("holder", "id", 2), part.column("lent", "day", 2), part.column("returned", "day", 2),
+        part.column("state", weight=2), part.column("uses", "integer"),
+    )  # fmt: skip
+    return Table(part.id("loans"), words["loans_head"], columns, rows, words["loans_none"], head_rows=HEAD_ROWS)
+
+
+def _strays(part: _Part, found: lending.Cards, unseen: str) -> Table:
+    words = part.words
+    told = found.strays.select("time.occurred", "card", "actor.id", "person.id", "holder")
+    rows = tuple(
+        (at, card, account, person, holder or words["nobody"]) for at, card, account, person, holder in told.iter_rows()
     )
     columns = (
-        part.column("card", "id", 2), part.column("holder", "id", 2), part.column("lent", "day", 2), part.column("returned", "day", 2), part.column("state", weight=2),
-        part.column("uses", "integer"),
+        part.column("at", "moment", 2), part.column("card", "id", 2), part.column("account", "id", 2), part.column("person", "id", 2),
+        part.column("holder", weight=2),
     )  # fmt: skip
-    strays = tuple(
-        (at, card, account, person, holder or words["nobody"])
-        for at, card, account, person, holder in found.strays.select(
-            "time.occurred", "card", "actor.id", "person.id", "holder"
-        ).iter_rows()
-    )
-    heads = (
-        part.column("at", "moment", 2), part.column("card", "id", 2), part.column("account", "id", 2), part.column("person", "id", 2), part.column("holder", weight=2),
-    )  # fmt: skip
-    return [
-        figures,
-        Table(part.id("loans"), words["loans_head"], columns, loans, words["loans_none"], head_rows=HEAD_ROWS),
-        Table(part.id("stray_cards"), words["strays_head"], heads, strays, words["strays_none"], head_rows=HEAD_ROWS),
-    ]
+    empty = words[unseen or "strays_none"]
+    return Table(part.id("stray_cards"), words["strays_head"], columns, rows, empty, head_rows=HEAD_ROWS)
 
 
 def _day(ms: int | None, words: Words) -> str | None:
@@ -406,7 +410,13 @@ def _shared(part: _Part) -> list[Block]:
     has_sessions = month.frames["sessions"].select(pl.len()).collect().item() > 0
     figure = part.figure("shared", "shared_n", found.height, "" if has_sessions else "no_sessions")
     listed = Table(
-        part.id("ids"), words["shared_head"], columns, rows, words["shared_none"], words["shared_note"], HEAD_ROWS
+        part.id("ids"),
+        words["shared_head"],
+        columns,
+        rows,
+        words["shared_none" if has_sessions else "no_sessions"],
+        words["shared_note"],
+        HEAD_ROWS,
     )
     return [Figures((figure,)), listed]
 
@@ -427,7 +437,7 @@ def _orders(part: _Part) -> list[Block]:
     figure = part.figure("no_order", "no_order_n", found.strays.height, unknown)
     blocks: list[Block] = [*out, Figures((figure,))]
     if known:
-        blocks += [_order_table(part, found), _stray_table(part, found)]
+        blocks += [_order_table(part, found, unknown), _stray_table(part, found, unknown)]
     return blocks
 
 
@@ -440,10 +450,10 @@ def _within(sessions: pl.DataFrame, part: _Part) -> pl.LazyFrame:
     )
 
 
-def _order_table(part: _Part, found: lending.Orders) -> Table:
+def _order_table(part: _Part, found: lending.Orders, unknown: str) -> Table:
     words = part.words
     rows = tuple(
-        (order, company, person, part.system(system) or words["all"], begin, until, by, n)
+        (order, company, person, part.system(system) or words["all"], begin, until, by, None if unknown else n)
         for order, company, person, system, begin, until, by, n in found.orders.iter_rows()
     )
     columns = (
@@ -453,7 +463,7 @@ def _order_table(part: _Part, found: lending.Orders) -> Table:
     return Table(part.id("orders"), words["orders_head"], columns, rows, words["orders_none"], head_rows=HEAD_ROWS)
 
 
-def _stray_table(part: _Part, found: lending.Orders) -> Table:
+def _stray_table(part: _Part, found: lending.Orders, unknown: str) -> Table:
     words = part.words
     rows = tuple(
         (account, person, company, part.system(system), first, last, events, words[f"r_{why}"])
@@ -463,5 +473,5 @@ def _stray_table(part: _Part, found: lending.Orders) -> Table:
         part.column("account", "id"), part.column("person", "id"), part.column("company", weight=3), part.column("system", weight=2), part.column("begin", "moment", 2),
         part.column("until", "moment", 2), part.column("n", "integer"), part.column("reason", weight=2),
     )  # fmt: skip
-    empty = words["order_strays_none" if found.sessions else "vendor_none"]
+    empty = words[unknown or ("order_strays_none" if found.sessions else "vendor_none")]
     return Table(part.id("unordered"), words["order_strays_head"], columns, rows, empty, head_rows=HEAD_ROWS)

@@ -191,6 +191,7 @@ def test_a_month_without_events_shows_nothing_and_says_that_it_is_not_known(tmp_
     one = written(office, tmp_path)
 
     assert one.value("drift.sakai-48.all") is None
+    assert one.tables["drift.sakai-48.differences"].empty == "Practice is not known, so nothing can be compared."
     assert sum("practice is not known" in notice.text for notice in one.notices) == 2
 
 

@@ -275,6 +275,7 @@ def test_rows_without_a_log_cannot_be_told(tmp_path):
     for name in ("ledgers.take-out.alone", "ledgers.take-out.unwritten", "ledgers.logons", "ledgers.outside"):
         assert one.value(name) is None, name
     assert one.value("ledgers.take-out.rows") == 1
+    assert one.tables["ledgers.disposal.log"].empty == "対象期間のログがない"
 
 
 def test_without_declared_hours_nothing_is_outside_of_them(tmp_path):

@@ -372,3 +372,10 @@ def test_a_month_without_log_knows_no_use(tmp_path):
         assert one.value(f"permissions.{name}") is None, name
         assert one.figures[f"permissions.{name}"].note, name
     assert one.value("permissions.out") == 1
+    told = {
+        name: one.tables[f"permissions.{name}"].empty
+        for name in ("rights", "beyond_rights", "stray_cards", "ids", "unordered")
+    }
+    assert not any("There was none" in text or "No unused" in text for text in told.values()), told
+    assert [row["Sessions"] for row in one.rows("permissions.orders")] == [None]
+    assert [row["Uses"] for row in one.rows("permissions.loans")] == [None]
