@@ -97,6 +97,18 @@ def test_rows_tie_to_the_same_person_within_a_day_and_to_nobody_else(tmp_path):
     assert one.behind("ledgers.output.unwritten") == sorted(far)
 
 
+def test_a_row_may_name_several_people(tmp_path):
+    office = empty()
+    both = [office.event(at(WORKING[3]), actor, "welfare", "export", resource_count=7) for actor in WELFARE[:2]]
+    third = office.event(at(WORKING[3]), WELFARE[2], "welfare", "export", resource_count=7)
+    row(office, "output", WORKING[3], f"{WELFARE[0]}、{WELFARE[1]}")
+    one = written(office, tmp_path)
+
+    assert [(r["Events"], r["Result"]) for r in one.rows("ledgers.output.ledger")] == [(2, "same person and day")]
+    assert one.behind("ledgers.output.ledger") == sorted(both)
+    assert one.behind("ledgers.output.unwritten") == [third]
+
+
 def test_a_row_that_names_a_medium_ties_to_that_medium_only_by_its_number_or_its_serial(tmp_path):
     office = empty()
     copy = {"source_id": "disaster-media", "class": "export"}

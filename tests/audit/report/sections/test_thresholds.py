@@ -46,6 +46,21 @@ def test_numbers_stand_beside_what_is_declared_and_those_of_the_first_of_april(t
     assert vendors["End of period"] == len(VENDORS)
 
 
+def test_programs_are_no_handlers_and_who_has_left_or_is_unknown_is_no_user(tmp_path):
+    office = good()
+    right = {"system": "disaster", "function": "*", "granted_by": "", "valid_from": "R6.4.1"}
+    office.registers["permissions"] += [{**right, "actor_id": "svc-1"}, {**right, "actor_id": "nobody-knows"}]
+    office.registers["permissions"].append({**right, "actor_id": "later", "valid_from": "2026-04-02"})
+    office.registers["permissions"].append({**right, "actor_id": "before", "valid_to": "2026-03-01"})
+    office.registers["staff"].append({"actor_id": "svc-1", "type": "service", "valid_from": "2020-04-01"})
+    next(row for row in office.registers["staff"] if row["actor_id"] == DISASTER[0])["end"] = "2026-03-15"
+    one = written(office, tmp_path, "en")
+
+    told = numbers(one, "sakai-48")
+    assert told["Handlers (all who have a right)"]["End of period"] == len(DISASTER) + len(VENDORS) + 1
+    assert told["Users (staff who have a right)"]["End of period"] == len(DISASTER) - 1
+
+
 def test_who_is_in_the_log_is_counted_and_few_people_are_not_shown(tmp_path):
     office = good()
     one = written(office, tmp_path)
