@@ -73,6 +73,10 @@ class Metrics(Vocabulary):
         self.events = self._counter("events_total", "Events that were new, heartbeats included.")
         self.repeated = self._counter("repeated_events_total", "Events that came again and count once.")
         self.late = self._counter("late_events_total", "Events behind the watermark, which amend what was closed.")
+        self.late_candidates = self._counter(
+            "late_candidates_total",
+            "Events for a correlation of stage two that came behind its watermark, as nobody waited for their partition.",
+        )
         self.capped = self._counter(
             "capped_total", "Closed or forgotten before its time, because there was too much of it.", memory="memory"
         )

@@ -65,6 +65,9 @@ class Core:
             for kind, waiting in (("candidate", state.candidates), ("note", state.notes))
         )
         groups = state.groups
+        late = sum(int((one["time.occurred"] <= groups.watermark).sum()) for kind, one in rows if kind == "candidate")
+        if late:
+            effects.counts["late_candidates"] += late
         for _, upto, plan in plans.stretches(groups.watermark, max(watermark, groups.watermark)):
             due = pl.col("time.occurred") <= upto
             told = pl.coalesce("last", "first") <= upto

@@ -9,8 +9,10 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detector import correlate
 from detector.baseline import Baseline
-from detector.stream import amend
+from detector.stream import amend, two
+from detector.stream.plan import Plans
 from tests.detector.month import office
 from tests.detector.offices import at, events
 from tests.detector.rows import book, rule
@@ -134,3 +136,17 @@ def test_with_late_events_the_same_is_found_as_in_files(rows: list[tuple[int, st
 def concerned(found: dict[str, Finding], kind: str) -> list[list[str]]:
     """The events of each finding of a kind. A session that began with a late event has another name."""
     return sorted(related(one) for one in found.values() if one["unmapped"]["kind"] == kind)
+
+
+def test_what_a_partition_brings_that_nobody_waited_for_is_counted_where_it_is_late():
+    core = two.Core(Plans("live"))
+    row = {"rule": "many", "group": "PC-1", "time.occurred": START, "event.id": "1" * 16, "base": "many"}
+    rows = pl.DataFrame([row, row | {"time.occurred": START + MINUTE, "event.id": "2" * 16}]).match_to_schema(
+        pl.Schema(correlate.CANDIDATES), missing_columns="insert"
+    )
+    state, effects = core.advance(core.begin(), [("candidate", rows)], START, START, VERSIONS.loaded)
+    assert effects.counts["late_candidates"] == 0  # one is due, one waits
+
+    _, effects = core.advance(state, [("candidate", rows)], START, START, VERSIONS.loaded)
+
+    assert effects.counts["late_candidates"] == 1
