@@ -26,5 +26,7 @@ def days(begin: int, end: int, words: Words) -> str:
     first, last = words.local(begin).date(), words.local(end - 1).date()
     if first == last:
         return day(first, words)
-    until = day(last, words) if last.year != first.year or words.language == "en" else words.day(last, year=False)
+    # An era may begin within a year, and a year within an era.
+    same_year = words.language == "ja" and words.era(first) == words.era(last)
+    until = words.day(last, year=False) if same_year else day(last, words)
     return f"{day(first, words)}{words['dash']}{until}"

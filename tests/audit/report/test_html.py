@@ -70,6 +70,8 @@ def printed(page: Page, folder: Path) -> list[str]:
     """The texts of its pages on paper."""
     path = folder / "page.pdf"
     page.pdf(path=path, prefer_css_page_size=True)
+    facts = subprocess.run(["pdfinfo", path], capture_output=True, check=True).stdout.decode()
+    assert re.search(r"Page size:.*\(A4\)", facts)
     done = subprocess.run(["pdftotext", "-layout", path, "-"], capture_output=True, check=True)
     return done.stdout.decode().split("\f")[:-1]
 
