@@ -21,6 +21,12 @@ from registers.site import Site
 # Ways that count as a dedicated line; the same words as in the controls of imports.
 DEDICATED: Final = ("dedicated", "dedicated line", "dedicated-line", "lgwan", "専用回線", "専用線")
 
+# Kinds of promises that a comparison is about, where they are not of its name.
+_SPOKEN_OF: Final = {
+    "contractors": {"contractors", "subcontractors"},
+    "prohibited": {"provisions", "inquiries", "prohibited"},
+}
+
 _ACTIONS: Final = {"provide": "provisions", "send": "provisions", "inquire": "inquiries"}
 
 
@@ -54,7 +60,7 @@ class Compared:
 
     Attributes:
         differences: In the order of kinds, then by system and what was found.
-        lacking: Comparisons that could not be made: kind, and the register, column or key that is missing.
+        lacking: Promised comparisons that could not be made: kind, and the register, column or key that is missing.
         events: The events behind all of them, with `event.id`.
     """
 
@@ -90,7 +96,8 @@ def compared(scope: Scope, promised: Collection[str], counts: Iterable[Count] = 
 
     Args:
         scope: The assessment's systems and their events.
-        promised: Kinds that a promise of the assessment speaks of; a way of import is compared only if one does.
+        promised: Kinds that a promise of the assessment speaks of; a way of import is compared, and what is missing for a comparison told,
+            only if one does.
         counts: Numbers of people against declared bands.
     """
     site = scope.tables.site
@@ -104,7 +111,8 @@ def compared(scope: Scope, promised: Collection[str], counts: Iterable[Count] = 
         if kind == "channels" and kind not in promised:
             continue
         missing = [need for need in needs if _missing(need, case)]
-        lacking += [(kind, _whole(need, site)) for need in missing]
+        if _SPOKEN_OF.get(kind, {kind}) & set(promised):
+            lacking += [(kind, _whole(need, site)) for need in missing]
         if not any(_nowhere(need, case) for need in missing):
             some, behind = compare(case)
             found += some

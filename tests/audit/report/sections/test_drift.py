@@ -183,6 +183,8 @@ def test_what_cannot_be_compared_is_said(take, told, tmp_path):
 
     lacking = [notice.text for notice in one.notices if notice.tone is Tone.LACKING]
     assert any(told in text and text.startswith("Sakai") for text in lacking), lacking
+    # The other assessment promises nothing of imports and media, so nothing is missing for it there.
+    assert not any(text.startswith("Kanagawa") for text in lacking if take in ("import_from", "prohibited", "devices"))
 
 
 def test_a_month_without_events_shows_nothing_and_says_that_it_is_not_known(tmp_path):
