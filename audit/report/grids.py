@@ -11,7 +11,8 @@ from audit.report.widths import PAGE, Fit, fit, pieces
 from audit.report.writing import shown
 
 _RIGHT: Final = frozenset({"integer", "decimal", "share", "duration"})
-_LONG: Final = 36  # lines of a row that may break over pages, and of a table that may not
+_LONG: Final = 36  # lines of a row; more may break over pages
+_WHOLE: Final = 16  # lines of a table; more may break between its rows
 _GUTTER: Final = 14.0  # pt between parts of a table that stand side by side
 _SIDE_ROWS: Final = 46  # rows one below the other that surely fit on a page
 _SMALL: Final = 7.0  # pt of letters where that lets twice as many rows stand on a page
@@ -51,7 +52,7 @@ def grid(table: Table, rows: Sequence[Sequence[Cell]], report: Report, font: Fon
         "widths": list(fitted.widths),
         "size": fitted.size,
         "padding": fitted.padding,
-        "whole": sum(lines) <= (_SIDE_ROWS * side if side > 1 else _LONG),
+        "whole": sum(lines) <= (_SIDE_ROWS * side if side > 1 else _WHOLE),
         "groups": _groups(made, side),
     }
 
