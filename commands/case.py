@@ -17,7 +17,7 @@ import polars as pl
 from rich.table import Table
 from rich.text import Text
 
-from audit import cases, config, findings, outbox
+from audit import cases, config, findings, outbox, runs
 from audit.cases import Action, Code, Entry
 from audit.config import Config
 from audit.database import engine
@@ -112,7 +112,19 @@ def list_(options: argparse.Namespace) -> int:
         terminal(WIDE).print(_table(rows, office, options.lang))
     late = sum(one.late is not None for one in rows)
     say(f"{len(rows)} cases" + (f", {late} late" if late else ""))
+    for since in _overdue(office):
+        say(f"an analysis was due on {office.day(since)} and was not made: sekimori analyze --audit {options.config}")
     return 0
+
+
+def _overdue(office: Office) -> list[int]:
+    """Since when an analysis is overdue (UTC milliseconds), if the ledger of runs knows of any at all."""
+    made = runs.fold(office.store.runs(), office.now)
+    if not any(one.kind == runs.ANALYSIS for one in made):
+        return []
+    every_ms = office.config.report.analyse_every_days * cases.DAY_MS
+    late = runs.missed(made, runs.ANALYSIS, made[0].began, office.now, office.now, every_ms)
+    return [since for since, until in late if until == office.now]
 
 
 def _table(rows: Sequence[Row], office: Office, language: str) -> Table:
