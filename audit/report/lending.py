@@ -109,10 +109,13 @@ def shared(tables: Tables, begin: int, end: int) -> pl.DataFrame:
 def _overlaps(tables: Tables) -> pl.DataFrame:
     """Per account the sessions that overlap one before on another device, as the control of shared ids counts them."""
     machines = tables.frames["people"].filter(pl.col("type").is_in(MACHINES)).select("account").collect()["account"]
+    by, device = ["actor.id", "system.id"], pl.col("src.device")
     own = tables.frames["sessions"].filter(
-        pl.col("actor.id").is_not_null(), pl.col("src.device").is_not_null(), ~pl.col("actor.id").is_in(machines.implode())
-    ).select("actor.id", "system.id", "src.device", "first", "last", "session").collect()  # fmt: skip
-    by = ["actor.id", "system.id"]
+        pl.col("actor.id").is_not_null(), device.is_not_null(), ~pl.col("actor.id").is_in(machines.implode())
+    ).select("actor.id", "system.id", "src.device", "first", "last", "session")  # fmt: skip
+    # Most ids are used on one device, and a month of sessions is large.
+    moved = own.group_by(by).agg((device.min() != device.max()).alias("moved")).filter("moved")
+    own = own.join(moved, on=by, how="semi", nulls_equal=True).collect(engine="streaming")
     ordered = own.sort(*by, "first", "session", nulls_last=False)
     before = ordered.with_columns(pl.col("last", "src.device").shift().over(by).name.prefix("before_"))
     over = (pl.col("before_last") > pl.col("first")) & (pl.col("before_src.device") != pl.col("src.device"))
@@ -152,8 +155,8 @@ def orders(tables: Tables, begin: int, end: int) -> Orders:
     own = (
         tables.frames["sessions"]
         .select(columns)
-        .filter(pl.col("actor.id").is_not_null())
-        .collect()
+        .filter(pl.col("actor.id").is_in(_vendors(site).implode()))
+        .collect(engine="streaming")
         .sort("first", "session")
     )
     known = behind(own.with_columns(pl.col("first").alias("at")), site).drop("at")
@@ -179,3 +182,12 @@ def orders(tables: Tables, begin: int, end: int) -> Orders:
     chosen = ["session", "actor.id", "person.id", "person.company", "system.id", "first", "last", "events", "why"]
     inside_one = covered.select("actor.id", "system.id", "first", "last").unique(maintain_order=True)
     return Orders(listed.sort("from", "order", nulls_last=False), strays.select(chosen), inside_one, theirs.height)
+
+
+def _vendors(site: Site) -> pl.Series:
+    """Every id that may be a contractor's: their own, accounts of theirs, and accounts that the register names for those."""
+    accounts = site.tables["accounts"]
+    ids = site.tables["staff"].filter(pl.col("type") == "vendor")["actor_id"]
+    for _ in range(2):
+        ids = pl.concat([ids, accounts.filter(pl.col("actor_id").is_in(ids.implode()))["account"]])
+    return ids.drop_nulls().unique().sort()

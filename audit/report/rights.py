@@ -124,7 +124,8 @@ def beyond(used: pl.LazyFrame, site: Site, systems: Sequence[str]) -> pl.DataFra
         ~pl.col("event.action").is_in(_SESSION).fill_null(False),
     ).collect()  # fmt: skip
     rights = site.tables["permissions"].select("actor_id", "system", "function", "valid_from", "valid_to")
-    pairs = rows.join(rights, left_on=["person.id", "system.id"], right_on=["actor_id", "system"], how="left")
+    asked = rows.select("usage_id", "person.id", "system.id", "op.code", "first", "last")
+    pairs = asked.join(rights, left_on=["person.id", "system.id"], right_on=["actor_id", "system"], how="left")
     fits = (pl.col("function") == ALL) | (pl.col("function") == pl.col("op.code")) | pl.col("op.code").is_null()
     begun = pl.col("valid_from").is_null() | (pl.col("valid_from") <= pl.col("first"))
     going = pl.col("valid_to").is_null() | (pl.col("valid_to") >= pl.col("last"))

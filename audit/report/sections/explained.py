@@ -114,7 +114,7 @@ def _shares(sources: Sources, draft: Draft, words: Words) -> list[Block]:
     undecided = events.filter(ACCESS & pl.col("explained").is_null())
     n = int(undecided.select(pl.len()).collect(engine="streaming").item())
     draft.events("explained.undecided", undecided)
-    cells = _cells(sources)
+    cells = counted(sources)
     lines, hidden = _lines(cells, sources, words)
     out: list[Block] = []
     if n and not cells:
@@ -165,11 +165,11 @@ def _figures(
     yield Figure("explained.undecided", words["n_undecided"], undecided, unit=items, note=note, tone=tone)
 
 
-def _cells(sources: Sources) -> dict[str | None, list[Cell]]:
+def counted(sources: Sources) -> dict[str | None, list[Cell]]:
     """Counts by system and department of the time, systems in order, departments by falling number of accesses."""
     who = ["actor.id", "system.id", "date"]
     frames = sources.month.frames
-    counted = (
+    sums = (
         frames["events"]
         .filter(pl.col("explained").is_not_null())
         .group_by(who)
@@ -179,7 +179,7 @@ def _cells(sources: Sources) -> dict[str | None, list[Cell]]:
     persons = frames["usage"].select(*who, "person.id", "person.type", "person.dept").unique(who).collect()
     program = pl.col("person.type").is_in(_PROGRAMS).fill_null(False)
     summed = (
-        counted.join(persons, on=who, how="left", nulls_equal=True)
+        sums.join(persons, on=who, how="left", nulls_equal=True)
         .with_columns(pl.when(program).then(pl.lit(_AUTOMATIC)).otherwise("person.dept").alias("dept"))
         .group_by("system.id", "dept")
         .agg(pl.col("person.id").filter(~program).drop_nulls().unique(), pl.col(KINDS).sum())
