@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from collector.encoding import SAMPLE_LINES, decode, guess, reconsider, split
+from collector.encoding import SAMPLE_LINES, decode, decode_lines, guess, reconsider
 from collector.records import join_lines
 from collector.sources import Source
 from registers.mask import mask_text
@@ -233,15 +233,19 @@ class Cutter:
 
     def _lines(self, data: bytes, last: bool) -> tuple[pl.DataFrame, int]:
         """Whole lines of a chunk, and how many of its bytes they take."""
-        self._remember_first(data.partition(b"\n")[0])
+        raws = data.split(b"\n")
+        if raws[-1] == b"":
+            raws.pop()
+        self._remember_first(raws[0])
         if self._sample is not None and not data.isascii():
             fresh = data[max(0, self._sampled - self._offset) :]  # lines that were held come a second time
             self._sampled = self._offset + len(data)
             self._take_encoding(self._sample, [raw for raw in fresh.split(b"\n") if not raw.isascii()][:SAMPLE_LINES])
-        bare, text = split(data, self._encoding)
+        bare = pl.Series("raw", raws, dtype=pl.Binary)
+        text, _ = decode_lines(data, bare, self._encoding)
         ends = np.cumsum(bare.bin.size().to_numpy().astype(np.int64) + 1)
         starts = pl.Series("offset", self._offset + np.concatenate(([0], ends[:-1])))
-        lines = pl.DataFrame([bare.alias("raw"), text.alias("line"), starts])
+        lines = pl.DataFrame([bare, text.alias("line"), starts])
         used = len(data)
         lines, held = join_lines(lines, self._source, self._limits.record_lines, last)
         used = held - self._offset if held is not None else used

@@ -12,36 +12,6 @@ SAMPLE_LINES: Final = 2_000
 _ASCII: Final = ""  # not decided yet: nothing but ASCII so far
 
 
-def split(data: bytes, encoding: str) -> tuple[pl.Series, pl.Series]:
-    """The lines of a chunk.
-
-    Args:
-        data: Bytes, at least one; the last line may lack its newline.
-        encoding: As in `decode_lines`.
-
-    Returns:
-        The lines without newline, as they are (Binary) and as text (String), null where a line is not of the encoding.
-    """
-    if encoding == "utf-8" or data.isascii():
-        try:
-            text = _split_text(data)
-            return text.cast(pl.Binary), text
-        except pl.exceptions.PolarsError:  # a byte that is no UTF-8
-            pass
-    raws = pl.Series(data.removesuffix(b"\n").split(b"\n"), dtype=pl.Binary)
-    return raws, decode_lines(data, raws, encoding)[0]
-
-
-def _split_text(data: bytes) -> pl.Series:
-    """The lines of UTF-8."""
-    # `read_lines` takes a fifth of the time, but it takes a CR off a line's end, and unpacks what begins like gzip, zstd or
-    # zlib (an x).
-    if b"\r" in data or data.startswith(b"x") or not data[:4].isascii():
-        whole = pl.Series([data.removesuffix(b"\n")], dtype=pl.Binary).cast(pl.String)
-        return whole.str.split("\n").explode(keep_nulls=False, empty_as_null=False)
-    return pl.read_lines(data).to_series().rechunk()
-
-
 def decode_lines(data: bytes, raws: pl.Series, encoding: str) -> tuple[pl.Series, str]:
     """Decode the lines of a chunk.
 
@@ -64,9 +34,9 @@ def decode_lines(data: bytes, raws: pl.Series, encoding: str) -> tuple[pl.Series
             pass
     try:
         # By way of UTF-8, which Polars takes as it is: a list of as many strings would cost half as much again.
-        lines = _split_text(text.decode(data, encoding)[0].encode())
-        if len(lines) == len(raws):
-            return lines, encoding
+        lines = text.decode(data, encoding)[0].encode().split(b"\n")
+        if len(lines) == len(raws) + data.endswith(b"\n"):
+            return pl.Series(lines[: len(raws)], dtype=pl.Binary).cast(pl.String), encoding
     except UnicodeDecodeError:
         pass
     return pl.Series([decode(raw, encoding) for raw in raws.to_list()], dtype=pl.String), encoding
