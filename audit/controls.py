@@ -7,8 +7,8 @@ checked) whatever else is missing: a known breach is never hidden by a gap.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -125,7 +125,7 @@ class Scope:
         systems = tables.site.config.systems
         mine = sorted(name for name, system in systems.items() if system.pia == pia)
         sources = sorted({source for name in mine for source in systems[name].sources or ()})
-        frames = _limited(tables, pia, mine, sources)
+        frames = _limited(tables, [pia], mine, sources)
         frames["scope"] = pl.LazyFrame({"system": mine}, schema={"system": pl.String})
         lines = tables.frames["coverage"].group_by("source.id").agg(pl.col("lines").sum()).collect()
         spoken = dict.fromkeys(sources, 0) | {source: n for source, n in lines.iter_rows() if source in sources}
@@ -141,22 +141,42 @@ class Scope:
         return result.collect(engine="streaming")
 
 
-def _limited(tables: Tables, pia: str, systems: list[str], sources: list[str]) -> dict[str, pl.LazyFrame]:
+def limited(tables: Tables, pias: Collection[str]) -> Tables:
+    """Tables as far as they concern the systems that name one of some assessments."""
+    systems = tables.site.config.systems
+    mine = sorted(name for name, system in systems.items() if system.pia in pias)
+    sources = sorted({source for name in mine for source in systems[name].sources or ()})
+    frames = _limited(tables, pias, mine, sources)
+    uids = frames["findings"].select("uid").collect()["uid"]
+    found = replace(tables.findings, table=tables.findings.table.filter(pl.col("uid").is_in(uids.implode())))
+    return replace(tables, frames=frames, findings=found)
+
+
+def own(tables: Tables, pias: Collection[str]) -> pl.Expr:
+    """Which events concern the systems that name one of some assessments.
+
+    A server's log that such a system declares belongs to it, whatever it calls itself, unless it is another's for sure.
+    """
+    systems = tables.site.config.systems
+    mine = sorted(name for name, system in systems.items() if system.pia in pias)
+    sources = sorted({source for name in mine for source in systems[name].sources or ()})
+    foreign = sorted(name for name, system in systems.items() if system.pia is not None and system.pia not in pias)
+    system, source = pl.col("system.id"), pl.col("source.id")
+    declared = source.is_in(sources) & ~system.is_in(foreign).fill_null(False)
+    return system.is_in(mine).fill_null(False) | declared.fill_null(False)
+
+
+def _limited(tables: Tables, pias: Collection[str], systems: list[str], sources: list[str]) -> dict[str, pl.LazyFrame]:
     """Tables cut down to some systems; registers stay whole, because people belong to no system."""
     frames = dict(tables.frames)
-    foreign = sorted(
-        name for name, system in tables.site.config.systems.items() if system.pia is not None and system.pia != pia
-    )
     system, source = pl.col("system.id"), pl.col("source.id")
-    # A server's log that the system declares belongs to it, whatever it calls itself, unless it is another's for sure.
-    declared = source.is_in(sources) & ~system.is_in(foreign).fill_null(False)
-    own = system.is_in(systems).fill_null(False) | declared.fill_null(False)
     for name in ("events", "usage"):
-        frames[name] = frames[name].filter(own)
+        frames[name] = frames[name].filter(own(tables, pias))
     accounts = frames["usage"].select(pl.col("actor.id").alias("account")).unique()
     frames["people"] = frames["people"].join(accounts, on="account", how="semi")
     frames["sessions"] = frames["sessions"].filter(system.is_in(systems))
-    touching = pl.col("controls").list.eval(pl.element().str.starts_with(f"{pia}/")).list.any()
+    named = pl.element().str.split("/").list.first().is_in(sorted(pias))
+    touching = pl.col("controls").list.eval(named).list.any()
     frames["findings"] = frames["findings"].filter(
         pl.col("system").is_in(systems).fill_null(False) | touching.fill_null(False)
     )

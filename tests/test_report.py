@@ -163,6 +163,12 @@ def test_a_report_that_cannot_be_written_leaves_the_one_before(folder: Path, rep
 
 def test_one_assessment_only(folder: Path, report: Typed):
     report(*MONTH, *MADE, "--pia", "sakai-48", *HTML, status=1)
-    text = (folder / "reports/2026-03_sakai-48/report.json").read_text(encoding="utf-8")
+    made = folder / "reports/2026-03_sakai-48"
+    text = (made / "report.json").read_text(encoding="utf-8")
     assert '"sakai-48/P1"' in text
     assert '"kanagawa-9/P1"' not in text
+    rows = pl.read_parquet(next(folder.rglob("events")) / "*.parquet").rows(named=True)
+    welfare = [row for row in rows if row["system.id"] == "welfare"]
+    beats = [row for row in rows if row["event.class"] == "heartbeat"]
+    assert len(welfare) > 0
+    assert figures(files.read(made))["certificate.received"].value == len(rows) - len(welfare) - len(beats)

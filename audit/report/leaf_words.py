@@ -8,6 +8,8 @@ from audit.report.model import Tone
 
 PAIRS: Final[dict[str, tuple[str, str]]] = {
     "summary": ("概要", "Summary"),
+    "open": ("「", "“"),
+    "close": ("」", "”"),
     "comma": ("、", ", "),
     "colon": ("：", ": "),
     "contents": ("目次", "Contents"),

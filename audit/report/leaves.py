@@ -38,8 +38,8 @@ from audit.report.writing import UNKNOWN, figure, shown
 from audit.wording import Words
 
 _MARK: Final = 64  # signs of the draft's reason on every page; the first page has all of them
-_LONG: Final = 900  # signs of what may break over pages; a line end counts as a line
-_LINE: Final = 40  # signs
+_LONG: Final = 2_700  # bytes, of which a Latin letter has one and a Japanese one three, of what may break over pages
+_LINE: Final = 120  # bytes that a line end counts
 _PIXEL: Final = 0.75  # pt in a unit of a chart, so that its letters are as large as those of tables
 _TALLEST: Final = 600.0  # pt of a chart
 _NUMBERS: Final = 15  # rows of a chart's table that stand under it
@@ -312,7 +312,7 @@ def _together(blocks: list[Leaf]) -> list[Leaf]:
 
 
 def _long(*texts: str) -> bool:
-    return sum(len(text) + _LINE * text.count("\n") for text in texts) > _LONG
+    return sum(len(text.encode()) + _LINE * text.count("\n") for text in texts) > _LONG
 
 
 def _cut(text: str) -> str:

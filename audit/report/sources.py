@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from audit import catalogue as catalogues
-from audit import findings, tables
+from audit import controls, findings, tables
 from audit import runs as ledger
 from audit.cases import DAY_MS, Deadlines
 from audit.catalogue import Catalogue
@@ -138,15 +138,22 @@ def gather(
     limits = limits or Deadlines()
     found = findings.read(results)
     earlier = findings.Findings(found.table.filter(pl.col("time") < period.end), found.bad_lines, results)
+    month = tables.read(results, site, (period.begin, period.end), found)
+    history = tables.history(results, site, end=period.end)
+    rows = Desk(site, earlier, store, limits).rows(as_of)
+    if only:
+        history = history.filter(controls.own(month, only))
+        month = controls.limited(month, only)
+        rows = _about(rows, month, period, only)
     return Sources(
         words=Words(language, site.config.time_zone),
         site=site,
         catalogue=_chosen(catalogue or catalogues.load(), only),
         period=period,
         as_of=as_of,
-        month=tables.read(results, site, (period.begin, period.end), found),
-        history=tables.history(results, site, end=period.end),
-        rows=tuple(Desk(site, earlier, store, limits).rows(as_of)),
+        month=month,
+        history=history,
+        rows=tuple(rows),
         limits=limits,
         exemptions=() if store is None else tuple(one for one in store.exemptions() if one.at <= as_of),
         runs=() if store is None else tuple(ledger.fold(store.runs(), as_of)),
@@ -162,3 +169,15 @@ def _chosen(catalogue: Catalogue, only: Collection[str]) -> Catalogue:
     if not only:
         return catalogue
     return replace(catalogue, assessments={pia: one for pia, one in catalogue.assessments.items() if pia in only})
+
+
+def _about(rows: list[Row], month: Tables, period: Period, only: Collection[str]) -> list[Row]:
+    """Rows that concern some assessments: in the period as its tables say, before it by the promises they touch."""
+    there = set(month.findings.table["uid"])
+
+    def concerns(row: Row) -> bool:
+        if row.found["time"] >= period.begin:
+            return row.found["uid"] in there
+        return any(control.partition("/")[0] in only for control in row.found["controls"])
+
+    return [row for row in rows if concerns(row)]
