@@ -110,12 +110,12 @@ def _overlaps(tables: Tables) -> pl.DataFrame:
     """Per account the sessions that overlap one before on another device, as the control of shared ids counts them."""
     machines = tables.frames["people"].filter(pl.col("type").is_in(MACHINES)).select("account").collect()["account"]
     by, device = ["actor.id", "system.id"], pl.col("src.device")
-    own = tables.frames["sessions"].filter(
+    every = tables.frames["sessions"].filter(
         pl.col("actor.id").is_not_null(), device.is_not_null(), ~pl.col("actor.id").is_in(machines.implode())
     ).select("actor.id", "system.id", "src.device", "first", "last", "session")  # fmt: skip
     # Most ids are used on one device, and a month of sessions is large.
-    moved = own.group_by(by).agg((device.min() != device.max()).alias("moved")).filter("moved")
-    own = own.join(moved, on=by, how="semi", nulls_equal=True).collect(engine="streaming")
+    moved = every.group_by(by).agg((device.min() != device.max()).alias("moved")).filter("moved")
+    own = every.join(moved, on=by, how="semi", nulls_equal=True).collect(engine="streaming")
     ordered = own.sort(*by, "first", "session", nulls_last=False)
     before = ordered.with_columns(pl.col("last", "src.device").shift().over(by).name.prefix("before_"))
     over = (pl.col("before_last") > pl.col("first")) & (pl.col("before_src.device") != pl.col("src.device"))
