@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -93,7 +94,12 @@ def _variants(face: TTFont) -> frozenset[str]:
     )
 
 
-def visible(text: str, font: Font, replaced: Counter[str]) -> str:
+def code(sign: str) -> str:
+    """A character by its number."""
+    return f"<U+{ord(sign):04X}>"
+
+
+def visible(text: str, font: Font, replaced: Counter[str], form: Callable[[str], str] = code) -> str:
     """A text that paper can show: what has no glyph is written as `<U+0007>`, in the same form as on the screen.
 
     Line ends stay, a tabulator becomes a blank, and a variation selector stays where the font has a glyph for it and the character
@@ -103,6 +109,7 @@ def visible(text: str, font: Font, replaced: Counter[str]) -> str:
         text: Any.
         font: To draw it.
         replaced: Counts what was written so, by character.
+        form: How a character is written that cannot be shown.
     """
     if font.widths.keys() >= set(text) - {"\n"}:
         return text
@@ -113,10 +120,5 @@ def visible(text: str, font: Font, replaced: Counter[str]) -> str:
             out.append(sign)
         else:
             replaced[sign] += 1
-            out.append(code(sign))
+            out.append(form(sign))
     return "".join(out)
-
-
-def code(sign: str) -> str:
-    """A character by its number."""
-    return f"<U+{ord(sign):04X}>"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import asdict, replace
-from html import unescape
+from html import escape, unescape
 from typing import Any, Final
 
 from pydantic import TypeAdapter
@@ -34,7 +34,7 @@ from audit.report.model import (
     Table,
 )
 from audit.report.widths import PAGE, pieces
-from audit.report.writing import UNKNOWN, figure, shown
+from audit.report.writing import NOTHING, UNKNOWN, figure, shown
 from audit.wording import Words
 
 _MARK: Final = 64  # signs of the draft's reason on every page; the first page has all of them
@@ -61,7 +61,7 @@ def leaves(report: Report, font: Font, replaced: Counter[str]) -> Leaf:
         font: Measures texts, and knows which characters it has.
         replaced: Counts characters that are shown by their number.
     """
-    # Before anything is measured, for a number is wider than what it stands for; and again for what charts hid from it.
+    # Before anything is measured, for a number is wider than what it stands for; and again for what faces add.
     shown_report = _REPORT.validate_python(_visible(_REPORT.dump_python(report), font, replaced))
     whole: Leaf = _visible(_Writer(shown_report, font).whole(), font, replaced)
     if replaced:
@@ -77,8 +77,16 @@ def _visible(value: Any, font: Font, replaced: Counter[str]) -> Any:
     if isinstance(value, list | tuple):
         return [_visible(part, font, replaced) for part in value]
     if isinstance(value, dict):
-        return {name: _visible(part, font, replaced) for name, part in value.items()}
+        return {
+            name: _drawn(part, font, replaced) if name == "svg" else _visible(part, font, replaced)
+            for name, part in value.items()
+        }
     return value
+
+
+def _drawn(svg: str, font: Font, replaced: Counter[str]) -> str:
+    """A chart with its texts as paper can show them; in markup the number of a character needs its brackets escaped."""
+    return visible(_REFERENCE.sub(_character, svg), font, replaced, lambda sign: escape(code(sign)))
 
 
 class _Writer:
@@ -126,7 +134,7 @@ class _Writer:
         """The lines to sign on, for the first page."""
         blocks = (block for section in self._report.sections for block in section.blocks)
         found = next((block for block in blocks if isinstance(block, Signatures)), None)
-        return None if found is None else [self._signature(line) for line in found.lines]
+        return [self._signature(line) for line in found.lines] if found and found.lines else None
 
     def _block(self, block: Block) -> Leaf:
         match block:
@@ -234,8 +242,8 @@ class _Writer:
         return {
             "block": "chart",
             "title": chart.title,
-            "alt": chart.alt,
-            "svg": _REFERENCE.sub(_character, chart.svg),
+            "alt": chart.alt.strip() or chart.title.strip() or NOTHING,  # none at all would be no tagged picture
+            "svg": chart.svg,
             "width": round(width * scale, 2),
             "data": data if data["grid"] else None,
             "more": data["more"] if not data["grid"] else None,

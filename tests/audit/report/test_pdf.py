@@ -352,6 +352,31 @@ def test_without_the_font_the_package_to_install_is_named(tmp_path: Path):
         glyphs.found(system=False, folders=(tmp_path,))
 
 
+def test_what_a_chart_cannot_show_is_told_and_does_not_break_it(font: glyphs.Font, paper: Callable[[Report], Paper]):
+    words = "&#x202e;葛󠄀👩&lt;&#60;&#38;"
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 90000"><text y="900">{words}</text></svg>'
+    chart = Chart("one.c", "図", "", svg, Table("one.d", "", (Column("a"),), (), "-"))
+    assert pdf.printed(_with(chart), font).replaced == {"\u202e": 1, "👩": 1}
+    assert "<U+202E>葛󠄀<U+1F469><<&" in paper(_with(chart)).text
+
+
+def test_empty_texts_are_no_fault(paper: Callable[[Report], Paper]):
+    blocks = (
+        *(
+            Paragraph(""),
+            Notice("", Tone.PLAIN),
+            Items(("",)),
+            Items(()),
+            Figures(()),
+            Figures((Figure("a.b", "", ""),)),
+        ),
+        *(Table("one.t", "", (Column(""),), (("",),), ""), Promises("one.p", "", ()), Signatures("", ())),
+        Cards("one.k", "", (Card("", "", "", Tone.PLAIN, (), ()),), ""),
+    )
+    made = paper(replace(_with(*blocks), title="", site="", period="", version="", summary=("",), draft=""))
+    assert broken(made.path, "PDF/UA-1") == []
+
+
 def test_a_chart_that_is_none_is_told(font: glyphs.Font):
     bad = Chart("one.c", "図", "図", "<svg", Table("one.d", "", (Column("a"),), (), "-"))
     with pytest.raises(PdfError, match="the PDF cannot be made"):
