@@ -11,9 +11,12 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 
 from contract.sealed import Predecessor
+from detector.grouped import ranked
+from detector.marks import index
 
 TICK_MS: Final = 60_000
 # Heartbeats of one round, one per partition, are sealed in the same moment.
@@ -66,13 +69,8 @@ def summary(rows: pl.DataFrame, expected: Sequence[str] = ()) -> pl.DataFrame:
     beats = numbered.filter(beat & ~again)
     first = rows.select(pl.col("time.occurred").min()).item()
     declared = [(EXPECTED, source, first // TICK_MS, first, first) for source in sorted(set(expected))]
+    numbers = numbered.filter((beat & ~again).fill_null(False).not_())
     parts = [
-        runs(
-            numbered.filter((beat & ~again).fill_null(False).not_()).select(
-                pl.lit(NUMBERS).alias("kind"), *_numbered(rows)
-            ),
-            "tick",
-        ),
         _beats(beats),
         runs(_doubts(beats), "tick"),
         _lines(rows.filter(~again & beat.fill_null(False).not_() & pl.col("source.id").is_not_null())),
@@ -80,9 +78,12 @@ def summary(rows: pl.DataFrame, expected: Sequence[str] = ()) -> pl.DataFrame:
             declared, schema={name: SUMMARY[name] for name in ("kind", "who", "tick", "first", "last")}, orient="row"
         ),
     ]
-    return pl.concat([pl.DataFrame(schema=SUMMARY), *parts], how="diagonal").sort(
+    others = pl.concat([pl.DataFrame(schema=SUMMARY), *parts], how="diagonal").sort(
         "kind", "who", "boot", "tick", "slot", "lo", "first", "first_id"
     )
+    # The many are sorted already, and their kind is the last one.
+    many = runs(numbers.select(pl.lit(NUMBERS).alias("kind"), *_numbered(rows)), "tick")
+    return pl.concat([others, many], how="diagonal")
 
 
 def _numbered(rows: pl.DataFrame) -> list[pl.Expr]:
@@ -174,6 +175,8 @@ def runs(ranges: pl.DataFrame, *within: str) -> pl.DataFrame:
         earlier and last there at the later of its moments, whatever the order.
     """
     keys = [*_BOOT, *within]
+    if (single := _runs_of_single(ranges, keys)) is not None:
+        return single
     hi = pl.col("hi")
     return (
         ranges.sort(*keys, "lo", "first", "first_id", "hi", "last", "last_id")
@@ -187,3 +190,22 @@ def runs(ranges: pl.DataFrame, *within: str) -> pl.DataFrame:
         )
         .drop("_run")
     )
+
+
+def _runs_of_single(ranges: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame | None:
+    """`runs` of ranges that are one number each, every number once, as events have them; None of others."""
+    if ranges.is_empty() or not (ranges["lo"] == ranges["hi"]).all():
+        return None
+    texts = [ranked(name, ranges[name].unique().sort()) for name in _BOOT]
+    sorted_by = ranges.select(*texts, *keys[len(_BOOT) :], "lo").get_columns()
+    columns = [column.to_numpy() for column in sorted_by]
+    order = np.lexsort(columns[::-1])
+    *others, lo = (column[order] for column in columns)
+    step = lo[1:] - lo[:-1]
+    changes = np.any([other[1:] != other[:-1] for other in others], axis=0)
+    if not (changes | (step > 0)).all():
+        return None
+    starts = np.flatnonzero(np.append(True, changes | (step > 1)))
+    ends = np.append(starts[1:], len(order)) - 1
+    first = ranges.select("kind", *keys, "lo", "first", "first_id")[index(order[starts])]
+    return first.hstack(ranges.select("hi", "last", "last_id")[index(order[ends])])
