@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from contract.event import BY_KEY
 from detector.grouped import NULL, Feature, Groups, Sums, beginnings, coded, group_of, known, ranked, taken
 from detector.sessionise import MINUTE_MS, in_units
 
@@ -155,7 +156,13 @@ MODEL_FEATURES: Final = (
 )  # fmt: skip
 
 
-_TEXTS: Final = ("subject.token", "household.token", "subject.home", "op.code", "session")
+_TEXTS: Final = ("subject.token", "household.token", "subject.home", "op.code")
+# Marks compare these with many words: numbers of words are compared at a fifth of the cost. A word that is none of the
+# contract's is none that a mark looks for.
+_WORDS: Final = tuple(
+    pl.col(name).cast(pl.Enum(BY_KEY[name].values), strict=False)
+    for name in ("event.action", "event.outcome", "query.kind")
+)
 _PLACES: Final = ("system.id", "src.device")
 _NUMBERS: Final = pl.col("bytes.out", "amount", "resource.count").fill_null(0)
 _ALL_MARKS: Final = tuple(expr.fill_null(False).alias(name) for name, expr in MARKS.items())
@@ -173,7 +180,7 @@ def _summed(rows: pl.DataFrame, group: Sequence[str], marks: Sequence[pl.Expr]) 
     groups = Groups(rows, group)
     places = {column.name: column.explode(empty_as_null=False) for column in rows.select_seq(_DISTINCT)}
     numbers = (coded(*_TEXTS), *(ranked(name, texts) for name, texts in places.items()))
-    sums = Sums(groups, rows.select_seq(*marks, _NUMBERS, *numbers))
+    sums = Sums(groups, rows.with_columns_seq(_WORDS).select_seq(*marks, _NUMBERS, *numbers))
     time, good, judged = (
         rows["time.occurred"].to_numpy(),
         groups.count(sums.of("explained")),
@@ -355,7 +362,7 @@ def days(rows: pl.DataFrame, export_limit: int | None) -> pl.DataFrame:
     near = _action("export", "copy", "send", "print")
     if export_limit:
         near &= pl.col("resource.count").is_between(0.8 * export_limit, export_limit - 1)
-    sums, out = _summed(rows, group, (*_OF_DAYS, near.fill_null(False).alias("near")))
+    sums, out = _summed(rows, group, (*_OF_DAYS, near.fill_null(False).alias("near"), coded("session")))
     groups, systems = sums.groups, sums.of("system.id")
     limit = groups.count(sums.of("near")).astype(np.int64)
     out |= groups.names.to_dict() | {
