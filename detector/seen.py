@@ -137,6 +137,8 @@ def admit(seen: Seen, events: pl.DataFrame, watermark: int) -> tuple[Seen, pl.Da
 
 def _numbers(ids: pl.Series) -> Ids:
     """Ids as numbers: those of ours are 16 hex digits, others are hashed."""
+    if (all_ours := _all_ours(ids)) is not None:
+        return all_ours
     ours = ids.str.contains("^[0-9a-f]{16}$")
     numbers = ids.set(~ours, None).str.decode("hex").bin.reinterpret(dtype=pl.UInt64, endianness="little")
     others = (~ours).arg_true()
@@ -144,6 +146,17 @@ def _numbers(ids: pl.Series) -> Ids:
         hashed = [hashlib.blake2b(text.encode(), digest_size=8).digest() for text in ids.gather(others).to_list()]
         numbers = numbers.scatter(others, pl.Series([int.from_bytes(one, "little") for one in hashed], dtype=pl.UInt64))
     return numbers.to_numpy()
+
+
+def _all_ours(ids: pl.Series) -> Ids | None:
+    """Numbers of ids that are all of ours, read at once; None of others."""
+    digits = ids.str.join("").item() if (ids.str.len_bytes() == 16).all() else ""
+    try:
+        data = bytes.fromhex(digits)
+    except ValueError:
+        return None
+    # Capitals and blanks are read, too.
+    return np.frombuffer(data, "<u8").astype(np.uint64) if data.hex() == digits and len(data) == 8 * len(ids) else None
 
 
 def _known(seen: Seen, ids: Ids, order: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -220,13 +233,9 @@ def _places(events: pl.DataFrame) -> pl.DataFrame:
     """`file`, `offset` and `at` of each event; null where it has no place."""
     position, name = pl.col("source.position"), pl.col("name")
     # Step by step: what stands twice in one selection is computed twice.
-    named = events.select(
-        "agent.id", "agent.boot", "agent.seq", "source.id", position,
-        name=position.str.strip_chars_end("0123456789"), at="time.occurred",
-    )  # fmt: skip
+    named = _named(events.select("agent.id", "agent.boot", "agent.seq", "source.id", position, at="time.occurred"))
     placed = named.with_columns(
-        number=position.str.tail(position.str.len_bytes() - name.str.len_bytes()).cast(pl.Int64, strict=False),
-        file=pl.when(name.str.ends_with(":")).then(pl.concat_str("agent.id", "source.id", name, separator="\x1f")),
+        file=pl.when(name.str.ends_with(":")).then(pl.concat_str("agent.id", "source.id", name, separator="\x1f"))
     )
     if not placed.select((pl.col("file").is_null() | pl.col("number").is_null()).any()).item():
         return placed.select("file", "at", offset="number")
@@ -237,6 +246,21 @@ def _places(events: pl.DataFrame) -> pl.DataFrame:
         file=pl.when(known).then("file").otherwise(start),
         offset=pl.when(known).then("number").otherwise("agent.seq"),
     )
+
+
+def _named(rows: pl.DataFrame) -> pl.DataFrame:
+    """Positions parted into `name` and the digits at their end, as `number`."""
+    position, name, digits = pl.col("source.position"), pl.col("name"), pl.col("digits")
+    # Where there is one colon and a number behind it, as agents write it, it is found in a third of the time.
+    after = (position.str.find(":", literal=True) + 1).alias("after")
+    cut = rows.with_columns(after).with_columns(name=position.str.head("after"), digits=position.str.slice("after"))
+    cut = cut.with_columns(number=digits.cast(pl.Int64, strict=False))
+    signed = digits.str.starts_with("+") | digits.str.starts_with("-")
+    if cut.select((position.is_null() | (pl.col("number").is_not_null() & ~signed)).all()).item():
+        return cut
+    named = rows.with_columns(name=position.str.strip_chars_end("0123456789"))
+    number = position.str.tail(position.str.len_bytes() - name.str.len_bytes()).cast(pl.Int64, strict=False)
+    return named.with_columns(number=number)
 
 
 def _behind(files: Mapping[str, tuple[Stretch, ...]], events: pl.DataFrame) -> NDArray[np.bool_]:
