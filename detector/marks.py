@@ -24,6 +24,7 @@ _Kind = Literal["text", "flag", "number", "other"]
 
 # A column with more distinct texts than this is compared only where a condition still needs it.
 FEW_TEXTS: Final = 64
+_FIRST: Final = 2048
 _ORDERED: Final = ("number", "lt", "lte", "gt", "gte", "neq")
 
 
@@ -174,6 +175,11 @@ class Marks:
     def _look_at_texts(self, fields: set[str]) -> None:
         """Learn the texts of columns by how they read without case; none of a column with many."""
         new = sorted(fields - self._texts.keys())
+        if new and self.frame.height > 2 * _FIRST:
+            # Most columns with many texts show it in their first rows. Null counts as one.
+            few = self.frame[:_FIRST].select(pl.col(new).n_unique() <= FEW_TEXTS + 1)
+            self._texts |= {name: None for name in new if not few.item(0, name)}
+            new = [name for name in new if name not in self._texts]
         if not new:
             return
         distinct = self.frame.select(pl.col(name).drop_nulls().unique().head(FEW_TEXTS + 1).implode() for name in new)

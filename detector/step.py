@@ -216,7 +216,8 @@ def advance(
     ending = tails.filter(closed)
     tails = tails.filter(~closed) if ending.height else tails
     gone = ending["session"]
-    new = heard.select(features.ROWS).filter(pl.col("session").is_not_null())
+    new = heard[list(features.ROWS)]
+    new = new.filter(pl.col("session").is_not_null()) if new["session"].null_count() else new
     rows = held.added(state.rows, new, context.narrow_rows)
     done = rows.of(gone, features.SESSION_COLUMNS)
     sessions, session_hits = summed_up(
