@@ -36,6 +36,7 @@ ID: Final = "certificate"
 # Heartbeats of one round, one per partition, are sealed in the same moment.
 ROUND_MS: Final = 1000
 
+HEAD_ROWS: Final = 40
 _PAIRS: Final[dict[str, tuple[str, str]]] = {
     "title": ("分析証明", "Certificate of analysis"),
     "received": ("受け取った記録", "Events received"),
@@ -367,6 +368,7 @@ def _gaps(sources: Sources, words: Words, draft: Draft) -> Table:
         ),
         tuple(rows),
         words["no_gaps"],
+        head_rows=HEAD_ROWS,
     )
     full = sources.month.findings.in_full(mine["uid"].to_list())
     related = [one["uid"] for finding in full for one in finding["finding_info"]["related_events"]]
@@ -401,7 +403,7 @@ def _runs(sources: Sources, words: Words) -> list[Block]:
         tuple(rows),
         words["no_runs"],
         words["runs_note"],
-        head_rows=40,
+        head_rows=HEAD_ROWS,
     )
     if not any(one.kind == ledger.ANALYSIS for one in sources.runs):
         return [table, Notice(words["no_ledger"], Tone.LACKING)]
