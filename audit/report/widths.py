@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import floor
 from typing import Final
 
 from audit.report.glyphs import Font
@@ -135,7 +134,7 @@ def fit(
     solid = tuple(
         column.kind in _SOLID and width >= column.piece for width, column in zip(widths, columns, strict=True)
     )
-    return Fit(size, padding, tuple(floor(100 * (padding + width * size)) / 100 for width in widths), solid)
+    return Fit(size, padding, tuple(round(padding + width * size, 2) for width in widths), solid)
 
 
 def _column(head: str, kind: Kind, cells: Sequence[Sequence[str]], font: Font) -> _Column:

@@ -35,7 +35,7 @@ def test_the_page_holds_every_table(data: st.DataObject, columns: int, rows: int
     cut = [[pieces(text, kind) for text, kind in zip(row, kinds, strict=True)] for row in texts]
     font = glyphs.found()
     fitted = fit(heads, kinds, weights, cut, font)
-    assert sum(fitted.widths) <= PAGE + 0.1
+    assert sum(fitted.widths) <= PAGE + 0.005 * columns + 0.001  # each is rounded to a hundredth of a point
     for place in range(columns):
         room = fitted.room(place)
         assert room > 0
